@@ -1,5 +1,6 @@
 """The ReLU network as an object of theory: affine maps with `max(x, 0)` between them, held sparsely."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -12,6 +13,8 @@ from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int32, Real
 
 # Anything NumPy can make into a matrix, or any `scipy.sparse` matrix or array.
 MatrixLike: TypeAlias = Any
+# Anything NumPy can make into a vector.
+VectorLike: TypeAlias = Any
 
 
 class SparseAffine(eqx.Module):
@@ -31,23 +34,23 @@ class SparseAffine(eqx.Module):
     in_size: int = eqx.field(static=True)
     out_size: int = eqx.field(static=True)
 
-    def __init__(self, weight: MatrixLike, bias: ArrayLike | None = None, *, dtype: DTypeLike | None = None):
+    def __init__(self, weight: MatrixLike, bias: VectorLike | None = None, *, dtype: DTypeLike | None = None):
         """**Arguments:**
 
-        - `weight`: `(out_size, in_size)`, a dense array or a `scipy.sparse` matrix. Entries given twice are added
-            (as in SciPy), zeros are not stored.
+        - `weight`: `(out_size, in_size)`, a dense array or a `scipy.sparse` matrix. Entries given twice are
+            added (as in SciPy), zeros are not stored.
         - `bias`: `(out_size,)`, or `None` for zero.
         - `dtype`: of the stored entries; the default float of JAX if not given.
 
-        **Raises:** `ValueError` for a wrong shape, an empty matrix, NaN, infinity, or an entry too large for `dtype`;
-        `TypeError` for entries that are not real numbers.
+        **Raises:** `ValueError` for a wrong shape, an empty matrix, NaN, infinity, or an entry too large for
+        `dtype`; `TypeError` for entries that are not real numbers.
         """
-        matrix = _as_csr(weight)
-        self.out_size, self.in_size = map(int, matrix.shape)
+        matrix, shape = _as_csr(weight)
+        self.out_size, self.in_size = shape
         vector = np.zeros(self.out_size) if bias is None else _as_real("bias", bias)
         if vector.shape != (self.out_size,):
             raise ValueError(
-                f"bias has shape {vector.shape} beside a weight of shape {matrix.shape}: expected ({self.out_size},)."
+                f"bias has shape {vector.shape}, expected ({self.out_size},) beside a weight of shape {shape}."
             )
         stored = _stored_dtype(dtype)
         self.rows = jnp.asarray(np.repeat(np.arange(self.out_size, dtype=np.int32), np.diff(matrix.indptr)))
@@ -81,10 +84,10 @@ class SparseAffine(eqx.Module):
 
 
 class ReLUNetwork(eqx.Module):
-    """`A_L o rho o A_{L-1} o ... o rho o A_1` with affine `A_l` and `rho(x) = max(x, 0)`; none after the last.
+    """`A_L o rho o A_{L-1} o ... o rho o A_1` with affine `A_l` and `rho(x) = max(x, 0)`, none after `A_L`.
 
-    A PyTree whose weights and biases are its float leaves: it runs under `jit`, `vmap` and `grad` (by the input, or by
-    the weights with `equinox.filter_grad`). Source: theory, section 1.
+    A PyTree whose weights and biases are its float leaves: it runs under `jit`, `vmap` and `grad` (by the
+    input, or by the weights with `equinox.filter_grad`). Source: theory, section 1.
 
     !!! example
 
@@ -99,18 +102,19 @@ class ReLUNetwork(eqx.Module):
 
     def __init__(
         self,
-        layers: Sequence[tuple[MatrixLike, ArrayLike | None]],
+        layers: Sequence[tuple[MatrixLike, VectorLike | None]],
         *,
         dtype: DTypeLike | None = None,
     ):
         """**Arguments:**
 
-        - `layers`: the pairs `(W_l, b_l)`, first to last; `W_l` of shape `(out, in)`, a dense array or a `scipy.sparse`
-            matrix; `b_l` of shape `(out,)`, or `None` for zero.
+        - `layers`: the pairs `(W_l, b_l)`, first to last; `W_l` of shape `(out, in)`, a dense array or a
+            `scipy.sparse` matrix; `b_l` of shape `(out,)`, or `None` for zero.
         - `dtype`: of the stored entries; the default float of JAX if not given.
 
-        **Raises:** `ValueError` if there is no layer, if the shapes do not chain, or if a layer is empty, holds NaN or
-        infinity, or has an entry too large for `dtype`; `TypeError` for entries that are not real numbers.
+        **Raises:** `ValueError` if there is no layer, if the shapes do not chain, or if a layer is empty,
+        holds NaN or infinity, or has an entry too large for `dtype`; `TypeError` for entries that are not
+        real.
         """
         built = []
         for number, layer in enumerate(layers, start=1):
@@ -118,12 +122,10 @@ class ReLUNetwork(eqx.Module):
                 weight, bias = layer
                 built.append(SparseAffine(weight, bias, dtype=dtype))
             except (TypeError, ValueError) as error:
-                raise type(error)(
-                    f"layers: layer {number} is not a pair (W, b) as expected: {error}"
-                ) from error
+                raise type(error)(f"layers: in pair {number} (W, b), {error}") from error
         if not built:
             raise ValueError("layers is empty: a network has at least one affine map (W, b).")
-        for number, (inner, outer) in enumerate(zip(built[:-1], built[1:], strict=True), start=1):
+        for number, (inner, outer) in enumerate(itertools.pairwise(built), start=1):
             if inner.out_size != outer.in_size:
                 raise ValueError(
                     f"layers do not chain: layer {number} has {inner.out_size} outputs (rows of W), "
@@ -143,9 +145,8 @@ class ReLUNetwork(eqx.Module):
             x = x[None]
         if x.shape != (self.in_size,):
             raise ValueError(
-                f"x has shape {x.shape}, expected ({self.in_size},) for one example; use jax.vmap for a batch."
+                f"x has shape {x.shape}, expected ({self.in_size},) for one example: use jax.vmap for a batch."
             )
-        x = x.astype(jnp.promote_types(x.dtype, self.dtype))
         for layer in self.layers[:-1]:
             x = jax.nn.relu(layer(x))
         return self.layers[-1](x)
@@ -177,12 +178,12 @@ class ReLUNetwork(eqx.Module):
 
     @property
     def connectivity(self) -> int:
-        """Number of nonzero entries of all `W_l` and `b_l`; a stored zero is not counted. On the host, not traced."""
+        """Number of nonzero entries of all `W_l` and `b_l`; a stored zero is not counted. Not under `jit`."""
         return sum(int(np.count_nonzero(np.asarray(entries))) for entries in self._entries())
 
     @property
     def weight_magnitude(self) -> float:
-        """Largest absolute value among all entries of all `W_l` and `b_l`. On the host, not traced."""
+        """Largest absolute value among the entries of all `W_l` and `b_l`. Not under `jit`."""
         return max(float(np.abs(np.asarray(entries)).max(initial=0)) for entries in self._entries())
 
     @property
@@ -191,7 +192,7 @@ class ReLUNetwork(eqx.Module):
         return self.layers[0].weights.dtype
 
     def layers_as_scipy(self) -> list[tuple[sp.csr_array, np.ndarray]]:
-        """The pairs `(W_l, b_l)` in float64 on the host, `W_l` as `scipy.sparse.csr_array` without stored zeros.
+        """The pairs `(W_l, b_l)` in float64 on the host, `W_l` as `scipy.sparse.csr_array`, no stored zeros.
 
         `ReLUNetwork(network.layers_as_scipy(), dtype=network.dtype)` gives the network back.
         """
@@ -201,7 +202,7 @@ class ReLUNetwork(eqx.Module):
         return [entries for layer in self.layers for entries in (layer.weights, layer.bias)]
 
 
-def _as_csr(weight: MatrixLike) -> sp.csr_array:
+def _as_csr(weight: MatrixLike) -> tuple[sp.csr_array, tuple[int, int]]:
     if not sp.issparse(weight):
         weight = _as_real("weight", weight)
     if len(weight.shape) != 2 or 0 in weight.shape:
@@ -215,7 +216,7 @@ def _as_csr(weight: MatrixLike) -> sp.csr_array:
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     matrix.sort_indices()
-    return matrix
+    return matrix, (int(weight.shape[0]), int(weight.shape[1]))
 
 
 def _as_real(name: str, values: Any) -> np.ndarray:
@@ -235,20 +236,15 @@ def _stored_dtype(dtype: DTypeLike | None) -> np.dtype:
     if not jnp.issubdtype(stored, jnp.floating):
         raise TypeError(f"dtype is {stored}: expected a floating-point type.")
     if jax.dtypes.canonicalize_dtype(stored) != stored:
-        raise ValueError(
-            f"dtype {stored} needs JAX's x64 mode: build the network under `jax.enable_x64(True)`."
-        )
+        raise ValueError(f"dtype {stored} needs JAX's x64 mode: build under `jax.enable_x64(True)`.")
     return stored
 
 
 def _checked_entries(name: str, entries: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if not np.isfinite(entries).all():
-        raise ValueError(
-            f"{name} holds {int((~np.isfinite(entries)).sum())} entries that are NaN or infinite."
-        )
+    bad = np.count_nonzero(~np.isfinite(entries))
+    if bad:
+        raise ValueError(f"{name} has {bad} entries that are NaN or infinite: expected finite numbers.")
     largest = np.abs(entries).max(initial=0)
     if largest > jnp.finfo(dtype).max:
-        raise ValueError(
-            f"{name} reaches {largest:.3g}, too large for {dtype}: use a wider dtype or smaller weights."
-        )
+        raise ValueError(f"{name} reaches {largest:.3g}, too large for {dtype}: use a wider dtype or smaller weights.")
     return entries.astype(dtype)

@@ -1,0 +1,196 @@
+"""Functions that small networks realize exactly: folds, ramps, piecewise-linear functions.
+
+Source: theory, section 1.
+
+Networks are stored in the default float of JAX; build them under `jax.enable_x64(True)` for float64.
+"""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import ArrayLike, Real
+
+from ._calculus import affine
+from ._network import ReLUNetwork
+
+
+def hat() -> ReLUNetwork:
+    """The tent `g(x) = 2 rho(x) - 4 rho(x - 1/2) + 2 rho(x - 1)`: 1 at 1/2, zero outside `[0, 1]`.
+
+    **Counts:** sizes `(1, 3, 1)`, connectivity 8, weight magnitude 4. Exact in floating point, as `sawtooth`.
+    """
+    return sawtooth(1)
+
+
+def sawtooth(folds: int) -> ReLUNetwork:
+    """The sawtooth `g_s = g o ... o g` (`s = folds` times `hat`): `2^(s-1)` teeth on `[0, 1]`, zero outside.
+
+    It maps each of the `2^s` dyadic intervals linearly onto `[0, 1]`. For `s = 0` it is the identity, which
+    is *not* zero outside `[0, 1]` and not at 1.
+
+    **Arguments:**
+
+    - `folds`: `s >= 0`.
+
+    **Counts**, for `s >= 1`: sizes `(1, 3, ..., 3, 1)`, depth `s + 1`, connectivity `11 s - 3`, weight
+    magnitude 4. For `s = 0`: sizes `(1, 1)`, connectivity 1.
+
+    On a floating-point input every result is exact, bit for bit, for any number of folds: doubling does not
+    round, nor does `1 - x` on `[1/2, 1]`. Each fold uses up one bit: a float32 in `[1/2, 1]` is a multiple of
+    2^-24, so for `s >= 24` its image is always 0.
+
+    **Raises:** `ValueError` if `folds < 0`.
+    """
+    # rho(g), rho(g - 1/2), rho(g - 1) from rho(x), rho(x - 1/2), rho(x - 1).
+    return _iterated([[1], [1], [1]], [0, -0.5, -1], [[2, -4, 2]], _whole("folds", folds))
+
+
+def triangle_wave(levels: int = 1) -> ReLUNetwork:
+    """The base-3 wave `t_j = t o ... o t` (`j = levels` times) on `[0, 1]`.
+
+    `t(x) = 3x - 2 rho(3x - 1) + 2 rho(3x - 2)` goes up, down, up between 0 and 1;
+    `t_j(1 - x) = 1 - t_j(x)`. All weights are integers. Outside `[0, 1]` the network gives 0 on the left and the continuation
+    with slope `3^j` on the right; for `j = 0` it is the identity.
+
+    **Arguments:**
+
+    - `levels`: `j >= 0`.
+
+    **Counts**, for `j >= 1`: sizes `(1, 3, ..., 3, 1)`, depth `j + 1`, connectivity `11 j - 3`, weight
+    magnitude 6 (3 for `j = 1`). For `j = 0`: sizes `(1, 1)`, connectivity 1.
+
+    **Raises:** `ValueError` if `levels < 0`.
+    """
+    return _iterated([[3], [3], [3]], [0, -1, -2], [[1, -2, 2]], _whole("levels", levels))
+
+
+def ramp(start: float, width: float) -> ReLUNetwork:
+    """A jump from 0 to 1 as a ramp: `rho((x - a)/tau) - rho((x - a)/tau - 1)`, `a = start`, `tau = width`.
+
+    Zero for `x <= a`, one for `x >= a + tau`.
+
+    **Counts:** sizes `(1, 2, 1)`, connectivity `4 + [a != 0] + [a != -tau]`, weight magnitude
+    `max(1/tau, |a/tau|, |a/tau + 1|, 1)`.
+
+    **Raises:** `ValueError` if `width` is not positive and finite, if `start` is not finite, or if `1/width`
+    overflows.
+    """
+    if not (np.isfinite(width) and width > 0):
+        raise ValueError(f"width is {width}: a ramp needs a positive, finite width.")
+    if not np.isfinite(start):
+        raise ValueError(f"start is {start}: expected a finite number.")
+    return ReLUNetwork([([[1 / width]] * 2, [-start / width, -start / width - 1]), ([[1, -1]], None)])
+
+
+def piecewise_linear(
+    breakpoints: Real[ArrayLike, " k"] | Sequence[float],
+    values: Real[ArrayLike, "k *out"] | Sequence[float],
+    left_slope: Real[ArrayLike, "..."] = 0.0,
+    right_slope: Real[ArrayLike, "..."] = 0.0,
+) -> ReLUNetwork:
+    """Any continuous piecewise-linear function of one variable, by its values at its breakpoints.
+
+    **Arguments:**
+
+    - `breakpoints`: `(k,)`, strictly increasing, `k >= 1`. They make `k + 1` pieces, the two outer ones
+        unbounded.
+    - `values`: `(k,)` for a real function, `(k, out)` for `out` functions that share their breakpoints.
+    - `left_slope`, `right_slope`: before the first and after the last breakpoint; scalars or `(out,)`.
+
+    **Counts:** sizes `(1, h, out)`, where `h <= k + 1` (one less than the number of pieces if `left_slope` is
+    0) is the number of breakpoints at which the slope changes, the first one taken as a change from 0, and
+    one more if `left_slope` is nonzero. Connectivity: `h`, and one for each of these neurons whose breakpoint
+    is not 0, and the nonzero changes of slope (per output), left slopes and entries of `values[0]`. A
+    constant has `h = 1` neuron without weights.
+
+    **Raises:** `ValueError` if the breakpoints are empty, unsorted or repeated (a jump is a `ramp`), if
+    shapes do not fit, or for NaN, infinity, or a slope that overflows.
+    """
+    x, y = _real("breakpoints", breakpoints), _real("values", values)
+    if x.ndim != 1 or x.size == 0:
+        raise ValueError(f"breakpoints has shape {x.shape}: expected (k,) with k >= 1.")
+    if y.ndim not in (1, 2) or y.shape[0] != x.size or y.size == 0:
+        raise ValueError(f"values has shape {y.shape}: expected ({x.size},) or ({x.size}, out), one per breakpoint.")
+    gaps = np.diff(x)
+    if (gaps <= 0).any():
+        first = int(np.argmax(gaps <= 0))
+        raise ValueError(
+            f"breakpoints must strictly increase, but {x[first]} is followed by {x[first + 1]}: sort them, "
+            "and give a jump two breakpoints, the width of its ramp apart."
+        )
+    y = y.reshape(x.size, -1)
+    left = _slope("left_slope", left_slope, y.shape[1])
+    right = _slope("right_slope", right_slope, y.shape[1])
+    with np.errstate(over="ignore"):
+        slopes = np.diff(y, axis=0) / gaps[:, None]
+    # From the first breakpoint x_0 to the right: y_0 + sum_i (change of slope at x_i, from 0) rho(x - x_i);
+    # to the left one mirrored neuron, - left_slope rho(x_0 - x).
+    signs = np.concatenate([[-1.0], np.ones(x.size)])
+    anchors = np.concatenate([x[:1], x])
+    kinks = np.concatenate([-left, np.diff(slopes, axis=0, prepend=np.zeros_like(right), append=right)])
+    used = kinks.any(axis=1)
+    if not used.any():
+        return ReLUNetwork([([[0.0]], None), (np.zeros((y.shape[1], 1)), y[0])])
+    return ReLUNetwork([(signs[used, None], -signs[used] * anchors[used]), (kinks[used].T, y[0])])
+
+
+def unfold(slope: float, level: int = 0) -> ReLUNetwork:
+    """One backward step of the Peano curve, `(c, 3^j w) -> 3^(j+1) unfold(c, w)`, where `j = level`.
+
+    For `c` and `w` in `[0, 1]`, `unfold(c, w) = (a + R^a w)/3` with `a = min(floor(3c), 2)` and `R w = 1 - w`: the third of the unit
+    interval that `c` names, run through backward if it is the middle one. The factors `3^j` keep all weights
+    integers (if `slope` is):
+
+        3 unfold = w + 2 rho(i_1 - w) + 2 rho(w + i_2 - 1),   i_m = rho(B(3c - m)) - rho(B(3c - m) - 1),
+
+    with `B = slope`. Exact unless `c` lies in one of the ramps `[m/3, m/3 + 1/(3B))`, `m = 1, 2`.
+    Source: theory, section 4.
+
+    **Counts:** sizes `(2, 5, 3, 1)`, connectivity 20, weight magnitude `max(3B, 2B + 1, 3^j)`.
+
+    **Raises:** `ValueError` if `slope < 1` or is not finite, or if `level < 0`.
+    """
+    if not (np.isfinite(slope) and slope >= 1):
+        raise ValueError(f"slope is {slope}: expected a finite number, at least 1.")
+    scale = 3.0 ** _whole("level", level)
+    # Neurons: B(3c - 1), B(3c - 1) - 1, B(3c - 2), B(3c - 2) - 1, and the nonnegative signal carried along.
+    ramps = [[3 * slope, 0]] * 4 + [[0, 1]]
+    choice = [[scale, -scale, 0, 0, -1], [0, 0, scale, -scale, 1], [0, 0, 0, 0, 1]]
+    return ReLUNetwork(
+        [
+            (ramps, [-slope, -slope - 1, -2 * slope, -2 * slope - 1, 0]),
+            (choice, [0, -scale, 0]),
+            ([[2, 2, 1]], None),
+        ]
+    )
+
+
+def _iterated(into: Any, shift: Any, out: Any, times: int) -> ReLUNetwork:
+    """`f o ... o f` for `f(x) = out rho(into x + shift)`, the touching maps merged; the identity if never."""
+    if times == 0:
+        return affine([[1.0]])
+    middle = np.asarray(into) @ np.asarray(out)
+    return ReLUNetwork([(into, shift), *[(middle, shift)] * (times - 1), (out, None)])
+
+
+def _whole(name: str, value: int) -> int:
+    value = operator.index(value)
+    if value < 0:
+        raise ValueError(f"{name} is {value}: expected a whole number, at least 0.")
+    return value
+
+
+def _slope(name: str, values: Any, size: int) -> np.ndarray:
+    array = _real(name, values)
+    if array.shape not in ((), (size,)):
+        raise ValueError(f"{name} has shape {array.shape}: expected a scalar or ({size},), one per output.")
+    return np.broadcast_to(array, (1, size))
+
+
+def _real(name: str, values: Any) -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has entries that are NaN or infinite: expected finite numbers.")
+    return array
