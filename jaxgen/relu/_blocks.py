@@ -50,9 +50,9 @@ def sawtooth(folds: int) -> ReLUNetwork:
 def triangle_wave(levels: int = 1) -> ReLUNetwork:
     """The base-3 wave `t_j = t o ... o t` (`j = levels` times) on `[0, 1]`.
 
-    `t(x) = 3x - 2 rho(3x - 1) + 2 rho(3x - 2)` goes up, down, up between 0 and 1;
-    `t_j(1 - x) = 1 - t_j(x)`. All weights are integers. Outside `[0, 1]` the network gives 0 on the left and the continuation
-    with slope `3^j` on the right; for `j = 0` it is the identity.
+    `t(x) = 3x - 2 rho(3x - 1) + 2 rho(3x - 2)` goes up, down, up between 0 and 1, and
+    `t_j(1 - x) = 1 - t_j(x)`. All weights are integers. Outside `[0, 1]` the network gives 0 on the left and the
+    continuation with slope `3^j` on the right; for `j = 0` it is the identity.
 
     **Arguments:**
 
@@ -139,9 +139,9 @@ def piecewise_linear(
 def unfold(slope: float, level: int = 0) -> ReLUNetwork:
     """One backward step of the Peano curve, `(c, 3^j w) -> 3^(j+1) unfold(c, w)`, where `j = level`.
 
-    For `c` and `w` in `[0, 1]`, `unfold(c, w) = (a + R^a w)/3` with `a = min(floor(3c), 2)` and `R w = 1 - w`: the third of the unit
-    interval that `c` names, run through backward if it is the middle one. The factors `3^j` keep all weights
-    integers (if `slope` is):
+    For `c` and `w` in `[0, 1]`, `unfold(c, w) = (a + R^a w)/3` with `a = min(floor(3c), 2)` and
+    `R w = 1 - w`: the third of the unit interval that `c` names, run through backward if it is the middle one. The
+    factors `3^j` keep all weights integers (if `slope` is):
 
         3 unfold = w + 2 rho(i_1 - w) + 2 rho(w + i_2 - 1),   i_m = rho(B(3c - m)) - rho(B(3c - m) - 1),
 

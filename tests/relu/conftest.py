@@ -1,0 +1,15 @@
+import jax
+import pytest
+
+
+@pytest.fixture(params=["float32", "float64"])
+def precision(request):
+    """Run a test in the default precision and under x64; the value is the name of the float type."""
+    with jax.enable_x64(request.param == "float64"):
+        yield request.param
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
