@@ -90,13 +90,11 @@ def one_minus(r: Residual, bits: int) -> Residual:
     # -fraction = (1 - fraction) - 1 unless the fraction is zero, which the carry out says.
     whole = r.count - 1 - r.whole + carry
     end = whole == r.count
-    return Residual(
-        jnp.where(end, r.count - 1, whole), jnp.where(end, jnp.uint32(2**bits - 1), limbs), r.count
-    )
+    return Residual(jnp.where(end, r.count - 1, whole), jnp.where(end, jnp.uint32(2**bits - 1), limbs), r.count)
 
 
 def fold(r: Residual, folds: int, bits: int) -> Residual:
-    """The sawtooth g_s with s = `folds` (theory, section 1): on dyadic interval number D, up if D is even, else down."""
+    """The sawtooth g_s, s = `folds` (theory, section 1): on dyadic interval number D, up if D is even, else down."""
     while folds > 0:
         now = min(folds, bits)
         tooth, r = scale(r, 2**now, bits)

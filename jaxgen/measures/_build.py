@@ -1,0 +1,201 @@
+"""Constructors of grid measures: points, histograms, densities and images to cells and masses, on the host."""
+
+import itertools
+import math
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._abstract import merge_cells
+from ._box import as_box, as_resolution, check_weights, require_volume
+
+
+def check_points(points, name: str = "points") -> np.ndarray:
+    """Finite points as `(N, d)`; a vector is d = 1. Raises `ValueError` naming the argument."""
+    points = np.asarray(points)
+    if points.dtype == object or not (np.issubdtype(points.dtype, np.number) or points.dtype == bool):
+        raise TypeError(f"{name} must be numbers; got dtype {points.dtype}")
+    if np.issubdtype(points.dtype, np.complexfloating):
+        raise TypeError(f"{name} must be real; got dtype {points.dtype}")
+    if points.ndim == 1:
+        points = points[:, None]
+    if points.ndim != 2 or points.shape[1] == 0:
+        raise ValueError(f"{name} must have shape (N, d), or (N,) for d = 1; got {points.shape}")
+    if points.shape[0] == 0:
+        raise ValueError(f"{name} is empty: shape {points.shape}")
+    # A sum is finite only if all its terms are, short of an overflow that the slow test settles.
+    if not np.isfinite(points.sum(dtype=np.float64)) and (bad := ~np.isfinite(points).all(axis=1)).any():
+        raise ValueError(
+            f"{name} must be finite; {bad.sum()} of {len(points)} rows hold NaN or infinity, "
+            f"the first is row {np.flatnonzero(bad)[0]}"
+        )
+    return points
+
+
+def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dict:
+    """Fields of the histogram of points; see `GridMeasure.from_samples`."""
+    points = check_points(points)
+    count, dim = points.shape
+    if count < 2:
+        raise ValueError("points must hold at least two points; got one")
+    resolution = as_resolution(resolution, dim)
+    given_low, given_high = low is not None, high is not None
+    low, high = as_box(points.min(axis=0) if low is None else low, points.max(axis=0) if high is None else high, dim)
+    if given_low and given_high:
+        require_volume(low, high)
+    if given_low or given_high:
+        outside = np.any((points < np.asarray(low)) | (points > np.asarray(high)), axis=1).sum()
+        if outside and not clip:
+            raise ValueError(
+                f"{outside} of {count} points lie outside the box low={np.asarray(low)}, high={np.asarray(high)}; "
+                "enlarge the box or pass clip=True to move them to its border"
+            )
+    if weights is not None:
+        weights = np.asarray(weights)
+        if weights.shape != (count,):
+            raise ValueError(f"weights must have one entry a point, shape ({count},); got {weights.shape}")
+        weights = check_weights(weights, "weights")
+    codes, vocabulary = _encode_labels(labels, count)
+    cells, codes, masses = _count(points, np.asarray(low), np.asarray(high), resolution, weights, codes)
+    return dict(
+        cells=cells,
+        masses=masses,
+        low=low,
+        high=high,
+        resolution=resolution,
+        labels=codes,
+        vocabulary=vocabulary,
+        total=count if weights is None else None,
+    )
+
+
+def _encode_labels(labels, count):
+    if labels is None:
+        return None, None
+    labels = np.asarray(labels)
+    if labels.shape != (count,):
+        raise ValueError(f"labels must hold one label a point, shape ({count},); got {labels.shape}")
+    if labels.dtype == object:
+        labels = np.asarray([str(x) for x in labels]) if all(isinstance(x, str) for x in labels) else labels
+    if labels.dtype.kind not in "USiu":
+        raise TypeError(f"labels must be strings or integers; got dtype {labels.dtype}")
+    vocabulary, codes = np.unique(labels, return_inverse=True)
+    return codes.astype(np.int32), tuple(vocabulary.tolist())
+
+
+def _columns(points, low, high, resolution):
+    """Cell coordinates of the points, one axis at a time."""
+    for k, n in enumerate(resolution):
+        width = float(high[k]) - float(low[k])
+        if width == 0 or n == 1:
+            yield np.zeros(len(points), np.int32)
+        else:
+            index = (points[:, k].astype(np.float64) - float(low[k])) * (n / width)
+            yield np.clip(index, 0, n - 1).astype(np.int32)
+
+
+def _count(points, low, high, resolution, weights, codes):
+    """Occupied (label, cell) pairs and their weights."""
+    labels = 1 if codes is None else int(codes.max()) + 1
+    size = labels * math.prod(resolution)
+    if size < 1 << 62:
+        # The grid has few enough cells to number them in 64 bits.
+        shape = (labels, *resolution)
+        flat = np.zeros(len(points), np.int64) if codes is None else codes.astype(np.int64)
+        for n, column in zip(resolution, _columns(points, low, high, resolution), strict=True):
+            flat *= n
+            flat += column
+        if size <= 2 * len(points) + (1 << 16):
+            masses = np.bincount(flat, weights, minlength=1)
+            occupied = np.flatnonzero(masses > 0)
+            masses = masses[occupied]
+        elif weights is None:
+            occupied, masses = np.unique(flat, return_counts=True)
+        else:
+            occupied, inverse = np.unique(flat, return_inverse=True)
+            masses = np.bincount(inverse, weights)
+        cells = np.stack(np.unravel_index(occupied, shape), axis=1)
+        return cells[:, 1:].astype(np.int32), None if codes is None else cells[:, 0], masses
+    cells = np.stack(list(_columns(points, low, high, resolution)), axis=1)
+    return merge_cells(cells, codes, np.ones(len(points)) if weights is None else weights, resolution)
+
+
+def histogram_to_grid(histogram, low, high) -> dict:
+    """Fields of a dense histogram; see `GridMeasure.from_histogram`."""
+    histogram = np.asarray(histogram)
+    if histogram.ndim == 0 or histogram.size == 0:
+        raise ValueError(f"histogram must have at least one axis and one cell; got shape {histogram.shape}")
+    masses = check_weights(histogram, "histogram")
+    low, high = as_box(low, high, histogram.ndim)
+    require_volume(low, high)
+    occupied = np.nonzero(masses)
+    whole = np.issubdtype(histogram.dtype, np.integer)
+    return dict(
+        cells=np.stack(occupied, axis=1).astype(np.int32),
+        masses=masses[occupied],
+        low=low,
+        high=high,
+        resolution=histogram.shape,
+        total=int(histogram.sum()) if whole else None,
+    )
+
+
+def density_to_grid(density, resolution, low, high, dim, nodes) -> dict:
+    """Fields of the cell masses of a density; see `GridMeasure.from_density`."""
+    sizes = {np.size(a) for a in (resolution, low, high) if np.ndim(a) == 1} | ({dim} if dim is not None else set())
+    if len(sizes) != 1:
+        raise ValueError(
+            "the dimension must be clear and one: give dim=, or one entry an axis in resolution, low or high; "
+            f"got dimensions {sorted(sizes) or 'none'}"
+        )
+    if nodes < 1:
+        raise ValueError(f"nodes must be at least 1; got {nodes}")
+    dim = sizes.pop()
+    resolution = as_resolution(resolution, dim)
+    low, high = as_box(low, high, dim)
+    require_volume(low, high)
+    if math.prod(resolution) > 1 << 27:
+        raise ValueError(
+            f"a grid of {math.prod(resolution)} cells is too large to evaluate a density on (2**27 at most)"
+        )
+    cells = np.indices(resolution).reshape(dim, -1).T.astype(np.int32)
+    places, gauss = np.polynomial.legendre.leggauss(nodes)
+    side = (np.asarray(high, np.float64) - np.asarray(low, np.float64)) / np.array(resolution)
+    at = jax.jit(jax.vmap(density))
+    masses = np.zeros(len(cells))
+    for node in itertools.product(range(nodes), repeat=dim):
+        x = np.asarray(low, np.float64) + (cells + (1 + places[list(node)]) / 2) * side
+        values = np.asarray(at(jnp.asarray(x, low.dtype)), np.float64)
+        if values.shape != (len(cells),):
+            raise ValueError(
+                f"density must return a scalar for one point of shape ({dim},); got shape {values.shape[1:]}"
+            )
+        masses += np.prod(gauss[list(node)]) * check_weights(values, "density") if values.any() else 0.0
+    return dict(cells=cells, masses=masses, low=low, high=high, resolution=resolution)
+
+
+def image_to_grid(image, resolution, invert) -> dict:
+    """Fields of a picture; see `GridMeasure.from_image`."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(image, str | pathlib.Path):
+        try:
+            with Image.open(image) as opened:
+                gray = np.asarray(opened.convert("L"), np.float64) / 255
+        except UnidentifiedImageError as error:
+            raise ValueError(f"image {str(image)!r} is not a picture that can be read") from error
+    else:
+        gray = check_weights(image, "image") if np.any(image) else np.asarray(image, np.float64)
+        gray = gray.mean(axis=2) if gray.ndim == 3 else gray
+    if gray.ndim != 2 or gray.size == 0:
+        raise ValueError(f"image must have shape (height, width) or (height, width, channels); got {np.shape(image)}")
+    if invert:
+        gray = gray.max() - gray
+    if resolution is not None:
+        scale = int(resolution) / max(gray.shape)
+        size = tuple(max(1, round(scale * n)) for n in reversed(gray.shape))
+        gray = np.asarray(Image.fromarray(gray.astype(np.float32)).resize(size, Image.Resampling.BOX), np.float64)
+    height, width = gray.shape
+    return histogram_to_grid(gray[::-1].T, 0.0, np.array([width, height]) / max(width, height))
