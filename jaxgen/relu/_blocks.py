@@ -66,7 +66,7 @@ def triangle_wave(levels: int = 1) -> ReLUNetwork:
     return _iterated([[3], [3], [3]], [0, -1, -2], [[1, -2, 2]], _whole("levels", levels))
 
 
-def ramp(start: float, width: float) -> ReLUNetwork:
+def ramp(start: float | int, width: float | int) -> ReLUNetwork:
     """A jump from 0 to 1 as a ramp: `rho((x - a)/tau) - rho((x - a)/tau - 1)`, `a = start`, `tau = width`.
 
     Zero for `x <= a`, one for `x >= a + tau`.
@@ -85,8 +85,8 @@ def ramp(start: float, width: float) -> ReLUNetwork:
 
 
 def piecewise_linear(
-    breakpoints: Real[ArrayLike, " k"] | Sequence[float],
-    values: Real[ArrayLike, "k *out"] | Sequence[float],
+    breakpoints: Real[ArrayLike, " k"] | Sequence,
+    values: Real[ArrayLike, "k *out"] | Sequence,
     left_slope: Real[ArrayLike, "..."] = 0.0,
     right_slope: Real[ArrayLike, "..."] = 0.0,
 ) -> ReLUNetwork:
@@ -136,7 +136,7 @@ def piecewise_linear(
     return ReLUNetwork([(signs[used, None], -signs[used] * anchors[used]), (kinks[used].T, y[0])])
 
 
-def unfold(slope: float, level: int = 0) -> ReLUNetwork:
+def unfold(slope: float | int, level: int = 0) -> ReLUNetwork:
     """One backward step of the Peano curve, `(c, 3^j w) -> 3^(j+1) unfold(c, w)`, where `j = level`.
 
     For `c` and `w` in `[0, 1]`, `unfold(c, w) = (a + R^a w)/3` with `a = min(floor(3c), 2)` and

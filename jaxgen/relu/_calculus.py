@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import DTypeLike
+from jaxtyping import ArrayLike, DTypeLike, Real
 
 from ._network import MatrixLike, ReLUNetwork, VectorLike
 
@@ -150,7 +150,9 @@ def concatenate(*networks: ReLUNetwork, nonnegative: bool = False) -> ReLUNetwor
     return compose(together, affine(copies, dtype=together.dtype), merge=True)
 
 
-def add(*networks: ReLUNetwork, coefficients: Sequence[float] | None = None, nonnegative: bool = False) -> ReLUNetwork:
+def add(
+    *networks: ReLUNetwork, coefficients: Real[ArrayLike, " n"] | Sequence | None = None, nonnegative: bool = False
+) -> ReLUNetwork:
     """The linear combination `x -> sum_i c_i f_i(x)` on a shared input.
 
     **Arguments:**

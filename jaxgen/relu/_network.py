@@ -133,7 +133,7 @@ class ReLUNetwork(eqx.Module):
                 )
         self.layers = tuple(built)
 
-    def __call__(self, x: Real[ArrayLike, "..."]) -> Float[Array, " out_size"]:
+    def __call__(self, x: Real[ArrayLike, "..."] | Sequence) -> Float[Array, " out_size"]:
         """Evaluate at one `x` of shape `(in_size,)`, or a scalar where `in_size == 1`. Batches: `jax.vmap`.
 
         **Returns:** shape `(out_size,)`, in the wider of the float types of `x` and the weights.
@@ -147,6 +147,8 @@ class ReLUNetwork(eqx.Module):
             raise ValueError(
                 f"x has shape {x.shape}, expected ({self.in_size},) for one example: use jax.vmap for a batch."
             )
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            x = x.astype(self.dtype)
         for layer in self.layers[:-1]:
             x = jax.nn.relu(layer(x))
         return self.layers[-1](x)

@@ -198,8 +198,8 @@ def test_a_hundred_thousand_pieces(x64):
         ([], [], {}, "breakpoints has shape"),
         ([[0.0, 1.0]], [0.0, 1.0], {}, "breakpoints has shape"),
         ([0.0, 1.0], [0.0], {}, "values has shape"),
-        ([0.0, 1.0], 1.0, {}, "values has shape"),
-        ([0.0, 1.0], np.zeros((2, 0)), {}, "values has shape"),
+        ([0.0, 1.0], [[[0.0]], [[1.0]]], {}, "values has shape"),
+        ([0.0, 1.0], [[], []], {}, "values has shape"),
         ([1.0, 0.0], [0.0, 1.0], {}, "strictly increase, but 1.0 is followed by 0.0"),
         ([0.0, 0.5, 0.5], [0.0, 1.0, 2.0], {}, "jump"),
         ([0.0, np.nan], [0.0, 1.0], {}, "breakpoints.*NaN"),
@@ -211,8 +211,8 @@ def test_a_hundred_thousand_pieces(x64):
     ],
 )
 def test_bad_piecewise_linear(breakpoints, values, slopes, message):
-    with pytest.raises((ValueError, TypeError) if np.ndim(values) != 1 else ValueError, match=message):
-        piecewise_linear(np.asarray(breakpoints), np.asarray(values), **slopes)
+    with pytest.raises(ValueError, match=message):
+        piecewise_linear(breakpoints, values, **slopes)
 
 
 @pytest.mark.parametrize("level", [0, 3])

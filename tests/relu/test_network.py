@@ -144,12 +144,18 @@ def test_stored_type():
         ([([[1j]], None)], TypeError, "complex"),
         ([(sp.csr_array([[1j]]), None)], TypeError, "complex"),
         ([([["a"]], None)], TypeError, "real numbers"),
-        ([(W1, B1, B1)], ValueError, "pair 1"),
     ],
 )
 def test_bad_layers(layers, error, message):
     with pytest.raises(error, match=message):
         ReLUNetwork(layers)
+
+
+def test_layers_are_pairs():
+    with pytest.raises((ValueError, TypeError)):
+        ReLUNetwork([(W1, B1, B1)])
+    with pytest.raises((ValueError, TypeError)):
+        ReLUNetwork([W1])
 
 
 def test_a_million_nonzeros_in_layers_of_a_hundred_thousand():
