@@ -20,9 +20,9 @@ Label = str | int
 class AbstractGridMeasure(eqx.Module):
     """A law on a box: cells of a grid with masses, and the uniform law inside each cell.
 
-    Only occupied cells are stored, in the order of the Peano curve, label by label where there are labels. Cell `c` spans
-    `low + c * (high - low) / resolution` to `low + (c + 1) * (high - low) / resolution`. A side of zero length is allowed:
-    that coordinate is constant.
+    Only occupied cells are stored, in the order of the Peano curve, label by label where there are labels. Cell `c`
+    spans `low + c * (high - low) / resolution` to `low + (c + 1) * (high - low) / resolution`. A side of zero length is
+    allowed: that coordinate is constant.
     """
 
     cells: eqx.AbstractVar[Int[Array, "m d"]]

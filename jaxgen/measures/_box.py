@@ -9,7 +9,10 @@ from jaxtyping import Array, Float
 
 
 def as_resolution(resolution: int | Sequence[int], dim: int) -> tuple[int, ...]:
-    """Cells an axis as a tuple of `dim` integers. Raises `ValueError` below 1 or above 2**30, `TypeError` for non-integers."""
+    """Cells an axis, a tuple of `dim` integers.
+
+    Raises `ValueError` below 1 or above 2**30, and `TypeError` for anything but integers.
+    """
     n = np.asarray(resolution)
     if not np.issubdtype(n.dtype, np.integer):
         raise TypeError(f"resolution must be an integer or one integer an axis; got {resolution!r}")

@@ -17,8 +17,8 @@ from ._quantized import QuantizedMeasure, quantize_masses
 class GridMeasure(AbstractGridMeasure):
     """A grid measure with float masses, which are differentiable parameters.
 
-    Usually made by `from_samples`, `from_histogram`, `from_density` or `from_image`. `total` is the number of points when
-    the masses are multiples of 1/total, and `None` when nothing of the kind is known.
+    Usually made by `from_samples`, `from_histogram`, `from_density` or `from_image`. `total` is the number of points
+    when the masses are multiples of 1/total, and `None` when nothing of the kind is known.
     """
 
     cells: Int[Array, "m d"]
@@ -77,8 +77,8 @@ class GridMeasure(AbstractGridMeasure):
         - `clip`: move points outside a given box to its border instead of raising.
 
         Time and memory grow with the points and the occupied cells, not with all cells. Raises `ValueError` for empty,
-        NaN or infinite points, fewer than two, a resolution below 1, points outside a given box (counted), and weights or
-        labels of the wrong length. Theory, section 2.
+        NaN or infinite points, fewer than two, a resolution below 1, points outside a given box (counted), and weights
+        or labels of the wrong length. Theory, section 2.
         """
         return cls(**samples_to_grid(points, resolution, weights, low, high, labels, clip))
 
@@ -110,7 +110,7 @@ class GridMeasure(AbstractGridMeasure):
     def from_image(cls, image: Any, *, resolution: int | None = None, invert: bool = False) -> Self:
         """A picture as a density on the plane: brightness is mass, or darkness with `invert=True`.
 
-        `image` is a path (PNG, JPEG, whatever Pillow reads) or an array `(height, width)` or `(height, width, channels)`.
+        `image` is a path (PNG, JPEG, whatever Pillow reads), or an array `(height, width)` or `(height, width, 3)`.
         The first coordinate runs right and the second up; pixels are squares and the longer side has length 1.
         `resolution` is the number of cells along the longer side, by default one a pixel. Raises `ValueError` for an
         unreadable or all-black picture and `FileNotFoundError` for a missing file.

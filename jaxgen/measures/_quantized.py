@@ -28,8 +28,8 @@ class QuantizedMeasure(AbstractGridMeasure):
     def __init__(self, cells, counts, low, high, resolution, labels=None, vocabulary=None, rounding=(0.0, 0.0)):
         """Checks the fields and sorts the cells; `quanta` is the sum of the counts.
 
-        - `cells`: `(m, d)` distinct integers; `counts`: `(m,)` integers >= 1 with a sum of at most 2**24; `low`, `high`,
-          `resolution`, `labels`, `vocabulary` as for `GridMeasure`.
+        - `cells`: `(m, d)` distinct integers; `counts`: `(m,)` integers >= 1 with a sum of at most 2**24; `low`,
+          `high`, `resolution`, `labels`, `vocabulary` as for `GridMeasure`.
         - `rounding`: bounds on W_1 and W_2 to the measure it was rounded from, if any.
 
         Raises `ValueError` for a field that is wrong, by name, and `TypeError` for counts that are not integers.
