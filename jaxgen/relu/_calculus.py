@@ -199,9 +199,7 @@ def _merging_is_smaller(outer: _Layer, inner: _Layer, apart: int) -> bool:
     rectangles = columns * np.diff(inner[0].indptr)
     if rectangles.sum() > _CHEAP_PRODUCT and rectangles.max() > apart:
         return False
-    weight, bias = _product(outer, inner)
-    weight.eliminate_zeros()
-    return _count([(weight, bias)]) <= apart
+    return _count([_product(outer, inner)]) <= apart
 
 
 def _equally_deep(networks: Sequence[ReLUNetwork], nonnegative: bool) -> list[ReLUNetwork]:

@@ -184,6 +184,12 @@ def test_a_product_that_would_fill_the_memory_is_not_formed():
     assert compose(narrow, wide).connectivity == 1
 
 
+def test_entries_that_cancel_in_a_product_are_not_counted():
+    ones = np.ones((9, 1))
+    network = compose(affine(ones @ [[1.0, -1.0]]), affine(np.ones((2, 9))))
+    assert (network.depth, network.connectivity) == (1, 0)
+
+
 @pytest.mark.parametrize("function", [parallel, concatenate, add])
 def test_nothing_to_combine(function):
     with pytest.raises(ValueError, match="networks is empty"):
