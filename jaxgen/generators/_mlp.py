@@ -1,0 +1,239 @@
+"""The generator that is trained, not built: a plain ReLU network from uniform numbers to points."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+
+from ..curves import Residual, limb_bits, scale, to_float, to_limbs
+from ..relu import ReLUNetwork
+from ._base import AbstractGenerator, require_unit_interval
+from ._labels import Label
+
+# Label masses are held as this many quanta: the most that the fixed-point source divides exactly.
+_QUANTA = 1 << 24
+
+
+class MLPGenerator(AbstractGenerator):
+    """A plain ReLU network from `source_dim` uniform numbers, and a one-hot label if conditional, to R^`dim`.
+
+    The network acts in the unit cube of the box `[low, high]`; the box is carried along and not trained. What is not
+    given at construction (`low` and `high`, `label_masses`) is taken from the data by `fit`. The weights, tuples
+    `weights` of `(out, in)` matrices and `biases` of `(out,)` vectors, are random at first; `jaxgen.fit` trains them.
+    """
+
+    weights: tuple[Float[Array, "out in"], ...]
+    biases: tuple[Float[Array, " out"], ...]
+    low: Float[Array, " dim"] | None
+    high: Float[Array, " dim"] | None
+    label_counts: UInt32[Array, " labels"] | None
+    dim: int = eqx.field(static=True)
+    source_dim: int = eqx.field(static=True)
+    source_bits: int = eqx.field(static=True)
+    vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        dim: int = 2,
+        source_dim: int = 1,
+        width: int = 64,
+        depth: int = 4,
+        *,
+        key: PRNGKeyArray,
+        vocabulary: Sequence[Label] | None = None,
+        label_masses: ArrayLike | None = None,
+        low: ArrayLike | None = None,
+        high: ArrayLike | None = None,
+    ):
+        """**Arguments:**
+
+        - `dim`, `source_dim`: how many numbers come out, and how many uniform ones go in.
+        - `width`: of the hidden layers; `depth`: number of affine layers (theory, section 1).
+        - `vocabulary`: the labels of a conditional generator. The network then reads (one-hot label, u).
+        - `label_masses`: one nonnegative weight a label, the law of the label where none is asked for; rounded to
+            multiples of 2**-24. Until given, or taken from data, all labels are equally likely.
+        - `low`, `high`: `(dim,)` or a scalar, the box that the output starts in; the unit cube until it is known.
+
+        **Raises:** `ValueError` for sizes below 1, a vocabulary that is empty or repeats a label, bad label masses,
+        and a box that is not finite or has `low >= high` on some axis.
+        """
+        for name, size in (("dim", dim), ("source_dim", source_dim), ("width", width), ("depth", depth)):
+            if isinstance(size, bool) or not isinstance(size, int | np.integer):
+                raise TypeError(f"{name} must be an integer; got {type(size).__name__}")
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1; got {size}")
+        self.dim, self.source_dim, self.source_bits = int(dim), int(source_dim), 24
+        self.vocabulary = None if vocabulary is None else _vocabulary(vocabulary)
+        self.label_counts = None if label_masses is None else _label_counts(label_masses, self.vocabulary)
+        self.low, self.high = _box(low, high, self.dim)
+        sizes = [len(self.vocabulary or ()) + self.source_dim, *[int(width)] * (int(depth) - 1), self.dim]
+        self.weights, self.biases = _initial(sizes, self.source_dim, key)
+
+    def __call__(self, u: Any, condition: Label | Int[Array, ""] | None = None) -> Float[Array, " dim"]:
+        """The point that `u`, a scalar or `(source_dim,)` in [0, 1], is sent to.
+
+        `condition` is a label, or the position of one in the vocabulary as a (traceable) JAX integer. Without one, a
+        conditional generator reads its label from the first number: the labels share [0, 1] in proportion to their
+        masses (theory, section 7).
+        """
+        u = require_unit_interval(u, self.source_dim)
+        code = condition if isinstance(condition, jax.Array) else self._code(condition)
+        if self.vocabulary is not None and code is None:
+            ends = jnp.cumsum(self._counts()).astype(u.dtype) / _QUANTA
+            code = jnp.minimum(jnp.searchsorted(ends, u[0], side="right"), len(self.vocabulary) - 1)
+            start = jnp.where(code > 0, ends[code - 1], 0)
+            # The last labels may have no mass: their interval is empty, and u = 1 is sent to its end.
+            u = u.at[0].set(jnp.clip((u[0] - start) / jnp.maximum(ends[code] - start, 1 / _QUANTA), 0, 1))
+        return self._map(u, code)
+
+    def network(self) -> ReLUNetwork:
+        """The same map as a `ReLUNetwork` of the input u, or of (one-hot label, u); the box is folded in its end."""
+        layers = [
+            (np.asarray(w, np.float64), np.asarray(b, np.float64))
+            for w, b in zip(self.weights, self.biases, strict=True)
+        ]
+        if self.low is not None and self.high is not None:
+            low, side = np.asarray(self.low, np.float64), np.asarray(self.high - self.low, np.float64)
+            w, b = layers[-1]
+            layers[-1] = side[:, None] * w, low + side * b
+        return ReLUNetwork(layers, dtype=self.weights[0].dtype)
+
+    def certificate(self) -> Any:
+        """Raises `ValueError`: nothing is proven about a trained network."""
+        raise ValueError(
+            "a trained network has no certificate: nothing bounds the distance of its law from its data. Measure it "
+            "on held-out data with jaxgen.wasserstein, or build a SawtoothGenerator or a PeanoGenerator."
+        )
+
+    def suited_to(self, points: Float[ArrayLike, "n dim"], codes: Int[ArrayLike, " n"] | None = None) -> "MLPGenerator":
+        """The same network, with the box of `points` and the label masses of `codes` where none were given.
+
+        Raises `ValueError` for points that are empty, not finite, or not of shape `(n, dim)`.
+        """
+        out = self
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != self.dim or not len(points):
+            raise ValueError(f"points must have shape (n, {self.dim}) with n >= 1; got {points.shape}")
+        if self.low is None:
+            low, high = points.min(axis=0), points.max(axis=0)
+            # A constant coordinate has a box of no width; any width does, and one is a sensible one.
+            box = _box(low, np.where(high > low, high, low + np.maximum(1.0, np.abs(low))), self.dim)
+            out = eqx.tree_at(lambda g: (g.low, g.high), out, box, is_leaf=lambda leaf: leaf is None)
+        if codes is not None and self.vocabulary is not None and self.label_counts is None:
+            masses = np.bincount(np.asarray(codes), minlength=len(self.vocabulary))
+            counts = _label_counts(masses, self.vocabulary)
+            out = eqx.tree_at(lambda g: g.label_counts, out, counts, is_leaf=lambda leaf: leaf is None)
+        return out
+
+    def _map(self, u, code):
+        # One-hot times a matrix is a column of it.
+        labels = len(self.vocabulary or ())
+        first = self.weights[0]
+        x = first[:, labels:] @ u + self.biases[0]
+        if labels:
+            x = x + first[:, code]
+        for w, b in zip(self.weights[1:], self.biases[1:], strict=True):
+            x = w @ jax.nn.relu(x) + b
+        if self.low is not None and self.high is not None:
+            # The box is the unit of the output, not a parameter.
+            low, high = jax.lax.stop_gradient((self.low, self.high))
+            x = low + (high - low) * x
+        return x
+
+    def _push(
+        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+        dtype = self.weights[0].dtype
+        u = (words[:, 0] >> 8).astype(dtype) * 2.0**-24
+        if self.vocabulary is None:
+            return self._map(u, None), jnp.zeros((), jnp.int32)
+        if code is None:
+            # The label by its interval of the first number, and what is left of that number, exactly.
+            counts = self._counts()
+            ends = jnp.cumsum(counts)
+            bits = limb_bits(_QUANTA)
+            whole = Residual(jnp.zeros((), jnp.uint32), to_limbs(words[0], bits), jnp.ones((), jnp.uint32))
+            quantum, rest = scale(whole, _QUANTA, bits)
+            code = jnp.searchsorted(ends, quantum, side="right").astype(jnp.int32)
+            start = ends[code] - counts[code]
+            u = u.at[0].set(to_float(Residual(quantum - start, rest.limbs, counts[code]), bits, dtype))
+        return self._map(u, code), jnp.asarray(code, jnp.int32)
+
+    def _counts(self) -> UInt32[Array, " labels"]:
+        assert self.vocabulary is not None
+        return (
+            _label_counts(np.ones(len(self.vocabulary)), self.vocabulary)
+            if self.label_counts is None
+            else (self.label_counts)
+        )
+
+
+def _initial(sizes, source_dim, key):
+    """He scaling; the kink of each first-layer neuron passes through a random point of the cube of sources.
+
+    u in [0, 1] has variance 1/12 about its mean: sources are scaled by sqrt(12), as if they had been standardized.
+    """
+    weights, biases = [], []
+    last = len(sizes) - 2
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+        key, one, two = jr.split(key, 3)
+        w, b = jr.normal(one, (fan_out, fan_in)), jnp.zeros(fan_out)
+        if layer == 0:
+            # One label is on at a time, so that its column counts as one input.
+            labels = fan_in - source_dim
+            w = w * jnp.sqrt(2 / (source_dim + (labels > 0)))
+            w = w.at[:, labels:].multiply(jnp.sqrt(12))
+            b = -jnp.sum(w[:, labels:] * jr.uniform(two, (fan_out, source_dim)), axis=1)
+        else:
+            w = w * jnp.sqrt((1 if layer == last else 2) / fan_in)
+        if layer == last:
+            # Start around the center of the box, a quarter of its side wide.
+            w, b = w / 4, b + 0.5
+        weights.append(w)
+        biases.append(b)
+    return tuple(weights), tuple(biases)
+
+
+def _vocabulary(labels) -> tuple[Label, ...]:
+    names = tuple(c.item() if isinstance(c, np.generic) else c for c in labels)
+    if isinstance(labels, str) or not names:
+        raise ValueError(f"vocabulary must be a sequence of at least one label, or None; got {labels!r}")
+    if len(set(names)) < len(names):
+        raise ValueError("vocabulary repeats a label; give every label once")
+    return names
+
+
+def _label_counts(masses, vocabulary):
+    if vocabulary is None:
+        raise ValueError("label_masses was given without a vocabulary; give the labels too")
+    masses = np.asarray(masses, np.float64)
+    if masses.shape != (len(vocabulary),):
+        raise ValueError(f"label_masses must hold one mass a label, shape ({len(vocabulary)},); got {masses.shape}")
+    if not (np.isfinite(masses).all() and (masses >= 0).all() and masses.sum() > 0):
+        raise ValueError("label_masses must be finite, nonnegative and not all zero")
+    ends = np.rint(np.cumsum(masses) / masses.sum() * _QUANTA)
+    ends[-1] = _QUANTA
+    return jnp.asarray(np.diff(ends, prepend=0).astype(np.uint32))
+
+
+def _box(low, high, dim):
+    if low is None and high is None:
+        return None, None
+    if low is None or high is None:
+        raise ValueError("low and high must be given together, or both left out")
+    try:
+        low, high = (np.broadcast_to(np.asarray(v, np.float64), (dim,)) for v in (low, high))
+    except ValueError:
+        raise ValueError(
+            f"low and high must be numbers or have shape ({dim},); got shapes {np.shape(low)} and {np.shape(high)}"
+        ) from None
+    if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
+        raise ValueError(f"low and high must be finite with low < high on every axis; got {low} and {high}")
+    return jnp.asarray(low), jnp.asarray(high)
