@@ -1,0 +1,133 @@
+"""How near a law on N points can be to a law with a density."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import gammaln
+
+from ._bits import check_integer
+
+# Normalized second moments of the best cells: the interval, the regular hexagon (Fejes Toth: optimal among
+# all quantizers), the truncated octahedron of the bcc lattice (Barnes & Sloane: optimal among lattices).
+_SECOND_MOMENTS = {1: 1 / 12, 2: 5 / (36 * math.sqrt(3)), 3: 19 / (192 * 2 ** (1 / 3))}
+
+
+def log_ball_volume(dim: int) -> float:
+    """ln of the volume of the unit ball of R^dim; of a point, 1, for dim = 0."""
+    return dim / 2 * math.log(math.pi) - float(gammaln(dim / 2 + 1))
+
+
+def second_moment(dim: int) -> float:
+    """The constant G_d of Zador's theorem, or a lower bound on it.
+
+    Exact for d = 1 (1/12) and d = 2 (hexagons, 0.0801875, Fejes Toth). For d = 3 the best known, 0.0785433
+    (bcc), proven best among lattices only, hence an upper bound on G_3. For d > 3 the value for balls,
+    `Gamma(d/2+1)^(2/d) / ((d+2) pi)`, a proven lower bound (Zador) that is not attained, but asymptotically
+    sharp as d grows; at d = 3 it is 0.0770. Source: Graf & Luschgy, *Foundations of Quantization*; theory,
+    section 6.
+    """
+    dim = check_integer(dim, "dim")
+    return _SECOND_MOMENTS.get(dim, math.exp(-2 / dim * log_ball_volume(dim)) / (dim + 2))
+
+
+def zador(n_atoms: int, dim: int, norm: float = 1.0) -> float:
+    """Zador's asymptotics of the N-point quantization error, `sqrt(d G_d norm) N^(-1/d)`, in units of length.
+
+    e_N is the smallest W_2 between a law and any law on N points. For a law on R^d with a density f (and a
+    moment of order above 2), `N^(2/d) e_N^2 -> d G_d ||f||_{d/(d+2)}`.
+
+    - `norm`: `||f||_{d/(d+2)}`, in squared units of length: 1 for the uniform law on a unit cube; see
+      `density_norm`, `normal_density_norm`.
+
+    What is proven: the limit, as N grows, for d = 1 and 2. At d = 3 this is the value of the bcc lattice (the
+    limit is at most that); for d > 3 a lower bound on the limit (see `second_moment`). It is not a bound at
+    finite N: that is `quantization_error`. Raises `ValueError` for N or dim < 1 or norm <= 0. Source: theory,
+    section 6.
+    """
+    n_atoms, dim = check_integer(n_atoms, "n_atoms"), check_integer(dim, "dim")
+    norm = check_positive(norm, "norm")
+    return math.sqrt(dim * second_moment(dim) * norm) * math.exp(-math.log(n_atoms) / dim)
+
+
+def density_norm(masses: ArrayLike, volumes: ArrayLike, dim: int) -> float:
+    """`||f||_{d/(d+2)}` of a density that is constant on cells, in squared units of length.
+
+    - `masses`: of the cells, nonnegative, divided by their sum. `volumes`: of the cells, or one for all.
+
+    The uniform law on a set of volume V is one cell: `density_norm(1, V, d) == V**(2/d)`. Raises `ValueError`
+    for masses that are negative or sum to zero, and for volumes that are not positive. Source: theory,
+    section 6.
+    """
+    dim = check_integer(dim, "dim")
+    masses, volumes = np.atleast_1d(np.asarray(masses, np.float64)), np.asarray(volumes, np.float64)
+    if not (np.isfinite(masses).all() and (masses >= 0).all() and masses.sum() > 0):
+        raise ValueError("masses must be finite, nonnegative and not all zero")
+    if not (np.isfinite(volumes).all() and (volumes > 0).all()):
+        raise ValueError("volumes must be finite and positive")
+    if volumes.ndim and volumes.shape != masses.shape:
+        raise ValueError(f"volumes must be one number or match masses {masses.shape}; got {volumes.shape}")
+    power = dim / (dim + 2)
+    return float(np.sum((masses / masses.sum()) ** power * volumes ** (1 - power))) ** (1 / power)
+
+
+def normal_density_norm(covariance: ArrayLike) -> float:
+    """`||f||_{d/(d+2)} = 2 pi det(covariance)^(1/d) ((d+2)/d)^((d+2)/2)` of a normal law.
+
+    - `covariance`: `(d, d)`, symmetric positive definite, or a variance for d = 1.
+
+    Raises `ValueError` for another shape, or a matrix that is not positive definite. Source: theory, section
+    6.
+    """
+    covariance = np.atleast_2d(np.asarray(covariance, np.float64))
+    if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
+        raise ValueError(f"covariance must have shape (d, d); got {covariance.shape}")
+    if not np.allclose(covariance, covariance.T) or not (np.linalg.eigvalsh(covariance) > 0).all():
+        raise ValueError("covariance must be symmetric and positive definite")
+    dim = len(covariance)
+    root = math.exp(np.linalg.slogdet(covariance)[1] / dim)
+    return 2 * math.pi * root * ((dim + 2) / dim) ** ((dim + 2) / 2)
+
+
+def quantization_error(n_atoms: int, dim: int, max_density: float = 1.0, p: float = 2) -> float:
+    """A lower bound on W_p between a law with a bounded density and any law on N points, at every N.
+
+    `(d / (d+p))^(1/p) (M N kappa_d)^(-1/d)`, in units of length; kappa_d is the volume of the unit ball of
+    R^d.
+
+    - `max_density`: M, a bound on the density with respect to volume (1 for the uniform law on the unit
+      cube).
+
+    Proven for every law on R^d whose density is at most M, every N >= 1 and p >= 1: N balls of radius r have
+    mass at most M N kappa_d r^d, and what is outside travels further than r. Attained by the uniform law on
+    an interval, where it is 1/(sqrt(12) N) for p = 2; for a law that is far from uniform it can be far too
+    small (see `zador` for the right constant as N grows). Raises `ValueError` for N or dim < 1, M <= 0 or p <
+    1. Source: theory, section 10.
+    """
+    n_atoms, dim = check_integer(n_atoms, "n_atoms"), check_integer(dim, "dim")
+    max_density, p = check_positive(max_density, "max_density"), check_order(p)
+    log_radius = -(math.log(max_density) + math.log(n_atoms) + log_ball_volume(dim)) / dim
+    return (dim / (dim + p)) ** (1 / p) * math.exp(log_radius)
+
+
+def samples(n: int, dim: int, max_density: float = 1.0, p: float = 2) -> float:
+    """A lower bound on W_p between a law with a bounded density and n samples: the best they can give.
+
+    The empirical law has at most n atoms, so this is `quantization_error(n, dim, max_density, p)`: proven for
+    whatever points, drawn or chosen, of order n^(-1/d). For points drawn at random it is of the right order
+    for d > 2p; for smaller d their error is larger, of order n^(-1/2) for p = 1 and d = 1, and this bound
+    does not say so. Raises `ValueError` as `quantization_error`. Source: theory, section 10.
+    """
+    return quantization_error(check_integer(n, "n"), dim, max_density, p)
+
+
+def check_positive(value: float, name: str) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a positive finite number; got {value}")
+    return float(value)
+
+
+def check_order(p: float) -> float:
+    if not (math.isfinite(p) and p >= 1):
+        raise ValueError(f"p must be a finite number >= 1; got {p}")
+    return float(p)

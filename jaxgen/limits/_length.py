@@ -1,0 +1,123 @@
+"""How near a curve of given length can be to a law with a density, and the length of a network's curve."""
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ..relu import ReLUNetwork
+from ._atoms import check_order, check_positive, log_ball_volume
+from ._bits import check_integer
+
+# Numbers held at once while pieces are split; more pieces than fit are worked off in portions.
+_PORTION = 1 << 21
+
+
+def length_bound(length: float, dim: int, max_density: float = 1.0, p: float = 1) -> float:
+    """A lower bound on W_p between a law with a bounded density and any law on a curve of given length.
+
+    `W_p^p >= integral_0^inf (1 - M V(r))_+ d(r^p)`, `V(r) = kappa_{d-1} r^(d-1) length + kappa_d r^d`; the
+    result is in units of length. For d = 2, p = 1 and long curves it tends to 1/(4 M length).
+
+    - `length`: of the curve (for a map from [0, 1], at most its Lipschitz constant; see `curve_length`).
+    - `max_density`: M, a bound on the density by volume (1 for the uniform law on the unit cube).
+
+    Proven for every law on R^d whose density is at most M and every law carried by one curve of so great a
+    length, whatever the weights or the training: the points within r of the curve have volume at most V(r), and
+    what is outside travels further than r. It says nothing about generators with more than one input, and is too
+    small for curves that retrace themselves and for laws that are far from uniform.
+
+    Raises `ValueError` for a length that is negative or not finite, M <= 0, dim < 1 or p < 1. Source: theory,
+    section 10.
+    """
+    dim, p = check_integer(dim, "dim"), check_order(p)
+    max_density = check_positive(max_density, "max_density")
+    if not (math.isfinite(length) and length >= 0):
+        raise ValueError(f"length must be a finite number >= 0; got {length}")
+    log_ball = math.log(max_density) + log_ball_volume(dim)
+    if dim == 1:
+        tube = max_density * length
+        if tube >= 1:
+            return 0.0
+        ball = 1 - tube
+        radius = ball * math.exp(-log_ball)
+    else:
+        log_length = math.log(length) if length > 0 else -math.inf
+        log_tube = math.log(max_density) + log_ball_volume(dim - 1) + log_length
+        # Where the greater of the two terms of M V is 1, M V is between 1 and 2: its root is a little nearer.
+        log_far = min(-log_tube / (dim - 1), -log_ball / dim)
+        tube, ball = math.exp(log_tube + (dim - 1) * log_far), math.exp(log_ball + dim * log_far)
+
+        def excess(t: float) -> float:
+            return tube * t ** (dim - 1) + ball * t**dim - 1
+
+        t: Any = brentq(excess, 0.49 ** (1 / (dim - 1)), 1 + 1e-9, xtol=1e-15)
+        radius, tube, ball = math.exp(log_far) * t, tube * t ** (dim - 1), ball * t**dim
+    # The integral up to the root, where tube + ball = 1, as a sum of nonnegative terms.
+    return radius * (tube * (dim - 1) / (dim - 1 + p) + ball * dim / (dim + p)) ** (1 / p)
+
+
+def curve_length(generator: Any) -> float:
+    """The length of the curve that a ReLU network with one input makes of [0, 1].
+
+    - `generator`: a `ReLUNetwork`, or anything whose `network()` is one, with one input.
+
+    Exact up to rounding in float64 (of the weights as they are stored): the breakpoints are solved for, layer by
+    layer, not sampled. On a piece where the layers so far are linear every next pre-activation is linear as well
+    and known from its two ends; where it changes sign the piece is split. Time follows the number of linear
+    pieces, which can be exponential in the depth. What the curve runs through twice counts twice.
+
+    With `length_bound` this bounds the error of the network from below, however it was trained. It does not
+    bound it from above.
+
+    Raises `ValueError` for more than one input or weights that are not finite, `TypeError` for something that is
+    not a network. Source: theory, section 10.
+    """
+    network = generator if isinstance(generator, ReLUNetwork) else getattr(generator, "network", lambda: None)()
+    if not isinstance(network, ReLUNetwork):
+        raise TypeError(f"generator must be a ReLUNetwork or have network(); got {type(generator).__name__}")
+    if network.in_size != 1:
+        raise ValueError(
+            f"curve_length needs a network with one input; got {network.in_size} inputs. For a conditional "
+            "generator, fix the condition first (a one-hot code in the first bias)"
+        )
+    layers = network.layers_as_scipy()
+    if not all(np.isfinite(weight.data).all() and np.isfinite(bias).all() for weight, bias in layers):
+        raise ValueError("generator has weights that are NaN or infinite")
+    most = max(1, _PORTION // network.width)
+    lengths = []
+    portions = [(0, np.zeros((1, 1)), np.ones((1, 1)))]  # the next layer, and (neurons, pieces) at both ends
+    while portions:
+        depth, left, right = portions.pop()
+        if left.shape[1] > most:
+            half = left.shape[1] // 2
+            portions += [(depth, left[:, :half], right[:, :half]), (depth, left[:, half:], right[:, half:])]
+            continue
+        weight, bias = layers[depth]
+        if depth == len(layers) - 1:
+            lengths.append(float(np.linalg.norm(weight @ (right - left), axis=0).sum()))
+            continue
+        left, right = _split(weight @ left + bias[:, None], weight @ right + bias[:, None])
+        portions.append((depth + 1, np.maximum(left, 0), np.maximum(right, 0)))
+    return math.fsum(lengths)
+
+
+def _split(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split each piece, given by `(neurons, pieces)` values at its ends, where a neuron changes sign."""
+    neuron, piece = np.nonzero(((left < 0) & (right > 0)) | ((left > 0) & (right < 0)))
+    start, end = left[neuron, piece], right[neuron, piece]
+    at = 1 / (1 - end / start)
+    order = np.lexsort((at, piece))
+    neuron, piece, at = neuron[order], piece[order], at[order]
+    # A piece with c crossings becomes c + 1 parts. Crossing number j of all ends part j + piece, and begins the next.
+    pieces = left.shape[1]
+    parent = np.repeat(np.arange(pieces), 1 + np.bincount(piece, minlength=pieces))
+    part = np.arange(len(at)) + piece
+    first, last = np.zeros(len(parent)), np.ones(len(parent))
+    last[part], first[part + 1] = at, at
+    a, b = left[:, parent], right[:, parent]
+    left, right = a * (1 - first) + b * first, a * (1 - last) + b * last
+    # The neuron that vanishes does so exactly, however steep the layers to come.
+    right[neuron, part], left[neuron, part + 1] = 0.0, 0.0
+    return left, right
