@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from numpy.typing import ArrayLike
 from ott.geometry import epsilon_scheduler, geometry
 from ott.problems.linear import linear_problem
 from ott.solvers.linear import sinkhorn
 from scipy.spatial.distance import cdist
 
-from ._clouds import as_pair, check_order, line_distance, power_mean
+from ._clouds import PointsLike, as_pair, check_order, line_distance, power_mean
 from ._curve import couplings, principal_axes
 from ._exact import assigned_distances
 
@@ -35,7 +34,7 @@ class WassersteinBounds(NamedTuple):
     upper: float
 
 
-def wasserstein_bounds(x: ArrayLike, y: ArrayLike, p: float = 2) -> WassersteinBounds:
+def wasserstein_bounds(x: PointsLike, y: PointsLike, p: float | int = 2) -> WassersteinBounds:
     """A lower and an upper bound on W_p between the uniform laws on two clouds, at any size and dimension.
 
     Both hold whatever the clouds are, up to rounding in float64: the lower bound is a feasible point of the
@@ -72,7 +71,7 @@ def wasserstein_bounds(x: ArrayLike, y: ArrayLike, p: float = 2) -> WassersteinB
     return WassersteinBounds(math.ldexp(min(lower, upper), exponent), math.ldexp(upper, exponent))
 
 
-def _projections(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: float) -> float:
+def _projections(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: float | int) -> float:
     """A lower bound from the distances W_p(k) of the coordinates: their l2 norm for p <= 2, else lp.
 
     Let V = X - Y under an optimal coupling. Its coordinates couple the coordinates of the laws, so E|V_k|^p
@@ -84,7 +83,7 @@ def _projections(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: fl
     return power_mean(along, None, max(p, 2)) * len(along) ** (1 / max(p, 2))
 
 
-def _refined(x: np.ndarray, y: np.ndarray, p: float, candidates: list) -> float:
+def _refined(x: np.ndarray, y: np.ndarray, p: float | int, candidates: list) -> float:
     """The cost of the best candidate after exact assignments within blocks of pairs that are neighbors.
 
     Each candidate's order of x gives another notion of neighbor; an exact assignment never raises the cost.
@@ -100,7 +99,7 @@ def _refined(x: np.ndarray, y: np.ndarray, p: float, candidates: list) -> float:
     return power_mean(np.linalg.norm(x - y[partner], axis=1), None, p)
 
 
-def _sinkhorn_bounds(x: np.ndarray, y: np.ndarray, p: float) -> tuple[float, float]:
+def _sinkhorn_bounds(x: np.ndarray, y: np.ndarray, p: float | int) -> tuple[float, float]:
     """Bounds from Sinkhorn's potentials, which run in float32 and on every k-th point if there are many.
 
     Lower: any vector g gives the pair f_i = min_j (c_ij - g_j) and g, feasible by definition whatever g is,
@@ -154,7 +153,7 @@ def _c_transform(
     x: Float[np.ndarray, "n d"],
     y: Float[np.ndarray, "m d"],
     g: Float[np.ndarray, " m"],
-    p: float,
+    p: float | int,
     scale: float,
 ) -> Float[np.ndarray, " n"]:
     """`f_i = min_j ((|x_i - y_j| / scale)^p - g_j)`, some rows at a time."""

@@ -1,13 +1,16 @@
 """What every distance here asks of its arguments, and the sums that all of them take."""
 
 import math
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
+
+# Anything NumPy can make into an array of real numbers.
+PointsLike: TypeAlias = Any
 
 
-def as_cloud(points: ArrayLike, name: str) -> Float[np.ndarray, "n d"]:
+def as_cloud(points: PointsLike, name: str) -> Float[np.ndarray, "n d"]:
     """The points as float64 of shape `(n, d)`; a vector `(n,)` is n points of the line.
 
     Raises `ValueError` for an empty cloud, another number of axes, or values that are not finite.
@@ -28,7 +31,7 @@ def as_cloud(points: ArrayLike, name: str) -> Float[np.ndarray, "n d"]:
     return cloud
 
 
-def as_pair(x: ArrayLike, y: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"], int]:
+def as_pair(x: PointsLike, y: PointsLike) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"], int]:
     """Both clouds divided by a common power of two, and its exponent.
 
     The division is exact and keeps powers of the largest and the smallest distances inside the range of
@@ -42,14 +45,14 @@ def as_pair(x: ArrayLike, y: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Float
     return np.ldexp(x, -exponent), np.ldexp(y, -exponent), exponent
 
 
-def check_order(p: float) -> float:
+def check_order(p: float | int) -> float:
     """The order p of W_p, a finite number >= 1."""
     if not (math.isfinite(p) and p >= 1):
         raise ValueError(f"p must be a finite number >= 1; got {p}")
     return float(p)
 
 
-def power_mean(distances: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"] | None, p: float) -> float:
+def power_mean(distances: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"] | None, p: float | int) -> float:
     """`(sum_i w_i distances_i^p)^(1/p)`, uniform weights if `None`, without overflow or underflow."""
     largest = float(distances.max())
     if largest == 0:
@@ -69,7 +72,7 @@ def monotone_pairs(n: int, m: int) -> tuple[np.ndarray, np.ndarray, Float[np.nda
     return cuts[:-1] // m, cuts[:-1] // n, np.diff(cuts) / (n * m)
 
 
-def line_distance(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " m"], p: float) -> float:
+def line_distance(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " m"], p: float | int) -> float:
     """W_p on the line: the monotone coupling is optimal for every convex cost."""
     i, j, masses = monotone_pairs(len(x), len(y))
     return power_mean(np.abs(np.sort(x)[i] - np.sort(y)[j]), masses, p)

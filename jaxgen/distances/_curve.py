@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import ArrayLike
 
 from ..curves import peano_argsort
-from ._clouds import as_pair, check_order, monotone_pairs, power_mean
+from ._clouds import PointsLike, as_pair, check_order, monotone_pairs, power_mean
 
 # Digits of the curve that are worth having: 3^40 cells tell apart as many points as fit any memory. More than
 # 19 levels would leave int32.
@@ -16,7 +15,7 @@ _DIGITS = 40
 _MAX_LEVELS = 19
 
 
-def curve_coupling(x: ArrayLike, y: ArrayLike, p: float = 2) -> float:
+def curve_coupling(x: PointsLike, y: PointsLike, p: float | int = 2) -> float:
     """An upper bound on W_p between the uniform laws on two clouds: the cost of pairing them in Peano order.
 
     Both clouds are put in the order of a Peano curve through their joint bounding cube and paired in order,
@@ -40,7 +39,7 @@ def curve_coupling(x: ArrayLike, y: ArrayLike, p: float = 2) -> float:
 
 
 def couplings(
-    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: float
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: float | int
 ) -> Iterator[tuple[float, Int[np.ndarray, " n"], Int[np.ndarray, " m"]]]:
     """Candidate couplings: the cost of each, and the order of each cloud that it pairs."""
     i, j, masses = monotone_pairs(len(x), len(y))

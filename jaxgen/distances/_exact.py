@@ -3,16 +3,15 @@
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from ._clouds import as_pair, check_order, line_distance, power_mean
+from ._clouds import PointsLike, as_pair, check_order, line_distance, power_mean
 
 MAX_ASSIGNMENT = 5000
 
 
-def wasserstein(x: ArrayLike, y: ArrayLike, p: float = 2) -> float:
+def wasserstein(x: PointsLike, y: PointsLike, p: float | int = 2) -> float:
     """The exact distance W_p between the uniform laws on two clouds of equal size, for the Euclidean norm.
 
     An optimal coupling of two uniform laws on N points can be taken to be a permutation (Birkhoff), so this
@@ -45,7 +44,7 @@ def wasserstein(x: ArrayLike, y: ArrayLike, p: float = 2) -> float:
     return math.ldexp(power_mean(assigned_distances(x, y, p)[1], None, p), exponent)
 
 
-def assigned_distances(x: np.ndarray, y: np.ndarray, p: float) -> tuple[np.ndarray, np.ndarray]:
+def assigned_distances(x: np.ndarray, y: np.ndarray, p: float | int) -> tuple[np.ndarray, np.ndarray]:
     """The optimal assignment of the rows of `y` to those of `x`, and the distance of each pair."""
     distances = cdist(x, y)
     largest = distances.max() or 1.0

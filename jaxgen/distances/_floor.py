@@ -6,9 +6,8 @@ from typing import NamedTuple
 import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from numpy.typing import ArrayLike
 
-from ._clouds import as_cloud
+from ._clouds import PointsLike, as_cloud
 from ._exact import wasserstein
 
 
@@ -20,9 +19,9 @@ class TwoSampleFloor(NamedTuple):
 
 
 def two_sample_floor(
-    points: ArrayLike,
+    points: PointsLike,
     n: int,
-    p: float = 2,
+    p: float | int = 2,
     *,
     key: PRNGKeyArray,
     repeats: int = 5,

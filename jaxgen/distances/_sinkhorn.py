@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 from ott.geometry import costs, pointcloud
 from ott.tools import sinkhorn_divergence as ott_divergence
 
-from ._clouds import as_cloud
+from ._clouds import PointsLike, as_cloud
 
 RELATIVE_EPSILON = 0.05
 # A cost matrix with more entries than this is recomputed in blocks of rows instead of stored.
@@ -37,13 +36,13 @@ class SinkhornDivergence(eqx.Module):
 
 
 def sinkhorn_divergence(
-    x: ArrayLike,
-    y: ArrayLike,
-    epsilon: float | Array | None = None,
+    x: PointsLike,
+    y: PointsLike,
+    epsilon: float | int | Array | None = None,
     *,
-    a: ArrayLike | None = None,
-    b: ArrayLike | None = None,
-    threshold: float = 1e-3,
+    a: PointsLike | None = None,
+    b: PointsLike | None = None,
+    threshold: float | int = 1e-3,
     max_iterations: int = 2000,
 ) -> SinkhornDivergence:
     """The Sinkhorn divergence between two weighted clouds, for the squared Euclidean cost (OTT-JAX).
@@ -104,7 +103,7 @@ def _divergence(x, y, epsilon, a, b, threshold, max_iterations):
     return SinkhornDivergence(value, epsilon, jnp.all(jnp.stack(out.converged)), jnp.max(jnp.stack(out.n_iters)))
 
 
-def _cloud(points: ArrayLike, name: str) -> Any:
+def _cloud(points: PointsLike, name: str) -> Any:
     if not isinstance(points, Tracer):
         return as_cloud(points, name)
     if points.ndim not in (1, 2) or points.size == 0:
@@ -112,7 +111,7 @@ def _cloud(points: ArrayLike, name: str) -> Any:
     return points[:, None] if points.ndim == 1 else points
 
 
-def _weights(weights: ArrayLike | None, n: int, name: str) -> Float[Array, " n"]:
+def _weights(weights: PointsLike | None, n: int, name: str) -> Float[Array, " n"]:
     dtype = jnp.result_type(float)
     if weights is None:
         return jnp.full((n,), 1 / n, dtype)

@@ -1,13 +1,15 @@
 """How near a law on N points can be to a law with a density."""
 
 import math
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from ._bits import check_integer
 
+# Anything NumPy can make into an array of real numbers.
+NumbersLike: TypeAlias = Any
 # Normalized second moments of the best cells: the interval, the regular hexagon (Fejes Toth: optimal among
 # all quantizers), the truncated octahedron of the bcc lattice (Barnes & Sloane: optimal among lattices).
 _SECOND_MOMENTS = {1: 1 / 12, 2: 5 / (36 * math.sqrt(3)), 3: 19 / (192 * 2 ** (1 / 3))}
@@ -18,7 +20,7 @@ def log_ball_volume(dim: int) -> float:
     return dim / 2 * math.log(math.pi) - float(gammaln(dim / 2 + 1))
 
 
-def second_moment(dim: int) -> float:
+def second_moment(dim: SupportsIndex) -> float:
     """The constant G_d of Zador's theorem, or a lower bound on it.
 
     Exact for d = 1 (1/12) and d = 2 (hexagons, 0.0801875, Fejes Toth). For d = 3 the best known, 0.0785433
@@ -31,7 +33,7 @@ def second_moment(dim: int) -> float:
     return _SECOND_MOMENTS.get(dim, math.exp(-2 / dim * log_ball_volume(dim)) / (dim + 2))
 
 
-def zador(n_atoms: int, dim: int, norm: float = 1.0) -> float:
+def zador(n_atoms: SupportsIndex, dim: SupportsIndex, norm: float | int = 1.0) -> float:
     """Zador's asymptotics of the N-point quantization error, `sqrt(d G_d norm) N^(-1/d)`, in units of length.
 
     e_N is the smallest W_2 between a law and any law on N points. For a law on R^d with a density f (and a
@@ -50,7 +52,7 @@ def zador(n_atoms: int, dim: int, norm: float = 1.0) -> float:
     return math.sqrt(dim * second_moment(dim) * norm) * math.exp(-math.log(n_atoms) / dim)
 
 
-def density_norm(masses: ArrayLike, volumes: ArrayLike, dim: int) -> float:
+def density_norm(masses: NumbersLike, volumes: NumbersLike, dim: SupportsIndex) -> float:
     """`||f||_{d/(d+2)}` of a density that is constant on cells, in squared units of length.
 
     - `masses`: of the cells, nonnegative, divided by their sum. `volumes`: of the cells, or one for all.
@@ -71,7 +73,7 @@ def density_norm(masses: ArrayLike, volumes: ArrayLike, dim: int) -> float:
     return float(np.sum((masses / masses.sum()) ** power * volumes ** (1 - power))) ** (1 / power)
 
 
-def normal_density_norm(covariance: ArrayLike) -> float:
+def normal_density_norm(covariance: NumbersLike) -> float:
     """`||f||_{d/(d+2)} = 2 pi det(covariance)^(1/d) ((d+2)/d)^((d+2)/2)` of a normal law.
 
     - `covariance`: `(d, d)`, symmetric positive definite, or a variance for d = 1.
@@ -89,7 +91,9 @@ def normal_density_norm(covariance: ArrayLike) -> float:
     return 2 * math.pi * root * ((dim + 2) / dim) ** ((dim + 2) / 2)
 
 
-def quantization_error(n_atoms: int, dim: int, max_density: float = 1.0, p: float = 2) -> float:
+def quantization_error(
+    n_atoms: SupportsIndex, dim: SupportsIndex, max_density: float | int = 1.0, p: float | int = 2
+) -> float:
     """A lower bound on W_p between a law with a bounded density and any law on N points, at every N.
 
     `(d / (d+p))^(1/p) (M N kappa_d)^(-1/d)`, in units of length; kappa_d is the volume of the unit ball of
@@ -110,7 +114,7 @@ def quantization_error(n_atoms: int, dim: int, max_density: float = 1.0, p: floa
     return (dim / (dim + p)) ** (1 / p) * math.exp(log_radius)
 
 
-def samples(n: int, dim: int, max_density: float = 1.0, p: float = 2) -> float:
+def samples(n: SupportsIndex, dim: SupportsIndex, max_density: float | int = 1.0, p: float | int = 2) -> float:
     """A lower bound on W_p between a law with a bounded density and n samples: the best they can give.
 
     The empirical law has at most n atoms, so this is `quantization_error(n, dim, max_density, p)`: proven for
@@ -121,13 +125,13 @@ def samples(n: int, dim: int, max_density: float = 1.0, p: float = 2) -> float:
     return quantization_error(check_integer(n, "n"), dim, max_density, p)
 
 
-def check_positive(value: float, name: str) -> float:
+def check_positive(value: float | int, name: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be a positive finite number; got {value}")
     return float(value)
 
 
-def check_order(p: float) -> float:
+def check_order(p: float | int) -> float:
     if not (math.isfinite(p) and p >= 1):
         raise ValueError(f"p must be a finite number >= 1; got {p}")
     return float(p)

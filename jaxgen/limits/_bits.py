@@ -2,11 +2,12 @@
 
 import math
 import operator
+from typing import SupportsIndex
 
 import numpy as np
 
 
-def type_class_bits(cells: int, quanta: int) -> float:
+def type_class_bits(cells: SupportsIndex, quanta: SupportsIndex) -> float:
     """`log2 C(K + N - 1, N - 1)`: bits that a lossless code of the K-types on N cells needs for some member.
 
     - `cells`: N, all cells of the grid, occupied or not. `quanta`: K. Python integers of any size (N =
@@ -35,7 +36,7 @@ def type_class_bits(cells: int, quanta: int) -> float:
     return (k * _log(n, k) + rest + root + _stirling(n) - _stirling(k) - _stirling(m)) / math.log(2)
 
 
-def covering_bits(epsilon: float, dim: int) -> float:
+def covering_bits(epsilon: float | int, dim: SupportsIndex) -> float:
     """A lower bound on the bits of any method that describes every law on [0, 1]^dim to W_1 error `epsilon`.
 
     Proven for the class of *all* laws on the unit cube and the Euclidean norm: with A = k^d points to choose
@@ -50,12 +51,12 @@ def covering_bits(epsilon: float, dim: int) -> float:
     dim = check_integer(dim, "dim")
     if not (math.isfinite(epsilon) and epsilon > 0):
         raise ValueError(f"epsilon must be a positive finite number; got {epsilon}")
-    # The bound falls with theta, so for given k and m the best theta is the smallest allowed, 2 k m epsilon.
-    # Many cells (m) or many points in each (k) resolve the same scale 1/(km); the best k is small, and grows
-    # with 1/dim only.
-    k = np.arange(2.0, 65.0)[:, None]
-    most = np.maximum(np.floor(1 / (2 * k * epsilon)), 1.0)
-    m = np.unique(np.ceil(np.linspace(0, 1, 4097)[1:] * most), axis=1)
+    # The bound falls with theta, so for given k and m the best theta is the smallest allowed, 2 k m epsilon. The
+    # best k is 5 (d = 1) or less. All m are tried up to 4096, beyond that so many evenly spaced; where the number
+    # of cells would leave the range of float64, fewer.
+    k = np.arange(2.0, 17.0)[:, None]
+    most = np.clip(np.floor(1 / (2 * k * epsilon)), 1.0, 2.0 ** (1000 / dim))
+    m = np.ceil(np.linspace(0, 1, 4097)[1:] * np.floor(most))
     theta = 2 * k * m * epsilon
     log_points, one_of = dim * np.log2(k), np.exp2(-dim * np.log2(k))  # log2 A and 1/A
     inside = theta < 1 - one_of
@@ -63,12 +64,11 @@ def covering_bits(epsilon: float, dim: int) -> float:
     entropy = -theta * np.log2(theta) - (1 - theta) * np.log2(1 - theta)
     # log2 A - H_A, with theta log2(A - 1) = theta (log2 A + log2(1 - 1/A)).
     each = (1 - theta) * log_points - entropy - theta * np.log1p(-one_of) / math.log(2)
-    # Clipping the number of cells keeps a valid bound where it would leave the range of float64.
-    bits = np.exp2(np.minimum(dim * np.log2(m), 1000.0)) * np.maximum(each, 0)
+    bits = np.exp2(dim * np.log2(m)) * np.maximum(each, 0)
     return float(np.where(inside, bits, 0).max())
 
 
-def covering_error(bits: float, dim: int) -> float:
+def covering_error(bits: float | int, dim: SupportsIndex) -> float:
     """A lower bound on the worst W_1 error of any code that spends at most `bits` on each law on [0, 1]^dim.
 
     The inverse of `covering_bits`, by bisection: the returned error has `covering_bits(error, dim) > bits`,
@@ -81,13 +81,13 @@ def covering_error(bits: float, dim: int) -> float:
     below, above = 0.25, 0.25
     while covering_bits(below, dim) <= bits:
         below, above = below / 4, below
-    while above > below * (1 + 1e-12):
+    while above > below * (1 + 1e-9):
         middle = math.sqrt(below * above)
         below, above = (middle, above) if covering_bits(middle, dim) > bits else (below, middle)
     return below
 
 
-def check_integer(value: int, name: str) -> int:
+def check_integer(value: SupportsIndex, name: str) -> int:
     try:
         value = operator.index(value)
     except TypeError:

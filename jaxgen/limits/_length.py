@@ -1,7 +1,7 @@
 """How near a curve of given length can be to a law with a density, and the length of a network's curve."""
 
 import math
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from scipy.optimize import brentq
@@ -14,7 +14,7 @@ from ._bits import check_integer
 _PORTION = 1 << 21
 
 
-def length_bound(length: float, dim: int, max_density: float = 1.0, p: float = 1) -> float:
+def length_bound(length: float | int, dim: SupportsIndex, max_density: float | int = 1.0, p: float | int = 1) -> float:
     """A lower bound on W_p between a law with a bounded density and any law on a curve of given length.
 
     `W_p^p >= integral_0^inf (1 - M V(r))_+ d(r^p)`, `V(r) = kappa_{d-1} r^(d-1) length + kappa_d r^d`; the

@@ -1,5 +1,6 @@
 """Counting bounds, against exact integers and against the formula maximized by other means."""
 
+import itertools
 import math
 
 import numpy as np
@@ -61,8 +62,8 @@ def test_type_class_bits_grows_with_either(quanta):
         (0, 5, ValueError, "cells must be >= 1"),
         (5, 0, ValueError, "quanta must be >= 1"),
         (-1, 5, ValueError, "cells must be >= 1"),
-        (2.5, 5, TypeError, "cells must be an integer"),
-        (5, "6", TypeError, "quanta must be an integer"),
+        (2.5, 5, TypeError, "cells"),
+        (5, "6", TypeError, "quanta"),
     ],
 )
 def test_type_class_bits_bad_input(cells, quanta, error, message):
@@ -118,7 +119,7 @@ def test_covering_bits_is_vacuous_for_large_epsilon():
 def test_covering_bits_falls_with_epsilon(dim):
     values = [covering_bits(e, dim) for e in np.geomspace(1e-6, 1, 60)]
     assert np.isfinite(values).all() and min(values) >= 0
-    assert all(a >= b * (1 - 1e-6) for a, b in zip(values, values[1:], strict=False))
+    assert all(a >= b * (1 - 1e-6) for a, b in itertools.pairwise(values))
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 64])
@@ -145,7 +146,7 @@ def test_covering_bits_bad_epsilon(epsilon):
 def test_covering_bad_input():
     with pytest.raises(ValueError, match="dim must be >= 1"):
         covering_bits(0.1, 0)
-    with pytest.raises(TypeError, match="dim must be an integer"):
+    with pytest.raises(TypeError, match="dim"):
         covering_bits(0.1, 1.5)
     for bits in (-1, math.nan, math.inf):
         with pytest.raises(ValueError, match="bits must be"):
