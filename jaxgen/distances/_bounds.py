@@ -18,9 +18,9 @@ from ._exact import assigned_distances
 
 # Sinkhorn runs on at most so many points a side; larger clouds lend it every k-th point along the curve.
 _SINKHORN_POINTS = 1000
-# The c-transforms visit every pair of points; beyond this many (seconds on one core) the projections stand
-# alone.
-_MAX_PAIRS = 1 << 28
+# The c-transforms visit every pair of points; beyond so many coordinates in all (tens of seconds on one core) the
+# projections stand alone.
+_MAX_COORDINATES = 1 << 33
 _CHUNK_PAIRS = 1 << 22
 # Points assigned to each other exactly at a time.
 _BLOCK = 256
@@ -63,7 +63,7 @@ def wasserstein_bounds(x: PointsLike, y: PointsLike, p: float | int = 2) -> Wass
     if len(x) == len(y) <= _MAX_REFINED:
         upper = min(upper, _refined(x, y, p, candidates))
     lower = max(_projections(x, y, p), _projections(x @ (axes := principal_axes(x, y)), y @ axes, p))
-    if len(x) * len(y) <= _MAX_PAIRS:
+    if len(x) * len(y) * (x.shape[1] + 8) <= _MAX_COORDINATES:
         _, order_x, order_y = candidates[0]
         dual, plan = _sinkhorn_bounds(x[order_x], y[order_y], p)
         lower, upper = max(lower, dual), min(upper, plan)
