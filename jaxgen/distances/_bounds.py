@@ -41,8 +41,7 @@ def wasserstein_bounds(x: PointsLike, y: PointsLike, p: float | int = 2) -> Wass
     dual problem, the upper bound the cost of a coupling.
 
     - lower: the better of (a) the one-dimensional distances along the coordinate axes, or along the principal
-      axes, put together, and (b) c-transformed Sinkhorn potentials, where there are at most 2^28 pairs of
-      points.
+      axes, put together, and (b) c-transformed Sinkhorn potentials, where n m (d + 8) <= 2^33.
     - upper: the best of the pairings of `curve_coupling`; for equal sizes up to 2^15, that pairing improved
       by exact assignment within blocks of 256 neighbors; up to 1000 points a side, Sinkhorn's plan rounded to
       a coupling.
