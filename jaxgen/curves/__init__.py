@@ -13,6 +13,7 @@ from ._fixed_point import (
     to_float as to_float,
     to_limbs as to_limbs,
 )
+from ._networks import peano_network as peano_network
 from ._peano import (
     cell_digits as cell_digits,
     levels_for as levels_for,

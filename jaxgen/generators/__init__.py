@@ -2,5 +2,7 @@
 
 from ._base import AbstractGenerator as AbstractGenerator, Certificate as Certificate
 from ._grid import AbstractGridGenerator as AbstractGridGenerator
+from ._independent import IndependentGenerator as IndependentGenerator
 from ._mlp import MLPGenerator as MLPGenerator
+from ._peano import PeanoGenerator as PeanoGenerator
 from ._sawtooth import SawtoothGenerator as SawtoothGenerator

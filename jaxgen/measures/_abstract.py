@@ -213,7 +213,7 @@ def _reference_sample(measure, key, n):
 
 
 def _find(cells, cell, low, high, levels):
-    """Binary search for `cell` among `cells[low:high]`, which are in Peano order: its place, and whether it is there."""
+    """Binary search for `cell` among `cells[low:high]`, in Peano order: its place, and whether it is there."""
     key = peano_index(cell, levels)
 
     def before(at):

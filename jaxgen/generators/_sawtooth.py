@@ -1,0 +1,167 @@
+"""Generator A: nested sawtooth (Perekrestenko, Eberhard, Boelcskei; theory, section 3)."""
+
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt32
+
+from ..curves import Residual, fold, limb_bits, scale, to_float, to_limbs
+from ..measures import AbstractGridMeasure, QuantizedMeasure
+from ..relu import ReLUNetwork
+from ._base import Certificate
+from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, combine, ramp_cost, whole_number
+from ._layers import Layer, clip_first, clip_second, in_box, prompt
+from ._nested import nested_rows
+from ._tree import QuantileTree, given_label, nested_tree, node_masses, start_node
+
+
+class SawtoothGenerator(AbstractGridGenerator):
+    """One uniform number to any grid measure: each coordinate is the folded position inside the bin of the one before.
+
+        x_1 = Q_1(u),   x_{k+1} = Q_{k+1}( g_s(position of x_k in its bin) ),
+
+    with `Q_{k+1}` the quantile function given the bins so far and `g_s` the sawtooth with s = `folds` folds. Each fold
+    halves the distance to the measure. Theory, section 3.
+    """
+
+    measure: QuantizedMeasure
+    tree: QuantileTree
+    folds: int = eqx.field(static=True)
+    source_bits: int = eqx.field(static=True)
+    float_bits: int = eqx.field(static=True)
+    source_dim: int = eqx.field(static=True)
+
+    def __init__(self, measure: AbstractGridMeasure, folds: int = 6):
+        """- `measure`: a `GridMeasure` or `QuantizedMeasure` of any dimension, resolution and box, labels included.
+        - `folds`: s >= 0.
+
+        Raises `ValueError` for negative folds, or so many that the source would need more than 2**20 bits, and
+        `TypeError` for a measure that is none.
+        """
+        self.folds = whole_number(folds, "folds")
+        self.measure = as_quanta(measure)
+        self.tree = nested_tree(self.measure)
+        self.source_dim = 1
+        self.source_bits, self.float_bits = bits_needed(
+            np.asarray(self.measure.counts), self.measure.quanta, (self.dim - 1) * self.folds, "folds"
+        )
+
+    def _push(
+        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+        bits, dtype = limb_bits(self.measure.quanta), self.measure.low.dtype
+        labelled = self.vocabulary is not None
+        node = start_node(self.tree, labelled, code)
+        one = jnp.ones((), jnp.uint32)
+        quantum, r = scale(Residual(0 * one, to_limbs(words[0], bits), one), self.tree.count[node], bits)
+        r = Residual(quantum, r.limbs, self.tree.count[node])
+        label, node, r = given_label(self.tree, labelled, code, node, r)
+        x = []
+        for k in range(self.dim):
+            if k > 0:
+                r = fold(r, self.folds, bits)
+            node, r = self.tree.descend(node, r)
+            x.append(self.tree.value[node].astype(dtype) + to_float(r, bits, dtype))
+        return self.measure.low + jnp.stack(x) * self.measure.cell_sides, label
+
+    def certificate(self, ramp: float | None = None) -> Certificate:
+        """The bound of theory, section 3: `W_2 <= sqrt(sum_{k<d} h_k^2 / 6)` with `h_k` = cell side / 2**folds.
+
+        Parts: `filling` (the folds), `rounding` (float masses to quanta; zero for a measure in quanta), and, with
+        `ramp`, `ramps` (the network instead of the kernel).
+        """
+        h = np.asarray(self.measure.cell_sides, np.float64)[:-1] * 2.0**-self.folds
+        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), self.measure)
+        return combine((float(h.sum() / 3), math.sqrt(float(h @ h) / 6)), self.measure.rounding, ramps)
+
+    def ramp_measure(self, ramp: float) -> float:
+        """A bound on the measure of the u for which `network(ramp)` differs from the generator.
+
+        A row of conditional masses is entered with a uniform number, and each of its jumps takes `ramp` of it. Without
+        folds, `ramp` is also the part of each bin's length in which the branch of the bin dies away behind it.
+        """
+        ramp = check_ramp(ramp)
+        wrong = 0.0
+        for k, (level, row, _, _, gap) in enumerate(nested_rows(self.tree, self.dim, self.vocabulary is not None)):
+            wrong += ramp * float(node_masses(self.tree, level)[row] @ (gap != 0))
+            # Behind each bin its branch dies away in `ramp` of the bin's length; the bins fill the unit interval.
+            wrong += ramp if self.folds == 0 and k < self.dim - 1 else 0.0
+        return min(wrong, 1.0)
+
+    def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
+        """The same map as a ReLU network; jumps over empty bins become ramps of width `ramp`.
+
+        With labels the input is `(one-hot label, u)`, else `u`. Depth `(d - 1) max(folds, 1) + 3`, more with labels;
+        connectivity O(occupied cells + folds * occupied rows), which is O(n^d + s n^(d-1)) on a full grid. It agrees
+        with the generator to rounding except on a set of u of measure at most `ramp_measure(ramp)`.
+
+        Raises `ValueError` for a ramp outside (0, 1).
+        """
+        ramp = check_ramp(ramp)
+        pairs = []
+        # The value v of each row, before rho, as a combination of the neurons of the layer before. The root's is u.
+        values = (np.zeros((1, 1), np.int64), np.ones((1, 1)))
+        # Neurons of the layer before that add up to each finished coordinate, with weights.
+        finished: list[tuple[np.ndarray, np.ndarray]] = []
+        clips: tuple[np.ndarray, np.ndarray] | None = None
+        size = 1
+        for k, (_, row, start, length, gap) in enumerate(nested_rows(self.tree, self.dim, self.vocabulary is not None)):
+            last = k == self.dim - 1
+            jump = np.flatnonzero(gap)
+            n = self.measure.resolution[k]
+            for step in range(max(self.folds, 1) if not last else 2):
+                layer = Layer(size)
+
+                def on(weight, bias, rows, layer=layer, values=values):
+                    # Neurons on the values of some rows.
+                    new = layer.neurons(bias)
+                    layer.connect(new[:, None], values[0][rows], np.asarray(weight)[:, None] * values[1][rows])
+                    return new
+
+                kept = [(carry_sum(layer, cols, weights), np.ones(1)) for cols, weights in finished]
+                if clips is not None:
+                    finished = [*kept, (clip_second(layer, clips[0]), clips[1])]
+                    clips = None
+                else:
+                    finished = kept
+                if step == 0:
+                    w, b = clip_first(start, length)
+                    inner = on(w, b, row)
+                    w, b = clip_first(start[jump], np.full(len(jump), ramp))
+                    clips = np.append(inner, on(w, b, row[jump])), np.append(np.full(len(row), 1 / n), gap[jump] / n)
+                    if not last:
+                        rise = on(1 / length, -start / length, row)
+                        if self.folds:
+                            # g = rho(2 rho(z) - 4 rho(z - 1/2)): the outer rho, in the next layer, cuts off z > 1.
+                            fall, slopes = on(1 / length, -start / length - 0.5, row), (2.0, -4.0)
+                        else:
+                            # Without folds the bin's position is passed on as it is, and dies in a ramp behind the bin.
+                            fall, slopes = on(1 / length, -start / length - 1, row), (1.0, -1 - 1 / ramp)
+                        folded = np.stack([rise, fall], axis=1), np.tile(slopes, (len(row), 1))
+                elif not last:
+                    rise, fall = on(np.ones(len(row)), np.zeros(len(row)), slice(None)), None
+                    fall = on(np.ones(len(row)), np.full(len(row), -0.5), slice(None))
+                    folded = np.stack([rise, fall], axis=1), np.tile((2.0, -4.0), (len(row), 1))
+                if not last:
+                    values = folded
+                pairs.append(layer.pair())
+                size = layer.size
+        out = Layer(size)
+        x = out.neurons(np.zeros(self.dim))
+        for k, (cols, weights) in enumerate(finished):
+            out.connect(x[k], cols, weights)
+        network = in_box(
+            ReLUNetwork([*pairs, out.pair()]),
+            self.measure.low,
+            np.asarray(self.measure.high, np.float64) - np.asarray(self.measure.low, np.float64),
+        )
+        return network if self.vocabulary is None else prompt(network, self._label_masses())
+
+
+def carry_sum(layer: Layer, cols: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """One neuron for a nonnegative combination of the inputs, to be used by a later layer."""
+    new = layer.neurons(0.0)
+    layer.connect(new, cols, weights)
+    return new
