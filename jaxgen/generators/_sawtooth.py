@@ -3,6 +3,7 @@
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
@@ -15,6 +16,9 @@ from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, co
 from ._layers import Layer, clip_first, clip_second, in_box, prompt
 from ._nested import nested_rows
 from ._tree import QuantileTree, given_label, nested_tree, node_masses, start_node
+
+# Up to this many coordinates the steps are unrolled, for XLA to fuse them over samples.
+_UNROLL = 4
 
 
 class SawtoothGenerator(AbstractGridGenerator):
@@ -58,13 +62,14 @@ class SawtoothGenerator(AbstractGridGenerator):
         quantum, r = scale(Residual(0 * one, to_limbs(words[0], bits), one), self.tree.count[node], bits)
         r = Residual(quantum, r.limbs, self.tree.count[node])
         label, node, r = given_label(self.tree, labelled, code, node, r)
-        x = []
-        for k in range(self.dim):
-            if k > 0:
-                r = fold(r, self.folds, bits)
-            node, r = self.tree.descend(node, r)
-            x.append(self.tree.value[node].astype(dtype) + to_float(r, bits, dtype))
-        return self.measure.low + jnp.stack(x) * self.measure.cell_sides, label
+
+        def coordinate(state, _):
+            node, r = self.tree.descend(*state)
+            x = self.tree.value[node].astype(dtype) + to_float(r, bits, dtype)
+            return (node, fold(r, self.folds, bits)), x
+
+        _, x = jax.lax.scan(coordinate, (node, r), None, length=self.dim, unroll=min(self.dim, _UNROLL))
+        return self.measure.low + x * self.measure.cell_sides, label
 
     def certificate(self, ramp: float | None = None) -> Certificate:
         """The bound of theory, section 3: `W_2 <= sqrt(sum_{k<d} h_k^2 / 6)` with `h_k` = cell side / 2**folds.
