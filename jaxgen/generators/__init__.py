@@ -1,6 +1,7 @@
 """u -> x: maps from uniform numbers, and a prompt, to points."""
 
 from ._base import AbstractGenerator as AbstractGenerator, Certificate as Certificate
+from ._codebook import CodebookGenerator as CodebookGenerator
 from ._grid import AbstractGridGenerator as AbstractGridGenerator
 from ._independent import IndependentGenerator as IndependentGenerator
 from ._mlp import MLPGenerator as MLPGenerator

@@ -13,7 +13,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from ..curves import stratum_words
+from ..curves import float_to_words, stratum_words
 from ..relu import ReLUNetwork
 from ._labels import Condition, Label, label_code, label_codes
 
@@ -195,3 +195,29 @@ def require_unit_interval(u, source_dim: int):
         )
     u = u.reshape(source_dim)
     return eqx.error_if(u, ~jnp.all((u >= 0) & (u <= 1)), "u must lie in [0, 1]")
+
+
+def exact_words(generator: Any, u: Any) -> UInt32[Array, "source_dim words"]:
+    """The fixed-point source that floats or uint32 words stand for, for a generator that says its `float_bits`.
+
+    Raises `ValueError` for a wrong shape, and for a float type with fewer bits than resolve the law.
+    """
+    u, sources = jnp.asarray(u), generator.source_dim
+    if u.dtype == jnp.uint32 and u.ndim:
+        words = u[None] if u.ndim == 1 and sources == 1 else u
+        if words.ndim != 2 or words.shape[0] != sources or words.shape[1] < 1:
+            raise ValueError(
+                f"u as uint32 words must have shape ({sources}, words); got {u.shape}. Use jax.vmap for a batch."
+            )
+        return words
+    u = require_unit_interval(u, sources)
+    bits = jnp.finfo(u.dtype).nmant + 1
+    if generator.float_bits > bits:
+        raise ValueError(
+            f"u is {u.dtype}, which holds {bits} bits, but {generator.float_bits} bits are needed to resolve the law "
+            f"(and {generator.source_bits} for all of it): the last coordinates would come out wrong. Use `sample`, "
+            "which draws as many bits as the law needs, uint32 words, fewer folds or levels, or a wider float."
+        )
+    # A float32 of [2**-126, 1) ends within 150 places, but its law within bits + guard.
+    length = max(generator.source_words, -(-(bits + GUARD_BITS) // 32))
+    return jax.vmap(lambda v: float_to_words(v, length))(u)

@@ -6,14 +6,11 @@ import operator
 from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
-from ..curves import float_to_words
 from ..measures import AbstractGridMeasure, GridMeasure, QuantizedMeasure
-from ._base import GUARD_BITS, AbstractGenerator, Certificate, require_unit_interval
+from ._base import AbstractGenerator, Certificate, exact_words
 from ._labels import Label
 
 # Quanta that float masses are rounded to when a generator is built: as many as uint32 arithmetic allows.
@@ -63,28 +60,7 @@ class AbstractGridGenerator(AbstractGenerator):
         Raises `ValueError` for a wrong shape, an unknown label, and a float type with fewer bits than resolve the law
         (`sample` has no such limit); a runtime error for u outside [0, 1].
         """
-        u = jnp.asarray(u)
-        if u.dtype == jnp.uint32 and u.ndim:
-            words = u[None] if u.ndim == 1 and self.source_dim == 1 else u
-            if words.ndim != 2 or words.shape[0] != self.source_dim or words.shape[1] < 1:
-                raise ValueError(
-                    f"u as uint32 words must have shape ({self.source_dim}, words); got {u.shape}. "
-                    "Use jax.vmap for a batch."
-                )
-        else:
-            u = require_unit_interval(u, self.source_dim)
-            bits = jnp.finfo(u.dtype).nmant + 1
-            if self.float_bits > bits:
-                raise ValueError(
-                    f"u is {u.dtype}, which holds {bits} bits, but {self.float_bits} bits are needed to resolve the "
-                    f"law (and {self.source_bits} for all of it): the last coordinates would come out wrong. Use "
-                    "`sample`, which draws as many bits as the law needs, uint32 words, fewer folds or levels, or a "
-                    "wider float."
-                )
-            # A float32 of [2**-126, 1) ends within 150 places, but its law within bits + guard.
-            length = max(self.source_words, -(-(bits + GUARD_BITS) // 32))
-            words = jax.vmap(lambda v: float_to_words(v, length))(u)
-        return self._push(words, self._code(condition))[0]
+        return self._push(exact_words(self, u), self._code(condition))[0]
 
     @abc.abstractmethod
     def _push(
