@@ -1,9 +1,50 @@
 """The Peano curve as a ReLU network with integer weights (theory, section 4)."""
 
-import numpy as np
+import sys
+from typing import TypeAlias
+
 import scipy.sparse as sp
 
 from ..relu import ReLUNetwork
+
+# A combination of the neurons of the last layer: `({neuron: weight}, bias)`.
+_Signal: TypeAlias = tuple[dict[int, float], float]
+
+
+class _Circuit:
+    """A network in the making, and named signals on its last layer."""
+
+    def __init__(self, name: str):
+        self.pairs: list[tuple] = []
+        self.signals: dict[str, _Signal] = {name: ({0: 1}, 0)}
+        self._size = 1
+
+    def mix(self, *terms: tuple[float, str], bias: float = 0) -> _Signal:
+        """`sum factor * signal + bias`."""
+        weights: dict[int, float] = {}
+        for factor, name in terms:
+            inputs, constant = self.signals[name]
+            bias += factor * constant
+            for neuron, weight in inputs.items():
+                weights[neuron] = weights.get(neuron, 0) + factor * weight
+        return weights, bias
+
+    def affine(self, signals: list[_Signal]) -> tuple[sp.csr_array, list[float]]:
+        """The matrix and bias that compute `signals` from the last layer."""
+        rows = [row for row, (weights, _) in enumerate(signals) for _ in weights]
+        columns = [neuron for weights, _ in signals for neuron in weights]
+        entries = [float(weight) for weights, _ in signals for weight in weights.values()]
+        return sp.csr_array((entries, (rows, columns)), shape=(len(signals), self._size)), [
+            float(b) for _, b in signals
+        ]
+
+    def layer(self, neurons: dict[str, _Signal]) -> None:
+        """Adds a layer `rho(signal)`: each name then stands for its neuron. Nonnegative constants need none."""
+        active = {name: signal for name, signal in neurons.items() if signal[0]}
+        self.pairs.append(self.affine(list(active.values())))
+        units: dict[str, _Signal] = {name: ({number: 1}, 0) for number, name in enumerate(active)}
+        self.signals = neurons | units
+        self._size = len(active)
 
 
 def peano_network(dim: int, levels: int, slope: int, path: str = "diagonal") -> ReLUNetwork:
@@ -15,80 +56,51 @@ def peano_network(dim: int, levels: int, slope: int, path: str = "diagonal") -> 
         3 unfold = w + 2 rho(ind_1 - w) + 2 rho(w + ind_2 - 1),   ind_m = rho(1 - rho(1 - B(3c - m))),   B = `slope`.
 
     The clipped ramp `ind_m` is exactly 0 or 1 outside the ramp, which section 1's difference of two large numbers is
-    not in floating point. With `path="centre"` the innermost signal is the constant 1/2, the only weight
-    that is no integer.
+    not in floating point. It differs from the curve only where a wave lies in a ramp, `[m/3, m/3 + 1/(3B))`. With
+    `path="centre"` the innermost signal is the constant 1/2, the only weight that is no integer.
 
-    Sizes: with D = dim * levels, depth D + levels + 3 (one less for the centre path; 1 for levels = 0). Connectivity is
-    `peano_connectivity(dim, levels, path)`, O(D^2) whatever the number of cells, 3**D.
+    **Counts**, for d = `dim`, K = `levels` >= 1 and D = d K >= 2, whatever the number of cells, 3**D:
+
+    | path | depth | connectivity |
+    |---|---|---|
+    | diagonal | D + K + 3 | D (D + K)/2 + 30 D - 3 d - 2 |
+    | centre | D + K + 2 | D (D + K)/2 + 29 D - 6 d - 12, and d more for K = 1 |
+
+    For K = 0 the depth is 1 and the connectivity d. Raises `ValueError` for a slope beyond the float type.
     """
+    if slope > sys.float_info.max / 3:
+        raise ValueError("slope is beyond float64: choose wider ramps, fewer levels or fewer dimensions")
     waves = dim * levels
-    if levels == 0:
-        weight = np.ones((dim, 1)) if path == "diagonal" else np.zeros((dim, 1))
-        return ReLUNetwork([(weight, None if path == "diagonal" else np.full(dim, 0.5))])
-    pairs: list[tuple] = []
-    # Each signal is kept as a row of weights on the neurons of the last layer, and a bias.
-    signals = {"t0": (sp.csr_array(np.ones((1, 1))), np.zeros(1))}
-
-    def advance(blocks: dict[str, tuple]) -> None:
-        """Adds a layer of neurons `rho(weight * signals + bias)`; their names then stand for the neurons."""
-        pairs.append(
-            (sp.vstack([w for w, _ in blocks.values()], format="csr"), np.concatenate([b for _, b in blocks.values()]))
-        )
-        size, at = pairs[-1][0].shape[0], 0
-        for name, (weight, _) in blocks.items():
-            rows = weight.shape[0]
-            signals[name] = (sp.eye_array(rows, size, k=at, format="csr"), np.zeros(rows))
-            at += rows
-
-    def mix(*terms, bias=0.0):
-        """A combination of signals."""
-        weight = sum((a * signals[name][0] for a, name in terms[1:]), terms[0][0] * signals[terms[0][1]][0])
-        return weight, sum((a * signals[name][1] for a, name in terms), np.zeros(1)) + bias
-
-    last = waves if path == "diagonal" else waves - 1
-    for j in range(last):
+    net = _Circuit("t0")
+    for j in range(waves if path == "diagonal" else waves - 1):
         # t_{j+1} = 3 t_j - 2 rho(3 t_j - 1) + 2 rho(3 t_j - 2); the earlier waves are carried.
-        blocks = {f"t{i}": signals[f"t{i}"] for i in range(j + 1)}
-        advance(blocks | {"up": mix((3, f"t{j}"), bias=-1), "down": mix((3, f"t{j}"), bias=-2)})
-        signals[f"t{j + 1}"] = mix((3, f"t{j}"), (-2, "up"), (2, "down"))
-    # One pipeline: while one level is unfolded, the indicators of the next are clipped, and those after that begun.
-    if path == "diagonal":
-        for i in range(dim):
-            signals[f"y{i}"] = signals[f"t{waves}"]
-    scale = 1
-    for step in range(levels + 2):
-        unfolding, clipping, starting = levels + 1 - step, levels - step, levels - 1 - step
-        blocks = {f"t{i}": signals[f"t{i}"] for i in range(max(starting, 0) * dim)}
+        last = f"t{j}"
+        carried = {f"t{i}": net.signals[f"t{i}"] for i in range(j + 1)}
+        net.layer(carried | {"up": net.mix((3, last), bias=-1), "down": net.mix((3, last), bias=-2)})
+        net.signals[f"t{j + 1}"] = net.mix((3, last), (-2, "up"), (2, "down"))
+    net.signals["w"] = net.signals[f"t{waves}"] if path == "diagonal" else ({}, 0.5)
+    inner = ["w"] * dim
+    # A pipeline of three layers a level: inner half of the clip, outer half, unfold; a level starts with every layer.
+    for step in range(levels + 2 if levels else 0):
+        starting, clipped, unfolded = levels - 1 - step, levels - step, levels + 1 - step
+        neurons = {f"t{i}": net.signals[f"t{i}"] for i in range(starting * dim)}
         for i in range(dim):
             for m in (1, 2):
                 if starting >= 0:
-                    blocks[f"in{m},{i}"] = mix((-3 * slope, f"t{starting * dim + i}"), bias=1 + m * slope)
-                if 0 <= clipping < levels:
-                    blocks[f"ind{m},{i}"] = mix((-1, f"in{m},{i}"), bias=1)
-        if step < 2:
-            if path == "diagonal":
-                blocks["w"] = signals[f"t{waves}"] if step == 0 else signals["w"]
-        else:
-            for i in range(dim):
-                y = [(1, f"y{i}")] if f"y{i}" in signals else []
-                constant = 0.0 if y else 0.5
-                back, forth = [(-a, name) for a, name in y], y
-                if y:
-                    blocks[f"y{i}"] = signals[f"y{i}"]
-                blocks[f"a{i}"] = mix((scale, f"ind1,{i}"), *back, bias=-constant)
-                blocks[f"b{i}"] = mix((scale, f"ind2,{i}"), *forth, bias=constant - scale)
-        advance(blocks)
-        if step < 2:
-            if path == "diagonal":
-                for i in range(dim):
-                    signals[f"y{i}"] = signals["w"]
-        else:
-            for i in range(dim):
-                if f"y{i}" in blocks:
-                    signals[f"y{i}"] = mix((1, f"y{i}"), (2, f"a{i}"), (2, f"b{i}"))
-                else:
-                    signals[f"y{i}"] = mix((2, f"a{i}"), (2, f"b{i}"), bias=0.5)
-            scale *= 3
-        del unfolding
-    out = [signals[f"y{i}"] for i in range(dim)]
-    return ReLUNetwork([*pairs, (sp.vstack([w for w, _ in out], format="csr"), np.concatenate([b for _, b in out]))])
+                    neurons[f"half{m},{i}"] = net.mix((-3 * slope, f"t{starting * dim + i}"), bias=1 + m * slope)
+                if 0 <= clipped < levels:
+                    neurons[f"ind{m},{i}"] = net.mix((-1, f"half{m},{i}"), bias=1)
+        if unfolded >= levels:
+            neurons["w"] = net.signals["w"]
+            net.layer(neurons)
+            continue
+        scale = 3 ** (levels - 1 - unfolded)
+        for i, w in enumerate(inner):
+            neurons[f"w{i}"] = net.signals[w]
+            neurons[f"first{i}"] = net.mix((scale, f"ind1,{i}"), (-1, w))
+            neurons[f"second{i}"] = net.mix((1, w), (scale, f"ind2,{i}"), bias=-scale)
+        net.layer(neurons)
+        inner = [f"w{i}" for i in range(dim)]
+        for i, w in enumerate(inner):
+            net.signals[w] = net.mix((1, w), (2, f"first{i}"), (2, f"second{i}"))
+    return ReLUNetwork([*net.pairs, net.affine([net.signals[w] for w in inner])])
