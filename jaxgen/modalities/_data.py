@@ -1,0 +1,145 @@
+"""Labelled data sets made on the spot: nothing is downloaded."""
+
+import ast
+import codecs
+import csv
+import importlib.resources
+import importlib.util
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.signal
+from jaxtyping import Float
+
+from ._audio import Audio
+from ._modality import AbstractModality
+from ._names import STATES, ZEN_TOPICS
+from ._pictures import Images, Video
+from ._prompted import PromptedGenerator
+from ._table import Table
+from ._text import Text
+
+_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_NOTES = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
+
+
+class DataSet(NamedTuple):
+    """Points `(N, modality.dim)`, a label a point, the modality, and a description a label."""
+
+    points: Float[np.ndarray, "n d"]
+    labels: list[str]
+    modality: AbstractModality
+    descriptions: dict[str, str]
+
+
+def _load_digits():
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError("the digits come with scikit-learn: pip install 'jaxgen[modalities]'") from error
+    bunch: Any = load_digits()
+    return bunch.images.astype(np.int64), bunch.target
+
+
+def digits() -> DataSet:
+    """Handwritten digits: 1797 pictures of 8 x 8 pixels and 17 levels, labels "zero" to "nine" (scikit-learn)."""
+    images, targets = _load_digits()
+    modality = Images(shape=(8, 8), levels=17)
+    descriptions = {name: f"handwritten digit {name}" for name in _DIGITS}
+    return DataSet(modality.points(images), [_DIGITS[t] for t in targets], modality, descriptions)
+
+
+def moving_digits(each: int = 3, seed: int = 0) -> DataSet:
+    """Handwritten digits in motion: clips of 12 frames of 16 x 16 pixels, 10 a second.
+
+    A digit crosses the frame to the left, right, up or down on a line of its own. Labels such as "seven left",
+    `each` clips with different handwriting for each of the 40.
+    """
+    images, targets = _load_digits()
+    rng = np.random.default_rng(seed)
+    modality = Video(shape=(16, 16), frames=12, rate=10, levels=17)
+    clips, labels, descriptions = [], [], {}
+    for digit, direction in itertools.product(range(10), ("left", "right", "up", "down")):
+        label = f"{_DIGITS[digit]} {direction}"
+        descriptions[label] = f"a handwritten {_DIGITS[digit]} moving {direction}"
+        for image in images[rng.choice(np.flatnonzero(targets == digit), each, replace=False)]:
+            across = rng.integers(2, 7)
+            clip = np.zeros((12, 16, 16), np.int64)
+            for frame in range(12):
+                along = round(frame * 8 / 11)
+                along = 8 - along if direction in ("left", "up") else along
+                y, x = (across, along) if direction in ("left", "right") else (along, across)
+                clip[frame, y : y + 8, x : x + 8] = image
+            clips.append(clip)
+            labels.append(label)
+    return DataSet(modality.points(np.stack(clips)), labels, modality, descriptions)
+
+
+def plucked_strings(plucks: int = 4, seed: int = 0) -> DataSet:
+    """Plucked strings: half a second at 8 kHz and 8 bits of the 25 notes C3 to C5, `plucks` different ones each.
+
+    A burst of noise runs round a delay line that damps it (Karplus & Strong, Digital Synthesis of Plucked-String and
+    Drum Timbres, 1983). The filter's taps (1 - f, 1, f)/2 delay by 1/2 + f samples, which tunes the string.
+    """
+    rng = np.random.default_rng(seed)
+    modality = Audio(samples=4000, rate=8000, levels=256)
+    sounds, labels, descriptions = [], [], {}
+    for semitone in range(25):
+        octave, name = divmod(semitone, 12)
+        frequency = 440 * 2 ** ((semitone - 21) / 12)
+        label = f"{_NOTES[name]}{3 + octave}"
+        descriptions[label] = f"a plucked string, {label}, {frequency:.0f} hertz"
+        period = modality.rate / frequency - 0.5
+        delay, f = int(period), period % 1
+        feedback = np.concatenate([[1], np.zeros(delay - 1), -0.998 / 2 * np.array([1 - f, 1, f])])
+        for _ in range(plucks):
+            burst = np.zeros(modality.samples)
+            burst[:delay] = scipy.signal.detrend(rng.uniform(-1, 1, delay), type="constant")
+            sound = np.asarray(scipy.signal.lfilter([1], feedback, burst))
+            sounds.append(0.95 * sound / np.abs(sound).max())
+            labels.append(label)
+    return DataSet(modality.points(np.stack(sounds)), labels, modality, descriptions)
+
+
+def lines() -> DataSet:
+    """The 19 aphorisms of the Zen of Python, as `import this` prints them, by topic (Tim Peters, PEP 20)."""
+    spec = importlib.util.find_spec("this")
+    source = spec.loader.get_source("this") if spec and spec.loader else None  # type: ignore[attr-defined]
+    if source is None:
+        raise ImportError("the source of the module `this` is not installed with this Python")
+    text = next(ast.literal_eval(node.value) for node in ast.parse(source).body if isinstance(node, ast.Assign))
+    texts = codecs.decode(text, "rot13").splitlines()[2:]
+    labels = [topic for topic, _, count in ZEN_TOPICS for _ in range(count)]
+    modality = Text.of(texts)
+    return DataSet(modality.points(texts), labels, modality, {topic: about for topic, about, _ in ZEN_TOPICS})
+
+
+def airports() -> DataSet:
+    """3376 airports of the United States, in degrees (longitude, latitude), by the code of their state."""
+    table = importlib.resources.files("jaxgen").joinpath("data/us_airports.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(table.splitlines()))
+    modality = Table(columns=("longitude", "latitude"), low=(-180.0, 0.0), high=(180.0, 90.0))
+    points = modality.points([[float(row[name]) for name in modality.columns] for row in rows])
+    labels = [row["state"] for row in rows]
+    return DataSet(points, labels, modality, {label: STATES[label] for label in sorted(set(labels))})
+
+
+DATA_SETS: dict[str, Callable[[], DataSet]] = {
+    "images": digits,
+    "audio": plucked_strings,
+    "video": moving_digits,
+    "text": lines,
+    "map": airports,
+}
+
+
+def example(modality: str) -> PromptedGenerator:
+    """The explicit generator of a data set: of "images", "audio", "video", "text" or a "map".
+
+    Raises `ValueError` for another name, and `ImportError` where the digits' package is missing.
+    """
+    if modality not in DATA_SETS:
+        raise ValueError(f"modality must be one of {', '.join(DATA_SETS)}; got {modality!r}")
+    return PromptedGenerator.exact(*DATA_SETS[modality]())

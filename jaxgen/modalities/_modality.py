@@ -1,0 +1,125 @@
+"""What a modality is: the way from things a person can open to points, and back."""
+
+import abc
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+class Box(NamedTuple):
+    """The grid that a modality's points live on: the arguments of `GridMeasure.from_samples` of the same names."""
+
+    low: float | tuple[float, ...]
+    high: float | tuple[float, ...]
+    resolution: int | tuple[int, ...]
+
+
+class AbstractModality(abc.ABC):
+    """Things of one kind as points of R^`dim`, and points as things in a file; a frozen dataclass.
+
+    Whatever has finitely many levels (grey values, 8-bit amplitudes, characters) is a point of whole coordinates
+    0, 1, ..., levels - 1, each the centre of a cell of side 1 of `box`; so a generator of that grid gives the things
+    themselves back, exactly, whatever it does inside a cell.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    @property
+    @abc.abstractmethod
+    def dim(self) -> int:
+        """Dimension of the points."""
+
+    @property
+    @abc.abstractmethod
+    def box(self) -> Box:
+        """The grid on which nothing of a thing is lost."""
+
+    @abc.abstractmethod
+    def points(self, stack: Any) -> Float[np.ndarray, "n d"]:
+        """Things as points. Raises `ValueError` where a thing does not fit the modality."""
+
+    @abc.abstractmethod
+    def restore(self, points: Any) -> Any:
+        """Points as things: each coordinate goes to its cell, those outside the box to the nearest one.
+
+        Undoes `points` exactly. Raises `ValueError` for points of the wrong shape, NaN or infinity.
+        """
+
+    @abc.abstractmethod
+    def write(self, path: str | os.PathLike, points: Any) -> None:
+        """Writes points into one file with a suffix of `suffixes`; an older file is replaced whole, at the end.
+
+        Raises as `restore` does, `ValueError` for another suffix, and `FileNotFoundError` for a missing folder.
+        """
+
+    @abc.abstractmethod
+    def draw(self, axes: Any, thing: Any) -> None:
+        """Shows one thing, an element of what `restore` gives, on Matplotlib axes."""
+
+    def metadata(self) -> dict[str, Any]:
+        """All of it in JSON's types; `modality_from_metadata` undoes it."""
+        return {"kind": type(self).__name__, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+
+
+def level_box(levels: int) -> Box:
+    """The grid of whole coordinates 0 to levels - 1, in cells of side 1 about them."""
+    return Box(-0.5, levels - 0.5, levels)
+
+
+def to_points(stack: Any, shape: tuple[int, ...], levels: int, name: str) -> Float[np.ndarray, "n d"]:
+    """A stack `(n, *shape)` of whole numbers of [0, levels) as points. Raises `ValueError` naming the argument."""
+    stack = np.asarray(stack)
+    if stack.shape[1:] != shape or stack.ndim == 0 or not len(stack):
+        raise ValueError(f"{name} must have shape (n, {', '.join(map(str, shape))}) with n >= 1; got {stack.shape}")
+    if stack.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers; got dtype {stack.dtype}")
+    if not np.all((stack >= 0) & (stack < levels) & (stack == np.floor(stack))):
+        raise ValueError(
+            f"{name} must hold whole numbers from 0 to {levels - 1}, the levels; its values lie between "
+            f"{stack.min()} and {stack.max()}. Scale and round them first."
+        )
+    return stack.reshape(len(stack), -1).astype(np.float64)
+
+
+def finite_points(points: Any, dim: int) -> Float[np.ndarray, "n d"]:
+    """Points `(n, dim)` in float64. Raises `ValueError`."""
+    points = np.asarray(points, np.float64)
+    if points.ndim != 2 or points.shape[1] != dim or not len(points):
+        raise ValueError(f"points must have shape (n, {dim}) with n >= 1; got {points.shape}")
+    if not np.all(np.isfinite(points)):
+        raise ValueError(f"points must be finite; {np.sum(~np.isfinite(points))} coordinates are NaN or infinite")
+    return points
+
+
+def to_levels(points: Any, dim: int, levels: int) -> Int[np.ndarray, "n d"]:
+    """The cell that each coordinate lies in, or the nearest one."""
+    return np.clip(np.floor(finite_points(points, dim) + 0.5), 0, levels - 1).astype(np.int64)
+
+
+def whole(value: Any, name: str, least: int = 1) -> int:
+    """An integer of at least `least`. Raises `TypeError` and `ValueError` naming the argument."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer; got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}")
+    return int(value)
+
+
+def picture_shape(shape: Any) -> tuple[int, ...]:
+    """(height, width) or (height, width, 3)."""
+    shape = tuple(shape) if isinstance(shape, Sequence) else shape
+    if not isinstance(shape, tuple) or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
+        raise ValueError(f"shape must be (height, width) or (height, width, 3); got {shape!r}")
+    return tuple(whole(n, "shape's sizes") for n in shape)
+
+
+def byte_levels(levels: Any) -> int:
+    """A number of levels that a byte holds."""
+    levels = whole(levels, "levels", 2)
+    if levels > 256:
+        raise ValueError(f"levels must be at most 256, as a file holds them in bytes; got {levels}")
+    return levels

@@ -1,0 +1,124 @@
+"""A generator that is asked in words, and answers with things that can be opened."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import PRNGKeyArray
+
+from ..generators import AbstractGenerator, PeanoGenerator
+from ..measures import GridMeasure
+from ._audio import Audio
+from ._modality import AbstractModality
+from ._pictures import Images, Video
+from ._table import Table
+from ._text import Text
+from ._words import match
+
+_KINDS: dict[str, type[AbstractModality]] = {kind.__name__: kind for kind in (Images, Audio, Video, Text, Table)}
+
+
+class PromptedGenerator(eqx.Module):
+    """A conditional generator, the modality of its points, and a description of each label.
+
+    Its law, given a prompt, is the quantised empirical law of the labels that the prompt names, if the generator was
+    built by `exact`; see the room's docstring for what that is and is not.
+    """
+
+    generator: AbstractGenerator
+    modality: AbstractModality = eqx.field(static=True)
+    _descriptions: tuple[tuple[Any, str], ...] = eqx.field(static=True)
+
+    def __init__(
+        self, generator: AbstractGenerator, modality: AbstractModality, descriptions: Mapping[Any, str] | None = None
+    ):
+        """- `generator`: with labels, explicit or trained; its points are those of `modality`.
+        - `descriptions`: words for some or all labels; a label is known by its own name in any case.
+
+        Raises `ValueError` for a generator without labels or of another dimension, and for a description of an
+        unknown label.
+        """
+        if not isinstance(modality, AbstractModality):
+            raise TypeError(f"modality must be one of {', '.join(_KINDS)}; got {type(modality).__name__}")
+        if generator.vocabulary is None:
+            raise ValueError("generator has no labels, so there is nothing to ask for: build its measure with labels=")
+        if generator.dim != modality.dim:
+            raise ValueError(f"generator makes points of dimension {generator.dim}, {modality} has {modality.dim}")
+        descriptions = dict(descriptions or {})
+        unknown = [label for label in descriptions if label not in generator.vocabulary]
+        if unknown:
+            raise ValueError(f"descriptions has labels that the generator does not know: {unknown[:5]}")
+        self.generator, self.modality = generator, modality
+        self._descriptions = tuple((label, str(descriptions.get(label, ""))) for label in generator.vocabulary)
+
+    @classmethod
+    def exact(
+        cls, points: ArrayLike, labels: Any, modality: AbstractModality, descriptions: Mapping[Any, str] | None = None
+    ) -> "PromptedGenerator":
+        """The explicit generator of data: `PeanoGenerator` on their exact counts, one quantum a point.
+
+        `points`: `(N, dim)` as `modality.points` gives them, `labels`: one a point. Takes a data set whole:
+        `PromptedGenerator.exact(*digits())`. Raises as `GridMeasure.from_samples` does, and for data that do not fit.
+        """
+        measure = GridMeasure.from_samples(points, labels=labels, **modality.box._asdict())
+        return cls(PeanoGenerator(measure, extra_levels=0), modality, descriptions)
+
+    @classmethod
+    def from_parts(cls, generator: AbstractGenerator, metadata: Mapping[str, Any]) -> "PromptedGenerator":
+        """Put together again from its generator and `metadata`. Raises `ValueError` for metadata of another form."""
+        try:
+            modality, pairs = modality_from_metadata(metadata["modality"]), metadata["descriptions"]
+            descriptions = {label: text for label, text in pairs}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"metadata is not that of a PromptedGenerator: {error!r}") from error
+        return cls(generator, modality, descriptions)
+
+    @property
+    def descriptions(self) -> dict[Any, str]:
+        """Every label with its description, which may be empty."""
+        return dict(self._descriptions)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """All but the generator, in JSON's types; see `from_parts`."""
+        return {"modality": self.modality.metadata(), "descriptions": [list(pair) for pair in self._descriptions]}
+
+    def prompt(self, text: str) -> dict[Any, float]:
+        """The labels that free text names, with weights that sum to 1: a condition for any generator.
+
+        Each mention counts the same; one that fits several labels equally well is shared among them. Raises
+        `ValueError`, naming a few labels that are known, for text that is empty or names none.
+        """
+        return match(text, self.descriptions)
+
+    def sample(self, key: PRNGKeyArray, n: int, prompt: Any = None) -> Any:
+        """`n` things, as the modality's `restore` gives them: each the work of its own uniform number.
+
+        `prompt`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string.
+        Raises as `prompt` and the generator's `sample` do.
+        """
+        return self.modality.restore(self._points(key, n, prompt))
+
+    def write(self, path: str | os.PathLike, key: PRNGKeyArray, n: int, prompt: Any = None) -> None:
+        """Writes the `n` things of `sample` into one file; see the modality for its form and errors."""
+        self.modality.write(path, self._points(key, n, prompt))
+
+    def _points(self, key, n, prompt):
+        condition = self.prompt(prompt) if isinstance(prompt, str) else prompt
+        return np.asarray(self.generator.sample(key, n, condition))
+
+
+def modality_from_metadata(metadata: Mapping[str, Any]) -> AbstractModality:
+    """The modality whose `metadata()` this is. Raises `ValueError` for an unknown kind and missing or wrong fields."""
+    fields = dict(metadata)
+    kind = _KINDS.get(fields.pop("kind", None))
+    if kind is None:
+        raise ValueError(f"metadata's kind must be one of {', '.join(_KINDS)}; got {metadata.get('kind')!r}")
+    expected = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if set(fields) != expected:
+        raise ValueError(f"metadata of {kind.__name__} must have {sorted(expected)}; got {sorted(fields)}")
+    return kind(**fields)
