@@ -56,6 +56,11 @@ class AbstractGridMeasure(eqx.Module):
         """Centres of the occupied cells, in the units of the data."""
         return self.low + (self.cells + 0.5) * self.cell_sides
 
+    def _host_centers(self) -> Float[np.ndarray, "m d"]:
+        """`centers` in float64 on the host, where an operation on arrays of a new shape compiles nothing."""
+        low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
+        return low + (np.asarray(self.cells) + 0.5) * ((high - low) / np.asarray(self.resolution))
+
     @property
     def label_offsets(self) -> Int[np.ndarray, " labels+1"]:
         """Where the cells of each label begin, on the host: those of label c are `offsets[c]` to `offsets[c + 1]`."""
@@ -91,19 +96,18 @@ class AbstractGridMeasure(eqx.Module):
             raise ValueError(f"x must be one point of shape ({self.dim},); got {x.shape}. Use jax.vmap for a batch.")
         if not isinstance(self.low, jax.core.Tracer) and np.any(np.asarray(self.low) == np.asarray(self.high)):
             raise ValueError("the box has a side of zero length, so the law has no density")
-        offsets = self.label_offsets
-        if condition is not None:
-            code = self._code(condition)
-            offsets = offsets[code : code + 2]
+        codes = jnp.zeros(self.masses.shape, jnp.int32) if self.labels is None else self.labels
+        asked = range(len(self.vocabulary or (None,))) if condition is None else [self._code(condition)]
         unit = (x - self.low) / (self.high - self.low)
         size = jnp.asarray(self.resolution)
         inside = jnp.all((unit >= 0) & (unit <= 1))
         cell = jnp.clip(jnp.floor(unit * size).astype(jnp.int32), 0, size - 1)
         search = jax.vmap(lambda lo, hi: _find(self.cells, cell, lo, hi, levels_for(self.resolution)))
-        at, found = search(jnp.asarray(offsets[:-1]), jnp.asarray(offsets[1:]))
+        first, last = (jnp.searchsorted(codes, jnp.asarray(asked), side=side) for side in ("left", "right"))
+        at, found = search(first, last)
         mass = jnp.sum(jnp.where(found, self.masses[at], 0.0))
         if condition is not None:
-            mass = mass / jnp.sum(self.masses[offsets[0] : offsets[1]])
+            mass = mass / jnp.sum(jnp.where(codes == asked[0], self.masses, 0.0))
         return jnp.where(inside, jnp.log(mass), -jnp.inf) - jnp.sum(jnp.log(self.cell_sides))
 
     def marginal(self, axes: int | Sequence[int]) -> Self:

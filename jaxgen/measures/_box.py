@@ -26,20 +26,24 @@ def as_resolution(resolution: int | Sequence[int], dim: int) -> tuple[int, ...]:
 def as_box(low: Any, high: Any, dim: int, name: str = "the box") -> tuple[Float[Array, " d"], Float[Array, " d"]]:
     """Corners of a box in the default float type, rounded outwards so that no point of the box is lost.
 
-    Raises `ValueError` for corners that are not finite, have the wrong shape, or are upside down.
+    A side of zero length stays one: its two ends are rounded to the nearest. Raises `ValueError` for corners that are
+    not finite, have the wrong shape, or are upside down.
     """
-    out = []
+    corners, out = [], []
     dtype = jnp.result_type(float)
-    for corner, which, away in ((low, "low", -np.inf), (high, "high", np.inf)):
+    for corner, which in ((low, "low"), (high, "high")):
         corner = np.asarray(corner, np.float64)
         if corner.ndim > 1 or (corner.ndim == 1 and corner.shape != (dim,)):
             raise ValueError(f"{which} must be a number or have shape ({dim},); got shape {corner.shape}")
         corner = np.broadcast_to(corner, (dim,))
         if not np.all(np.isfinite(corner)) or np.any(np.abs(corner) > 1e37):
             raise ValueError(f"{which} must be finite and below 1e37 in absolute value; got {corner}")
+        corners.append(corner)
+    flat = corners[0] == corners[1]
+    for corner, away in zip(corners, (-np.inf, np.inf), strict=True):
         near = corner.astype(dtype)
         wrong = (near > corner) if away < 0 else (near < corner)
-        out.append(np.where(wrong, np.nextafter(near, np.asarray(away, dtype)), near))
+        out.append(np.where(wrong & ~flat, np.nextafter(near, np.asarray(away, dtype)), near))
     if np.any(out[0] > out[1]):
         raise ValueError(f"{name} is upside down: low must not exceed high; got low={out[0]}, high={out[1]}")
     return jnp.asarray(out[0], dtype), jnp.asarray(out[1], dtype)

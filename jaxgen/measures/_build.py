@@ -46,7 +46,10 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
     if given_low and given_high:
         require_volume(low, high)
     if given_low or given_high:
-        outside = np.any((points < np.asarray(low)) | (points > np.asarray(high)), axis=1).sum()
+        # Compared in the type of the box, to which the data are rounded as the box was.
+        with np.errstate(over="ignore"):
+            rounded = points.astype(low.dtype)
+        outside = np.any((rounded < np.asarray(low)) | (rounded > np.asarray(high)), axis=1).sum()
         if outside and not clip:
             raise ValueError(
                 f"{outside} of {count} points lie outside the box low={np.asarray(low)}, high={np.asarray(high)}; "
@@ -193,8 +196,10 @@ def image_to_grid(image, resolution, invert) -> dict:
         raise ValueError(f"image must have shape (height, width) or (height, width, channels); got {np.shape(image)}")
     if invert:
         gray = gray.max() - gray
+    if not gray.any():
+        raise ValueError("image holds no mass: it is all black (or all white, with invert=True)")
     if resolution is not None:
-        scale = int(resolution) / max(gray.shape)
+        scale = as_resolution(resolution, 1)[0] / max(gray.shape)
         size = tuple(max(1, round(scale * n)) for n in reversed(gray.shape))
         gray = np.asarray(Image.fromarray(gray.astype(np.float32)).resize(size, Image.Resampling.BOX), np.float64)
     height, width = gray.shape

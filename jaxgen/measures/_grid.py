@@ -45,14 +45,15 @@ class GridMeasure(AbstractGridMeasure):
         if masses.shape == cells.shape[:1]:
             keep = masses > 0
             cells, masses = cells[keep], masses[keep]
-            labels = None if labels is None else labels[keep]
+            labels = labels[keep] if labels is not None and labels.shape == keep.shape else labels
         cells, masses, low, high, resolution, labels, vocabulary = canonical(
             cells, masses, low, high, resolution, labels, vocabulary
         )
-        self.cells = jnp.asarray(cells)
-        self.masses = jnp.asarray(masses / masses.sum(), jnp.result_type(float))
+        # jnp.array, not asarray: the latter compiles a copy for each new shape.
+        self.cells = jnp.array(cells)
+        self.masses = jnp.array((masses / masses.sum()).astype(jnp.result_type(float)))
         self.low, self.high = low, high
-        self.labels = None if labels is None else jnp.asarray(labels)
+        self.labels = None if labels is None else jnp.array(labels)
         self.resolution, self.vocabulary, self.total = resolution, vocabulary, total
 
     @classmethod

@@ -45,10 +45,10 @@ class QuantizedMeasure(AbstractGridMeasure):
         cells, counts, low, high, resolution, labels, vocabulary = canonical(
             cells, counts, low, high, resolution, labels, vocabulary
         )
-        self.cells = jnp.asarray(cells)
-        self.counts = jnp.asarray(counts.astype(np.uint32))
+        self.cells = jnp.array(cells)
+        self.counts = jnp.array(counts.astype(np.uint32))
         self.low, self.high = low, high
-        self.labels = None if labels is None else jnp.asarray(labels)
+        self.labels = None if labels is None else jnp.array(labels)
         self.resolution, self.quanta, self.vocabulary = resolution, quanta, vocabulary
         self.rounding = (float(rounding[0]), float(rounding[1]))
 
@@ -107,7 +107,7 @@ def quantize_masses(measure: AbstractGridMeasure, quanta: int) -> QuantizedMeasu
         edges = np.concatenate([[0], ends[label] + np.rint(inner * np.diff(ends)[label]).astype(np.int64)])
     counts = np.diff(edges)
     keep = counts > 0
-    rounding = curve_transport(np.asarray(measure.centers, np.float64), cdf, edges / quanta)
+    rounding = curve_transport(measure._host_centers(), cdf, edges / quanta)
     return QuantizedMeasure(
         cells=np.asarray(measure.cells)[keep],
         counts=counts[keep],
