@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from ..curves import Residual, limb_bits, peano_argsort, scale, to_limbs
-from ..measures import AbstractGridMeasure, QuantizedMeasure, check_points, curve_transport
+from ..measures import AbstractGridMeasure, check_points, curve_transport
 from ..relu import ReLUNetwork, affine
 from ._base import AbstractGenerator, Certificate, exact_words
-from ._grid import bits_needed, check_ramp, whole_number
+from ._grid import as_quanta, bits_needed, check_ramp, whole_number
 from ._labels import Label
 from ._layers import staircase
 from ._quantizer import quantizer
@@ -81,8 +81,8 @@ class CodebookGenerator(AbstractGenerator):
             moved = curve_transport(stored.astype(np.float64), cdf, edges / _MAX_QUANTA)
             rounding = (rounding[0] + moved[0], rounding[1] + moved[1])
             stored, counts = stored[counts > 0], counts[counts > 0]
-        self.atoms = jnp.asarray(stored)
-        self.counts = jnp.asarray(counts.astype(np.uint32))
+        self.atoms = jnp.array(stored)
+        self.counts = jnp.array(counts.astype(np.uint32))
         self.tree = build_tree([np.arange(len(counts))], counts)
         self.quanta = int(counts.sum())
         self.quantization = (float(quantization[0]), float(quantization[1]))
@@ -107,7 +107,8 @@ class CodebookGenerator(AbstractGenerator):
           are exact for M <= 2**24.
         - `n_atoms`: N, at most the number of distinct points of positive weight.
         - `restarts`: the first start is deterministic, the others are drawn with `key`; the best result is kept.
-        - `max_steps`: assignments of all points to atoms, a start.
+        - `max_steps`: steps of each of the two searches, L-BFGS and then k-means, a start; each step finds the nearest
+          atom of every point.
 
         `error` is the root mean squared distance of the points to their atoms, a proven bound on W_2 between points
         and codebook. Raises `ValueError` for points that are empty or not finite, wrong weights, and n_atoms or
@@ -131,21 +132,15 @@ class CodebookGenerator(AbstractGenerator):
         """The codebook nearest to a grid measure in W_2, as far as local search finds it; labels are left out.
 
         Whole cells are assigned to the atom nearest to their centre, so `n_atoms` is at most the number of occupied
-        cells, and should be small against it: `error` includes the variance within cells, `sum(sides**2) / 12`.
+        cells, and should be small against it: `error` includes the variance within cells, `sum(sides**2) / 12`. Float
+        masses are rounded to quanta first, as for every generator.
         Arguments and errors as in `from_samples`; `TypeError` for a measure that is none.
         """
-        if not isinstance(measure, AbstractGridMeasure):
-            raise TypeError(
-                f"measure must be a GridMeasure or a QuantizedMeasure; got {type(measure).__name__}. "
-                "Points become a codebook by CodebookGenerator.from_samples(points, n_atoms, key=key)."
-            )
+        measure = as_quanta(measure)
         low, sides = np.asarray(measure.low, np.float64), np.asarray(measure.cell_sides, np.float64)
         centers = low + (np.asarray(measure.cells) + 0.5) * sides
-        quantized = isinstance(measure, QuantizedMeasure)
-        weights = np.asarray(measure.counts, np.int64) if quantized else np.asarray(measure.masses, np.float64)
-        rounding = measure.rounding if quantized else (0.0, 0.0)
-        inside = float(sides @ sides) / 12
-        return cls._fitted(centers, weights, inside, n_atoms, key, restarts, max_steps, rounding)
+        counts, inside = np.asarray(measure.counts, np.int64), float(sides @ sides) / 12
+        return cls._fitted(centers, counts, inside, n_atoms, key, restarts, max_steps, measure.rounding)
 
     @classmethod
     def _fitted(cls, points, weights, inside, n_atoms, key, restarts, max_steps, rounding=(0.0, 0.0)):
@@ -155,12 +150,15 @@ class CodebookGenerator(AbstractGenerator):
         if restarts < 1 or max_steps < 1:
             raise ValueError(f"restarts and max_steps must be at least 1; got {restarts} and {max_steps}")
         order = curve_order(points)
+        order = order[weights[order] > 0]
         points, weights = points[order], weights[order]
         atoms, owner = quantizer(points, weights, n_atoms, key, restarts, max_steps)
-        if np.issubdtype(weights.dtype, np.integer) and weights.sum() > _MAX_QUANTA:
-            weights = weights.astype(np.float64)
-        masses = np.zeros(len(atoms), weights.dtype)
-        np.add.at(masses, owner, weights)
+        # Sums of counts are exact in float64. An atom that rounding has left without points is left out.
+        masses = np.bincount(owner, weights, len(atoms))
+        used = np.flatnonzero(masses)
+        atoms, masses, owner = atoms[used], masses[used], np.searchsorted(used, owner)
+        if np.issubdtype(weights.dtype, np.integer) and weights.sum() <= _MAX_QUANTA:
+            masses = masses.astype(np.int64)
         # Let X follow the source and a(X) be the atom of its point: a coupling, whatever the assignment. The squares of
         # the distances to the point and from the point add, as the source has its mean there; so first moments are
         # bounded cell by cell by the root of that sum.
@@ -212,8 +210,8 @@ class CodebookGenerator(AbstractGenerator):
         parts = {"quantization": self.quantization, "rounding": self.rounding}
         if ramp is not None:
             parts["ramps"] = self._ramp_cost(check_ramp(ramp))
-        w1, w2 = (sum(part[p] for part in parts.values()) for p in range(2))
-        return Certificate(min(w1, w2), w2, parts, "the parts are added")
+        w1, w2 = (float(sum(part[p] for part in parts.values())) for p in range(2))
+        return Certificate(w1, w2, parts, "the parts are added")
 
     def _jumps(self) -> tuple[np.ndarray, np.ndarray]:
         """Where the staircase jumps, and by how much: `(jumps,)`, `(jumps, d)`."""
@@ -238,7 +236,7 @@ class CodebookGenerator(AbstractGenerator):
         size = np.linalg.norm(rises, axis=1)
         overlap = (np.arange(len(starts)) - np.searchsorted(starts, starts - ramp, side="right")).max() + 1
         w1, square = ramp * size.sum() / 2, overlap * ramp * float(size @ size) / 3
-        return min(w1, wrong * diameter), min(math.sqrt(square), math.sqrt(wrong) * diameter)
+        return float(min(w1, wrong * diameter)), min(math.sqrt(square), math.sqrt(wrong) * diameter)
 
     def ramp_measure(self, ramp: float) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator: one ramp a jump."""

@@ -9,6 +9,8 @@ from jaxtyping import Float, Int, PRNGKeyArray, Real
 
 # From here on a k-d tree visits most of its leaves, and matrix products are faster.
 _TREE_DIM = 12
+# Relative improvement of the error, a step, that is worth another step.
+_TOLERANCE = 1e-6
 _CHUNK_NUMBERS = 1 << 22
 
 
@@ -20,37 +22,28 @@ def quantizer(
     restarts: int,
     max_steps: int,
 ) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray, " m"]]:
-    """Atoms, and the atom of each point; every atom has points of positive weight. `points`: in the order of the curve.
+    """Atoms, and the atom of each point. `points`: in the order of the curve; `weights`: positive.
 
     The error is a differentiable function of the atoms but for ties, with gradient `2 mass (atom - centroid)`: L-BFGS
     on `sqrt(mass) atom` takes far fewer steps than the fixed point iteration (Liu et al., *On centroidal Voronoi
     tessellation - energy smoothness and fast computation*, 2009), which then makes atoms centroids. Raises `ValueError`
-    for n_atoms below 1 or above the number of distinct points of positive weight.
+    for n_atoms below 1 or above the number of distinct points.
     """
-    heavy = weights > 0
-    distinct, where = np.unique(points[heavy], axis=0, return_inverse=True)
+    distinct, first, where = np.unique(points, axis=0, return_index=True, return_inverse=True)
     if not 1 <= n_atoms <= len(distinct):
         raise ValueError(
-            f"n_atoms must lie between 1 and the number of distinct points of positive weight, {len(distinct)}; "
-            f"got {n_atoms}"
+            f"n_atoms must lie between 1 and the number of distinct points, {len(distinct)}; got {n_atoms}"
         )
-    # Distinct points in the order of the curve.
-    first = np.full(len(distinct), len(points))
-    np.minimum.at(first, where, np.flatnonzero(heavy))
+    # `first` finds the order of the curve again.
     order = np.argsort(first)
-    x = distinct[order]
-    w = np.bincount(where, weights[heavy].astype(np.float64))[order]
+    x, w = distinct[order], np.bincount(where.ravel(), weights.astype(np.float64))[order]
     w /= w.sum()
     middle = w @ x
-    scale = float(np.sqrt(w @ np.sum((x - middle) ** 2, axis=1))) or 1.0
+    scale = float(np.abs(x - middle).max()) or 1.0
     x = (x - middle) / scale
-    best, least = x[:n_atoms], np.inf
-    for i in range(restarts):
-        atoms = _improve(x, w, _start(x, w, n_atoms, jr.fold_in(key, i) if i else None), max_steps)
-        error = w @ nearest(x, atoms)[1]
-        if error < least:
-            best, least = atoms, error
-    atoms = middle + scale * best
+    starts = (_start(x, w, n_atoms, jr.fold_in(key, i) if i else None) for i in range(restarts))
+    found = [_improve(x, w, start, max_steps) for start in starts]
+    atoms = middle + scale * min(found, key=lambda atoms: w @ nearest(x, atoms)[1])
     return atoms, nearest(points, atoms)[0]
 
 
@@ -73,33 +66,32 @@ def _start(x, w, n_atoms, key):
     return x[chosen]
 
 
-def _improve(x, w, atoms, max_steps):
-    scale = np.sqrt(np.maximum(_moments(x, w, nearest(x, atoms)[0], len(atoms))[0], 0.1 / len(atoms)))[:, None]
+def _improve(x, w, start, max_steps):
+    owner, square = nearest(x, start)
+    unit = float(w @ square) or 1.0
+    scale = np.sqrt(np.maximum(np.bincount(owner, w, len(start)), 0.1 / len(start)))[:, None]
 
     def error(flat):
-        atoms = flat.reshape(atoms_shape) / scale
+        atoms = flat.reshape(start.shape) / scale
         owner, square = nearest(x, atoms)
         mass, first = _moments(x, w, owner, len(atoms))
-        return w @ square, (2 * (mass[:, None] * atoms - first) / scale).ravel()
+        return w @ square / unit, (2 / unit * (mass[:, None] * atoms - first) / scale).ravel()
 
-    atoms_shape = atoms.shape
     found = scipy.optimize.minimize(
-        error, (atoms * scale).ravel(), jac=True, method="L-BFGS-B", options=dict(maxfun=max_steps, maxiter=max_steps)
+        error, (start * scale).ravel(), jac=True, method="L-BFGS-B", options=dict(maxfun=max_steps, ftol=_TOLERANCE)
     )
-    atoms = found.x.reshape(atoms_shape) / scale
-    owner = None
+    atoms, before = found.x.reshape(start.shape) / scale, np.inf
     for _ in range(max_steps):
-        previous = owner
         owner, square = nearest(x, atoms)
         mass, first = _moments(x, w, owner, len(atoms))
         empty = np.flatnonzero(mass == 0)
         if len(empty):
             # The farthest mass gets an atom of its own, which never makes the error larger.
             atoms[empty] = x[np.argpartition(-w * square, len(empty) - 1)[: len(empty)]]
-        elif previous is not None and np.array_equal(owner, previous):
+            continue
+        if w @ square >= (1 - _TOLERANCE) * before:
             break
-        else:
-            atoms = first / mass[:, None]
+        before, atoms = w @ square, first / mass[:, None]
     return atoms
 
 
@@ -113,8 +105,8 @@ def nearest(
 ) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:
     """The nearest atom of each point, and the squared distance to it."""
     if x.shape[1] <= _TREE_DIM:
-        distance, owner = scipy.spatial.KDTree(atoms).query(x, workers=-1)
-        return owner, distance**2
+        distance, owner = scipy.spatial.KDTree(atoms).query(x)
+        return np.asarray(owner), distance**2
     half = np.sum(atoms**2, axis=1) / 2
     chunk = max(1, _CHUNK_NUMBERS // len(atoms))
     owner = np.concatenate([np.argmin(half - x[i : i + chunk] @ atoms.T, axis=1) for i in range(0, len(x), chunk)])
