@@ -1,0 +1,137 @@
+"""Writing and reading a payload: occupancies through the range coder, and plain bits beside them.
+
+`Writer` and `Reader` have the same methods, so that what is coded is written down once, for both directions: a writer
+is given the values, a reader is given `None` (or room for them) and returns the values.
+"""
+
+import numpy as np
+from jaxtyping import Int, UInt8, UInt32
+
+from ._errors import CodeError
+from ._range import OccupancyDecoder, OccupancyEncoder
+
+Words = UInt32[np.ndarray, "items words"]  # unsigned numbers, most significant word first
+
+
+def get_field(words: Words, rows: Int[np.ndarray, " n"], shift: Int[np.ndarray, " n"] | int) -> np.ndarray:
+    """The 32 bits of each number from bit `shift` upwards."""
+    at = words.shape[1] - 1 - np.asarray(shift) // 32
+    low = words[rows, at].astype(np.uint64)
+    high = np.where(at > 0, words[rows, np.maximum(at - 1, 0)], 0).astype(np.uint64)
+    return ((high << np.uint64(32) | low) >> np.asarray(shift % 32, np.uint64) & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+def put_field(
+    words: Words, rows: Int[np.ndarray, " n"], shift: Int[np.ndarray, " n"] | int, values: np.ndarray
+) -> None:
+    """Sets bits that were zero; the inverse of `get_field`."""
+    at = words.shape[1] - 1 - np.asarray(shift) // 32
+    both = values.astype(np.uint64) << np.asarray(shift % 32, np.uint64)
+    words[rows, at] |= both.astype(np.uint32)
+    words[rows, np.maximum(at - 1, 0)] |= np.where(at > 0, both >> np.uint64(32), 0).astype(np.uint32)
+
+
+class Writer:
+    """Collects a payload."""
+
+    reading = False
+
+    def __init__(self):
+        self._occupancies = OccupancyEncoder()
+        self._used = False
+        self._bytes: list[UInt8[np.ndarray, " bytes"]] = []
+        self._rest = np.zeros(0, np.uint8)  # bits that do not fill a byte yet
+
+    def occupancies(
+        self, problems: Int[np.ndarray, "3 problems"], places: Int[np.ndarray, " items"] | None
+    ) -> np.ndarray:
+        """Codes how many items are in each bucket, given the bucket of each; returns the counts."""
+        assert places is not None
+        counts = np.bincount(places, minlength=int(problems[1].sum()))
+        self._occupancies.write(counts.astype(np.uint32), problems.astype(np.uint32))
+        self._used = True
+        return counts
+
+    def tails(self, words: Words, rows: Int[np.ndarray, " n"], bits: int) -> None:
+        """Codes the lowest `bits` bits of some of the numbers as they are."""
+        size = -(-bits // 32)
+        for some in _chunks(rows, bits):
+            part = np.ascontiguousarray(words[some, words.shape[1] - size :], ">u4").view(np.uint8)
+            new = np.unpackbits(part.reshape(len(some), 4 * size), axis=1)[:, 32 * size - bits :]
+            new = np.concatenate([self._rest, new.ravel()])
+            whole = len(new) // 8 * 8
+            self._bytes.append(np.packbits(new[:whole]))
+            self._rest = new[whole:]
+
+    def number(self, value: int | None, bits: int) -> int:
+        """Codes one number of so many bits."""
+        assert value is not None
+        if bits:
+            self.tails(np.array([[value >> 32, value & 0xFFFFFFFF]], np.uint32), np.zeros(1, np.int64), bits)
+        return value
+
+    def finish(self) -> tuple[bytes, bytes]:
+        """The bytes of the range coder, and the plain bits."""
+        first = self._occupancies.finish() if self._used else b""
+        return first, np.concatenate([*self._bytes, np.packbits(self._rest)]).tobytes()
+
+
+class Reader:
+    """Takes a payload apart. Whatever the bytes, memory stays in proportion to the items asked for."""
+
+    reading = True
+
+    def __init__(self, first: bytes, second: bytes):
+        if first[:4] == b"\xff" * 4:
+            raise CodeError("the counts are damaged: no number in the code begins so")
+        self._first, self._second = first, np.frombuffer(second, np.uint8)
+        self._occupancies = OccupancyDecoder(first)
+        self._used, self._place = False, 0
+
+    def occupancies(self, problems: Int[np.ndarray, "3 problems"], places: np.ndarray | None) -> np.ndarray:
+        """Reads how many items are in each bucket."""
+        self._used = True
+        return self._occupancies.read(problems.astype(np.uint32)).astype(np.int64)
+
+    def tails(self, words: Words, rows: Int[np.ndarray, " n"], bits: int) -> None:
+        """Reads the lowest `bits` bits of some of the numbers."""
+        if self._place + len(rows) * bits > 8 * len(self._second):
+            raise CodeError("the file is cut short: the plain bits end too early")
+        size = -(-bits // 32)
+        for some in _chunks(rows, bits):
+            end = self._place + len(some) * bits
+            part = np.unpackbits(self._second[self._place // 8 : -(-end // 8)])
+            part = part[self._place % 8 :][: end - self._place].reshape(len(some), bits)
+            whole = np.zeros((len(some), 32 * size), np.uint8)
+            whole[:, 32 * size - bits :] = part
+            words[some, words.shape[1] - size :] |= np.packbits(whole, axis=1).view(">u4").astype(np.uint32)
+            self._place = end
+
+    def number(self, value: int | None, bits: int) -> int:
+        """Reads one number of so many bits."""
+        words = np.zeros((1, 2), np.uint32)
+        if bits:
+            self.tails(words, np.zeros(1, np.int64), bits)
+        return int(words[0, 0]) << 32 | int(words[0, 1])
+
+    def require(self, bits: float) -> None:
+        """Raises `CodeError` unless the payload can hold so many bits, before memory is taken for them."""
+        if bits > 8.1 * (len(self._first) + len(self._second)) + 64:
+            raise CodeError("the file claims more weights than it can hold")
+
+    def finish(self) -> None:
+        """Raises `CodeError` unless exactly everything has been read."""
+        if len(self._first) != (self._occupancies.used if self._used else 0):
+            raise CodeError("the counts do not end where the file says they end")
+        spare = 8 * len(self._second) - self._place
+        if not 0 <= spare < 8 or (spare and int(self._second[-1]) & ((1 << spare) - 1)):
+            raise CodeError("something follows what the file holds")
+
+
+def _chunks(rows, bits):
+    """Parts of the rows of a few million bits together, so that unpacked bits take little room."""
+    step = max(1, (1 << 23) // bits)
+    return (rows[i : i + step] for i in range(0, len(rows), step))
+
+
+Coder = Writer | Reader

@@ -1,0 +1,278 @@
+"""A binary range coder for occupancies: how many of n items fall in each of B buckets of 2**s places.
+
+All multisets of n items on the B * 2**s places are taken to be equally likely (theory, section 8), so that the code
+length of every one of them is the logarithm of their number. Given that a bucket holds i items so far, that R items
+are left and that T buckets follow, it holds no more with probability 1 / f, where
+
+    f = 1 + r_0 + r_0 r_1 + ...,   r_t = (i + t + S)(R - t) / ((i + t + 1)(R - t - 1 + T S)),   S = 2**s,
+
+since r_t is the ratio of the numbers of multisets with i + t + 1 and with i + t items in the bucket. Coding "no more"
+or "one more" again and again codes the occupancies. For S = 1 the sum is (R + T) / T, the stars and bars.
+
+Model and coder use unsigned 32-bit integers only: a file means the same on every machine.
+"""
+
+import contextlib
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Int32, UInt8, UInt32
+
+# Fixed sizes of what the loops see at once: one compilation each, and buffers that stay in the cache.
+_WINDOW = 1 << 14
+_STREAM = 1 << 15
+_TERMS = 24
+_ROUNDS = 6
+_MOST = np.uint32(1 << 31)  # f <= 2**16, in multiples of 2**-15
+
+_Float: TypeAlias = tuple[UInt32[Array, ""], Int32[Array, ""]]
+
+
+def _normal(x: UInt32[Array, ""]) -> _Float:
+    """x as m * 2**e, with 2**15 <= m < 2**16 unless x is 0; the bits below are cut off."""
+    zeros = lax.clz(x)
+    return (x << (zeros & 31)) >> 16, 16 - zeros.astype(jnp.int32)
+
+
+def _times(x: _Float, y: _Float) -> _Float:
+    m, e = _normal(x[0] * y[0])
+    return m, e + x[1] + y[1]
+
+
+def _over(x: _Float, y: _Float) -> _Float:
+    m, e = _normal((x[0] << 15) // y[0])
+    return m, e + x[1] - y[1] - 15
+
+
+def _fixed(x: _Float) -> UInt32[Array, ""]:
+    """x in multiples of 2**-15, at most 2**16."""
+    m, e = x[0], x[1] + 15
+    return jnp.where(e >= 0, m << jnp.clip(e, 0, 15).astype(jnp.uint32), m >> jnp.clip(-e, 0, 31).astype(jnp.uint32))
+
+
+def stop_probability(
+    items: UInt32[Array, ""], held: UInt32[Array, ""], buckets: UInt32[Array, ""], bits: UInt32[Array, ""]
+) -> tuple[UInt32[Array, ""], UInt32[Array, ""]]:
+    """Probability m / 2**(16 + k) that a bucket of 2**bits places that holds `held` items gets no more; as (m, k).
+
+    `items` >= 1 items are left and `buckets` >= 1 buckets follow. Between 2**-17 and 1 - 2**-16.
+    """
+    zero, one = jnp.uint32(0), jnp.uint32(1 << 15)
+    # In a bucket of 2**28 places, two of at most 2**24 items hardly ever meet; more places change nothing.
+    bits = jnp.minimum(bits, 28)
+    # (R - t - 1) / S + T in fixed point, with as many binary places as fit.
+    places = jnp.clip(jnp.minimum(lax.clz(buckets), lax.clz(items) + bits), 1, 32) - 1
+    grow, cut = jnp.where(places >= bits, places - bits, zero), jnp.where(places < bits, bits - places, zero)
+    scale = places.astype(jnp.int32) - bits.astype(jnp.int32)
+
+    def ratio(t) -> _Float:
+        left, x = jnp.maximum(items, t) - t, held + t
+        others = (jnp.maximum(left, 1) - 1) << grow >> jnp.minimum(cut, 31)
+        upper = _times(_normal((jnp.uint32(1) << bits) + x), _normal(left))
+        lower = _times(_normal(x + 1), _normal((buckets << places) + others))
+        m, e = _over(upper, lower)
+        return m, e + scale
+
+    def backwards(n, carry):
+        # First the last f, as if r were constant at its value half a run length on: `carry` is that distance, found
+        # in a few rounds. Then f_t = 1 + r_t f_{t+1}: `carry` is f. (XLA makes a kernel of one loop with one carry.)
+        tail = n < _ROUNDS
+        r = ratio(jnp.where(tail, _TERMS + carry, (_TERMS + _ROUNDS - 1 - n).astype(jnp.uint32)))
+        geometric = jnp.uint32(1 << 30) // (one - jnp.minimum(_fixed(r), one - 1))
+        distance = (carry + jnp.minimum(geometric >> 16, 2048)) >> 1
+        m, e = _normal(carry)
+        f = jnp.minimum(one + _fixed(_times(r, (m, e - 15))), _MOST)
+        return jnp.where(n < _ROUNDS - 1, distance, jnp.where(tail, geometric, f))
+
+    f = lax.fori_loop(0, jnp.where(bits == 0, 0, _TERMS + _ROUNDS), backwards, zero)
+    exact = jnp.minimum(_fixed(_over(_normal(items + buckets), _normal(buckets))), _MOST)
+    m, e = _normal(jnp.where(bits == 0, exact, f))
+    return jnp.minimum(jnp.uint32(1 << 31) // m, 0xFFFF), jnp.clip(e, 0, 16).astype(jnp.uint32)
+
+
+def _get(x, place):
+    # A slice, not an index: XLA keeps loops of slices and slice updates in one fast kernel.
+    return lax.dynamic_index_in_dim(x, place, keepdims=False)
+
+
+def _set(x, place, value):
+    return lax.dynamic_update_index_in_dim(x, value, place, 0)
+
+
+def _going(model, place) -> Bool[Array, ""]:
+    left, *_, problem, bucket = model
+    return (left > 0) & (problem < _WINDOW) & (bucket < _WINDOW - 1) & (place < _STREAM - 2)
+
+
+def _advance(model, more, table):
+    """The state of the model after a decision: one `more` item in this bucket, or on to the next bucket.
+
+    The state is (left, held, buckets, bits; problem, bucket): what `stop_probability` takes, and where to read next.
+    """
+    left, held, buckets, bits, problem, bucket = model
+    left, buckets = left - more, buckets - ~more
+    done = (left == 0) | (buckets == 0)
+    following = lax.dynamic_slice(table, (jnp.uint32(0), problem), (3, 1))[:, 0]
+    return (
+        jnp.where(done, following[0], left),
+        jnp.where(more & ~done, held + 1, jnp.uint32(0)),
+        jnp.where(done, following[1] - 1, buckets),
+        jnp.where(done, following[2], bits),
+        problem + done,
+        bucket + jnp.where(done, buckets + 1, jnp.uint32(0)) + ~more,
+    )
+
+
+def _stop_width(width, m, k):
+    return ((width >> 16) * m + (((width & 0xFFFF) * m) >> 16)) >> k
+
+
+@jax.jit
+def _encode_loop(state, table, counts):
+    # Two loops, model and coder: XLA makes a single kernel of a loop only if it is small.
+    model, (low, width, carry) = tuple(state[:6]), tuple(state[6:])
+
+    def decide(state):
+        model, place, decisions = state
+        m, k = stop_probability(*model[:4])
+        more = model[1] < _get(counts, model[5])
+        decisions = _set(decisions, place, m | k << 16 | more.astype(jnp.uint32) << 31)
+        return _advance(model, more, table), place + 1, decisions
+
+    def code(state):
+        low, width, carry, place, at, stream = state
+        decision = _get(decisions, at)
+        more = decision >> 31 == 1
+        stop = _stop_width(width, decision & 0xFFFF, decision >> 16 & 31)
+        new = jnp.where(more, low, low + (width - stop))
+        carry = carry | (new < low)
+        low, width = new, jnp.where(more, width - stop, stop)
+        for _ in range(2):
+            small = width < jnp.uint32(1 << 24)
+            stream = _set(stream, place, low >> 24 | carry << 8)
+            carry = jnp.where(small, jnp.uint32(0), carry)
+            low, width = jnp.where(small, low << 8, low), jnp.where(small, width << 8, width)
+            place = place + small
+        return low, width, carry, place, at + 1, stream
+
+    zero, stream = jnp.uint32(0), jnp.zeros(2 * _STREAM, jnp.uint32)
+    state = (model, zero, jnp.zeros(_STREAM, jnp.uint32))
+    model, end, decisions = lax.while_loop(lambda x: _going(*x[:2]), decide, state)
+    state = (low, width, carry, zero, zero, stream)
+    low, width, carry, place, _, stream = lax.while_loop(lambda x: x[4] < end, code, state)
+    return jnp.stack([*model, low, width, carry]), place, stream
+
+
+@jax.jit
+def _decode_loop(state, table, counts, stream):
+    def step(state):
+        model, code, width, place, counts = state
+        m, k = stop_probability(*model[:4])
+        left, held, buckets, _, _, bucket = model
+        stop = _stop_width(width, m, k)
+        more = code < width - stop
+        code, width = jnp.where(more, code, code - (width - stop)), jnp.where(more, width - stop, stop)
+        for _ in range(2):
+            small = width < jnp.uint32(1 << 24)
+            code = jnp.where(small, code << 8 | _get(stream, place), code)
+            width = jnp.where(small, width << 8, width)
+            place = place + small
+        # The last bucket of a problem gets what is left.
+        rest = jnp.where(buckets == 1, left, jnp.uint32(0))
+        counts = _set(counts, bucket + ~more, jnp.where(more, held + 1, rest))
+        return _advance(model, more, table), code, width, place, counts
+
+    state = (tuple(state[:6]), state[6], state[7], jnp.uint32(0), counts)
+    model, code, width, place, counts = lax.while_loop(lambda x: _going(x[0], x[3]), step, state)
+    return jnp.stack([*model, code, width]), place, counts
+
+
+def _on_cpu():
+    """Loops of tiny steps belong on the CPU, if JAX has one beside its accelerator."""
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:
+        return contextlib.nullcontext()
+
+
+class OccupancyEncoder:
+    """Writes occupancies; the bytes are `finish()`."""
+
+    def __init__(self):
+        self._coder = np.array([0, 0xFFFFFFFF, 0], np.uint32)  # low, width, and a carry not yet written
+        self._out: list[np.ndarray] = []
+
+    def write(self, counts: UInt32[np.ndarray, " buckets"], problems: UInt32[np.ndarray, "3 problems"]) -> None:
+        """Codes the counts of all buckets, problem after problem.
+
+        - `problems`: for each its number of items (at least 1), of buckets (at least 2), and `bits` of a bucket.
+        """
+        model, problem, bucket = _first(problems), 1, 0
+        while model[0]:
+            state = np.concatenate([model, np.zeros(2, np.uint32), self._coder])
+            with _on_cpu():
+                state, place, stream = _encode_loop(
+                    state, _window(problems, problem, _WINDOW), _window(counts, bucket, _WINDOW)
+                )
+            model, (step, jump), self._coder = np.split(np.asarray(state), [4, 6])
+            problem, bucket = problem + int(step), bucket + int(jump)
+            self._out.append(np.array(stream[: int(place)]))
+
+    def finish(self) -> bytes:
+        """The shortest bytes that name a number in the final interval; zeros are understood to follow."""
+        low, _, carry = (int(x) for x in self._coder)
+        last = ((low + (1 << 24) - 1) >> 24) + (carry << 8)
+        digits = np.concatenate([np.zeros(1, np.uint32), *self._out, [last]]).astype(np.int64)
+        while np.any(digits > 0xFF):
+            carries = digits >> 8
+            digits = digits & 0xFF
+            digits[:-1] += carries[1:]
+        return digits[1:].astype(np.uint8).tobytes()
+
+
+class OccupancyDecoder:
+    """Reads occupancies that `OccupancyEncoder` wrote."""
+
+    def __init__(self, data: bytes):
+        self._data: UInt8[np.ndarray, " bytes"] = np.frombuffer(data, np.uint8)
+        self._coder = np.array([int.from_bytes(data[:4].ljust(4, b"\0"), "big"), 0xFFFFFFFF], np.uint32)
+        self._place = 4
+
+    def read(self, problems: UInt32[np.ndarray, "3 problems"]) -> UInt32[np.ndarray, " buckets"]:
+        """The counts of all buckets; any bytes decode to some."""
+        counts = np.zeros(int(problems[1].sum(dtype=np.int64)), np.uint32)
+        model, problem, bucket = _first(problems), 1, 0
+        while model[0]:
+            state = np.concatenate([model, np.zeros(2, np.uint32), self._coder])
+            with _on_cpu():
+                state, place, part = _decode_loop(
+                    state,
+                    _window(problems, problem, _WINDOW),
+                    _window(counts, bucket, _WINDOW),
+                    _window(self._data, self._place, _STREAM),
+                )
+            end = min(bucket + _WINDOW, counts.size)
+            counts[bucket:end] = np.asarray(part)[: end - bucket]
+            model, (step, jump), self._coder = np.split(np.asarray(state), [4, 6])
+            problem, bucket, self._place = problem + int(step), bucket + int(jump), self._place + int(place)
+        return counts
+
+    @property
+    def used(self) -> int:
+        """How many bytes `OccupancyEncoder.finish` gives for what has been read so far."""
+        return self._place - 3
+
+
+def _first(problems) -> UInt32[np.ndarray, " 4"]:
+    items, buckets, bits = problems[:, 0]
+    return np.array([items, 0, buckets - 1, bits], np.uint32)
+
+
+def _window(x: np.ndarray, start: int, size: int) -> UInt32[np.ndarray, "*rows size"]:
+    out = np.zeros((*x.shape[:-1], size), np.uint32)
+    part = x[..., start : start + size]
+    out[..., : part.shape[-1]] = part
+    return out
