@@ -87,8 +87,8 @@ def fit(
     key: PRNGKeyArray,
     steps: int = 4000,
     batch_size: int = 256,
-    epsilon: float = 0.003,
-    learning_rate: float = 3e-3,
+    epsilon: float = 0.01,
+    learning_rate: float = 5e-3,
     labels: Sequence[str | int] | None = None,
     progress: bool = True,
     callback: Callable[[int, np.ndarray, Any], None] | None = None,
@@ -153,8 +153,8 @@ def fit(
             if bad.size:
                 step = done + int(bad[0]) + 1
                 raise TrainingError(
-                    f"the loss is {block_losses[bad[0]]} at step {step} of {plan.steps}: use a smaller learning_rate "
-                    f"(it is {plan.learning_rate:g}) or a larger epsilon (it is {plan.epsilon:g})",
+                    f"the loss or its gradient is not finite at step {step} of {plan.steps}: use a smaller "
+                    f"learning_rate (it is {plan.learning_rate:g}) or a larger epsilon (it is {plan.epsilon:g})",
                     step,
                 )
             state, done = new, done + count
@@ -194,7 +194,7 @@ def _steps(state, static, target, key, plan, first, count):
     def loss(params, u, y, y_codes, epsilon):
         generator = eqx.combine(params, static)
         x = jax.vmap(generator)(u) if y_codes is None else jax.vmap(generator)(u, y_codes)
-        return batch_divergence((x - center) / unit, y, epsilon, y_codes, y_codes)
+        return batch_divergence((x - center) / unit, y, epsilon, y_codes, y_codes), x
 
     def one(i, carry):
         (params, opt_state), losses = carry
@@ -203,7 +203,12 @@ def _steps(state, static, target, key, plan, first, count):
         chosen = data_batch(data_key, len(points), plan.batch_size)
         some = None if codes is None else codes[chosen]
         u = source_batch(source_key, plan.batch_size, static.source_dim, some)
-        value, grads = jax.value_and_grad(loss)(params, u, points[chosen], some, plan.epsilon_at(step))
+        (value, x), grads = jax.value_and_grad(loss, has_aux=True)(
+            params, u, points[chosen], some, plan.epsilon_at(step)
+        )
+        # OTT leaves potentials that are not finite out of its sums, so that the value alone can hide points that are
+        # not. Their sum cannot, and neither can that of the gradients.
+        value = value + (0 * sum(jnp.sum(leaf) for leaf in jax.tree.leaves((x, grads)))).astype(value.dtype)
         updates, opt_state = optimizer.update(grads, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), losses.at[i].set(value)
 
