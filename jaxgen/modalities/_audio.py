@@ -65,14 +65,14 @@ class Audio(AbstractModality):
 
     def draw(self, axes: Any, thing: Any) -> None:
         """The spectrogram: time runs right, frequency up."""
-        window = min(256, self.samples)
+        window = max(2, min(256, self.samples // 2))
         axes.specgram(
             np.asarray(thing) + 1e-9 * np.cos(np.arange(self.samples)),
             NFFT=window,
             noverlap=window // 2,
             Fs=self.rate,
             cmap="magma",
-            vmin=-110,
+            vmin=-90,
             vmax=-30,
         )
         axes.set_axis_off()

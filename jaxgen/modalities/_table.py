@@ -72,4 +72,4 @@ class Table(AbstractModality):
     def _dots(self, axes, rows):
         if self.dim != 2:
             raise ValueError(f"a picture needs two columns; these are {', '.join(self.columns)}. Write a .csv file.")
-        axes.scatter(*rows.T, s=max(1.0, min(12.0, 4000 / len(rows))), linewidths=0, color="tab:blue")
+        axes.scatter(*rows.T, s=max(2.0, min(12.0, 8000 / len(rows))), linewidths=0, color="tab:blue")

@@ -1,0 +1,254 @@
+"""The data sets, the generators built on them, and the command."""
+
+import builtins
+import json
+import wave
+
+import jax
+import jax.random as jr
+import matplotlib.figure
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from jaxgen import MLPGenerator, PeanoGenerator
+from jaxgen.modalities import (
+    DATA_SETS,
+    Images,
+    PromptedGenerator,
+    Text,
+    example,
+    lines,
+    plucked_strings,
+    prompt,
+    prompt_command,
+    show_prompts,
+)
+
+PROMPTS = {
+    "images": "handwritten seven",
+    "audio": "a plucked A4",
+    "video": "a seven moving left",
+    "text": "a line about errors",
+    "map": "a map of Alaska and Hawaii",
+}
+each = pytest.mark.parametrize("name", list(DATA_SETS))
+
+
+@each
+def test_data_fit_their_modality_and_are_the_same_every_time(name, data_sets):
+    data = data_sets[name]
+    assert data.points.shape == (len(data.labels), data.modality.dim)
+    assert set(data.labels) == set(data.descriptions)
+    again = DATA_SETS[name]()
+    assert np.array_equal(again.points, data.points)
+    assert again[1:] == data[1:]
+    things = data.modality.restore(data.points)
+    assert np.array_equal(data.modality.points(things), data.points)
+
+
+@each
+def test_samples_are_data_with_the_labels_asked_for(name, examples, data_sets):
+    g, data = examples[name], data_sets[name]
+    weights = g.prompt(PROMPTS[name])
+    known = {p.tobytes() for p, label in zip(data.points, data.labels, strict=True) if label in weights}
+    things = g.sample(jr.key(0), 40, PROMPTS[name])
+    points = data.modality.points(things)
+    if name == "map":
+        distances = np.linalg.norm(points[:, None] - data.points[[x in weights for x in data.labels]], axis=2)
+        assert distances.min(axis=1).max() < np.hypot(360, 90) / 3**9
+    else:
+        assert {p.tobytes() for p in points} <= known
+        # 40 draws of at most 9 equally likely things (or 179 sevens) are not one and the same.
+        assert len({p.tobytes() for p in points}) > 1
+
+
+@each
+def test_the_source_is_one_number_that_counts_the_data(name, examples, data_sets):
+    g = examples[name].generator
+    assert g.source_dim == 1
+    assert g.measure.quanta == len(data_sets[name].labels)
+    assert g.source_bits <= np.ceil(np.log2(g.measure.quanta))
+    assert 0 < g.certificate().w2 <= np.sqrt(g.dim / 6)
+
+
+def test_frequencies_are_those_of_the_data(examples, data_sets):
+    """Stratified samples of one label: each datum as often as it is there, to within one."""
+    g, data = examples["text"], data_sets["text"]
+    n = 600
+    x = g.generator.sample(jr.key(1), n, "simplicity", stratified=True)
+    texts = g.modality.restore(np.asarray(x))
+    expected = [
+        t for t, label in zip(g.modality.restore(data.points), data.labels, strict=True) if label == "simplicity"
+    ]
+    assert set(texts) == set(expected)
+    assert all(abs(texts.count(t) - n / len(expected)) <= 1 for t in expected)
+
+
+def test_conditions_need_not_be_words(examples):
+    g = examples["text"]
+    assert set(g.sample(jr.key(0), 30, {"errors": 1.0})) == {
+        "Errors should never pass silently.",
+        "Unless explicitly silenced.",
+    }
+    assert g.sample(jr.key(0), 2, ["beauty", "beauty"]) == ["Beautiful is better than ugly."] * 2
+    assert len(set(g.sample(jr.key(0), 100))) > 7
+
+
+def test_the_zen_is_whole(capsys):
+    data = lines()
+    texts = data.modality.restore(data.points)
+    assert len(texts) == 19
+    assert texts[0] == "Beautiful is better than ugly."
+    assert dict(zip(texts, data.labels, strict=True))["Now is better than never."] == "time"
+    assert isinstance(data.modality, Text)
+    assert capsys.readouterr().out == ""
+
+
+def test_strings_are_in_tune(data_sets):
+    """The strongest partial of each pluck is a multiple of its note: to 1 %, a sixth of a semitone."""
+    data = data_sets["audio"]
+    sounds = data.modality.restore(data.points)
+    notes = {label: 440 * 2 ** ((i - 21) / 12) for i, label in enumerate(dict.fromkeys(data.labels))}
+    for sound, label in zip(sounds, data.labels, strict=True):
+        spectrum = np.abs(np.fft.rfft(sound * np.hanning(4000), 1 << 16))
+        f = notes[label]
+        near = slice(int(0.97 * f / 8000 * (1 << 16)), int(1.03 * f / 8000 * (1 << 16)))
+        peak = (near.start + np.argmax(spectrum[near])) * 8000 / (1 << 16)
+        assert abs(peak / f - 1) < 0.01
+    assert "440 hertz" in data.descriptions["A4"]
+    assert not np.array_equal(plucked_strings(plucks=1, seed=1).points[0], data.points[0])
+
+
+@each
+def test_parts_make_the_whole_again(name, examples):
+    g = examples[name]
+    again = PromptedGenerator.from_parts(g.generator, json.loads(json.dumps(g.metadata)))
+    assert again.modality == g.modality
+    assert again.descriptions == g.descriptions
+    assert jax.tree.structure(again) == jax.tree.structure(g)
+
+
+def test_a_trained_generator_is_asked_in_the_same_way(examples):
+    g = examples["text"]
+    mlp = MLPGenerator(
+        dim=g.modality.dim, width=8, depth=2, vocabulary=g.generator.vocabulary, low=0.0, high=30.0, key=jr.key(0)
+    )
+    trained = PromptedGenerator(mlp, g.modality, g.descriptions)
+    assert all(isinstance(t, str) for t in trained.sample(jr.key(0), 3, "on errors"))
+    figure = show_prompts({"explicit": g, "trained": trained}, ["errors", "time"], jr.key(0), bits={"explicit": 999.6})
+    assert isinstance(figure, matplotlib.figure.Figure)
+    assert "1,000 bits" in " ".join(t.get_text() for axes in figure.axes for t in axes.texts)
+    with pytest.raises(ValueError, match="at least one"):
+        show_prompts({}, ["errors"], jr.key(0))
+
+
+def test_refusals(examples):
+    g = examples["text"]
+    plain = PeanoGenerator(g.generator.measure.given("simplicity"), extra_levels=0)
+    with pytest.raises(ValueError, match="no labels"):
+        PromptedGenerator(plain, g.modality)
+    with pytest.raises(ValueError, match="dimension"):
+        PromptedGenerator(g.generator, Images((2, 2)))
+    with pytest.raises(ValueError, match="does not know: \\['joy'\\]"):
+        PromptedGenerator(g.generator, g.modality, {"joy": "a line about joy"})
+    with pytest.raises(TypeError, match="modality must be one of"):
+        PromptedGenerator(g.generator, "text")  # type: ignore[arg-type]
+    for wrong in ({}, {"modality": {}, "descriptions": []}, {**g.metadata, "descriptions": 7}):
+        with pytest.raises(ValueError, match="metadata is not that of"):
+            PromptedGenerator.from_parts(g.generator, wrong)
+    with pytest.raises(ValueError, match="nothing in the prompt"):
+        g.sample(jr.key(0), 1, "quantum chromodynamics")
+    with pytest.raises(ValueError, match="modality must be one of images, audio"):
+        example("smell")
+
+
+def test_digits_say_what_to_install(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("sklearn"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"jaxgen\[modalities\]"):
+        example("images")
+
+
+def run(*arguments):
+    return CliRunner().invoke(prompt, [str(a) for a in arguments])
+
+
+def test_a_prompt_becomes_a_file(tmp_path):
+    result = run("handwritten seven", "-n", 4, "-o", tmp_path / "seven.png", "--seed", 3)
+    assert result.exit_code == 0, result.output
+    assert "100.0%  seven" in result.output
+    assert "one number of 11 bits" in result.output
+    first = (tmp_path / "seven.png").read_bytes()
+    assert Image.open(tmp_path / "seven.png").size == (130, 130)
+    run("handwritten seven", "-n", 4, "-o", tmp_path / "seven.png", "--seed", 3)
+    assert (tmp_path / "seven.png").read_bytes() == first
+    run("handwritten seven", "-n", 4, "-o", tmp_path / "seven.png", "--seed", 4)
+    assert (tmp_path / "seven.png").read_bytes() != first
+
+
+def test_text_and_maps_by_command(tmp_path):
+    result = run("errors", "--modality", "text", "-n", 3, "-o", tmp_path / "a.txt")
+    assert result.exit_code == 0, result.output
+    assert len((tmp_path / "a.txt").read_text(encoding="utf-8").splitlines()) == 3
+    result = run("Alaska and Hawaii", "--modality", "map", "-n", 50, "-o", tmp_path / "a.csv")
+    assert "50.0%  AK  (Alaska)" in result.output
+    rows = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1)
+    assert rows.shape == (50, 2)
+    assert np.all(rows[:, 0] < -125)
+
+
+@each
+def test_every_example_writes_its_file(name, examples, tmp_path):
+    g = examples[name]
+    path = tmp_path / f"a{g.modality.suffixes[0]}"
+    g.write(path, jr.key(0), 2, PROMPTS[name])
+    if name == "audio":
+        with wave.open(str(path)) as file:
+            assert (file.getnframes(), file.getframerate(), file.getsampwidth()) == (8000, 8000, 1)
+    if name == "video":
+        with Image.open(path) as file:
+            assert file.format == "GIF"
+            # The eight steps of the digit; frames between which it rests are held longer.
+            assert file.n_frames == 9
+    assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["perpetuum mobile", "-o", "a.png"], "Error: nothing in the prompt"),
+        (["", "-o", "a.png"], "Error: prompt is empty"),
+        (["seven", "-o", "a.wav"], "Error: path must end in .png"),
+        (["seven", "-o", "nowhere/a.png"], "does not exist"),
+        (["seven", "-o", "a.png", "-n", "0"], "Invalid value for '-n'"),
+        (["seven", "-o", "a.png", "--modality", "smell"], "Invalid value for '--modality'"),
+        (["seven"], "Missing option '-o'"),
+    ],
+)
+def test_the_command_refuses_in_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_saved_generator_can_be_asked(examples, tmp_path):
+    saved = tmp_path / "zen.jaxgen"
+    saved.write_bytes(b"")
+    command = prompt_command(load=lambda path: examples["text"] if path == str(saved) else None)
+    result = CliRunner().invoke(command, ["beauty", "--file", str(saved), "-n", "1", "-o", str(tmp_path / "a.txt")])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "a.txt").read_text() == "Beautiful is better than ugly.\n"
+    plain = prompt_command(load=lambda path: examples["text"].generator)
+    result = CliRunner().invoke(plain, ["beauty", "--file", str(saved), "-o", str(tmp_path / "b.txt")])
+    assert "takes no prompts in words" in result.output
