@@ -4,6 +4,7 @@ import math
 from typing import Any, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
@@ -65,7 +66,8 @@ class CodebookGenerator(AbstractGenerator):
         """
         atoms = check_points(atoms, "atoms").astype(np.float64)
         # What is stored is what is sorted, rounded and certified.
-        stored = atoms.astype(jnp.result_type(float))
+        with np.errstate(over="ignore"):
+            stored = atoms.astype(jnp.result_type(float))
         if not np.isfinite(stored).all():
             raise ValueError(f"atoms reach {np.abs(atoms).max():g}, too large for {stored.dtype}")
         weights = _check_masses(masses, len(atoms))
@@ -74,14 +76,14 @@ class CodebookGenerator(AbstractGenerator):
         if np.issubdtype(weights.dtype, np.integer):
             counts = weights
         else:
-            cdf = np.concatenate([[0.0], np.cumsum(weights)])
+            cdf = np.concatenate([[0.0], np.cumsum(weights / weights.max())])
             cdf /= cdf[-1]
             edges = np.rint(_MAX_QUANTA * cdf).astype(np.int64)
             counts = np.diff(edges)
             moved = curve_transport(stored.astype(np.float64), cdf, edges / _MAX_QUANTA)
             rounding = (rounding[0] + moved[0], rounding[1] + moved[1])
             stored, counts = stored[counts > 0], counts[counts > 0]
-        self.atoms = jnp.array(stored)
+        self.atoms = jax.device_put(stored)
         self.counts = jnp.array(counts.astype(np.uint32))
         self.tree = build_tree([np.arange(len(counts))], counts)
         self.quanta = int(counts.sum())
@@ -157,7 +159,7 @@ class CodebookGenerator(AbstractGenerator):
         masses = np.bincount(owner, weights, len(atoms))
         used = np.flatnonzero(masses)
         atoms, masses, owner = atoms[used], masses[used], np.searchsorted(used, owner)
-        if np.issubdtype(weights.dtype, np.integer) and weights.sum() <= _MAX_QUANTA:
+        if np.issubdtype(weights.dtype, np.integer) and masses.sum() <= _MAX_QUANTA:
             masses = masses.astype(np.int64)
         # Let X follow the source and a(X) be the atom of its point: a coupling, whatever the assignment. The squares of
         # the distances to the point and from the point add, as the source has its mean there; so first moments are
@@ -179,7 +181,7 @@ class CodebookGenerator(AbstractGenerator):
 
     @property
     def error(self) -> float:
-        """Root mean squared distance between the source of the codebook and its atoms, in units of the data."""
+        """Root mean squared distance of the source, if there is one, to its atoms, in units of the data."""
         return self.quantization[1]
 
     def __call__(self, u: Any, condition: Label | None = None) -> Float[Array, " dim"]:
@@ -277,9 +279,9 @@ def _check_weights(weights: Any, n: int) -> np.ndarray:
     if weights.shape != (n,):
         raise ValueError(f"weights must have one entry a point, shape ({n},); got {weights.shape}")
     weights = weights.astype(np.int64 if whole else np.float64)
-    if not np.all(np.isfinite(weights)) or weights.min() < 0 or not weights.sum() > 0:
+    if not np.all(np.isfinite(weights)) or weights.min() < 0 or weights.max() == 0:
         raise ValueError(f"weights must be finite, nonnegative and not all zero; the smallest is {weights.min()}")
-    return weights
+    return weights if whole else weights / weights.max()
 
 
 def _check_masses(masses: Any, n: int) -> np.ndarray:
@@ -293,8 +295,9 @@ def _check_masses(masses: Any, n: int) -> np.ndarray:
     masses = masses.astype(np.int64 if whole else np.float64)
     if not np.all(np.isfinite(masses)) or masses.min() <= 0:
         raise ValueError(f"masses must be finite and positive; the smallest is {masses.min()}. Leave out empty atoms.")
-    if whole and masses.sum() > _MAX_QUANTA:
+    total = masses.sum(dtype=np.float64)
+    if whole and total > _MAX_QUANTA:
         raise ValueError(
-            f"masses, as counts, sum to {masses.sum()}; at most 2**24 quanta are possible. Give them as floats."
+            f"masses, as counts, sum to {total:.0f}; at most 2**24 quanta are possible. Give them as floats."
         )
     return masses
