@@ -295,8 +295,7 @@ def _check_masses(masses: Any, n: int) -> np.ndarray:
     masses = masses.astype(np.int64 if whole else np.float64)
     if not np.all(np.isfinite(masses)) or masses.min() <= 0:
         raise ValueError(f"masses must be finite and positive; the smallest is {masses.min()}. Leave out empty atoms.")
-    total = masses.sum(dtype=np.float64)
-    if whole and total > _MAX_QUANTA:
+    if whole and (total := masses.sum(dtype=np.float64)) > _MAX_QUANTA:
         raise ValueError(
             f"masses, as counts, sum to {total:.0f}; at most 2**24 quanta are possible. Give them as floats."
         )

@@ -8,6 +8,7 @@ is exact because the quanta are whole numbers. The columns are (label, x_1, ...,
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, UInt32
@@ -73,11 +74,11 @@ def build_tree(columns: list[np.ndarray], counts: np.ndarray) -> QuantileTree:
     starts = [edges[at] for at in firsts]
     sizes = [np.diff(np.append(edges[at], edges[-1])) for at in firsts]
     return QuantileTree(
-        start=jnp.asarray(np.concatenate(starts).astype(np.uint32)),
-        count=jnp.asarray(np.concatenate(sizes).astype(np.uint32)),
-        value=jnp.asarray(np.concatenate(values).astype(np.int32)),
-        first=jnp.asarray(np.concatenate(child).astype(np.int32)),
-        children=jnp.asarray(np.concatenate(number).astype(np.int32)),
+        start=jax.device_put(np.concatenate(starts).astype(np.uint32)),
+        count=jax.device_put(np.concatenate(sizes).astype(np.uint32)),
+        value=jax.device_put(np.concatenate(values).astype(np.int32)),
+        first=jax.device_put(np.concatenate(child).astype(np.int32)),
+        children=jax.device_put(np.concatenate(number).astype(np.int32)),
         offsets=tuple(int(o) for o in offsets),
         search_steps=int(max(n.max() for n in number) - 1).bit_length(),
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -49,11 +50,11 @@ class GridMeasure(AbstractGridMeasure):
         cells, masses, low, high, resolution, labels, vocabulary = canonical(
             cells, masses, low, high, resolution, labels, vocabulary
         )
-        # jnp.array, not asarray: the latter compiles a copy for each new shape.
-        self.cells = jnp.array(cells)
-        self.masses = jnp.array((masses / masses.sum()).astype(jnp.result_type(float)))
+        # device_put, because jnp.asarray compiles a copy for each new shape.
+        self.cells = jax.device_put(cells)
+        self.masses = jax.device_put((masses / masses.sum()).astype(jnp.result_type(float)))
         self.low, self.high = low, high
-        self.labels = None if labels is None else jnp.array(labels)
+        self.labels = None if labels is None else jax.device_put(labels)
         self.resolution, self.vocabulary, self.total = resolution, vocabulary, total
 
     @classmethod

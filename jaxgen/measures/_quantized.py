@@ -3,7 +3,7 @@
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
@@ -45,10 +45,10 @@ class QuantizedMeasure(AbstractGridMeasure):
         cells, counts, low, high, resolution, labels, vocabulary = canonical(
             cells, counts, low, high, resolution, labels, vocabulary
         )
-        self.cells = jnp.array(cells)
-        self.counts = jnp.array(counts.astype(np.uint32))
+        self.cells = jax.device_put(cells)
+        self.counts = jax.device_put(counts.astype(np.uint32))
         self.low, self.high = low, high
-        self.labels = None if labels is None else jnp.array(labels)
+        self.labels = None if labels is None else jax.device_put(labels)
         self.resolution, self.quanta, self.vocabulary = resolution, quanta, vocabulary
         self.rounding = (float(rounding[0]), float(rounding[1]))
 

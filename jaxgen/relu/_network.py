@@ -53,10 +53,10 @@ class SparseAffine(eqx.Module):
                 f"bias has shape {vector.shape}, expected ({self.out_size},) beside a weight of shape {shape}."
             )
         stored = _stored_dtype(dtype)
-        self.rows = jnp.asarray(np.repeat(np.arange(self.out_size, dtype=np.int32), np.diff(matrix.indptr)))
-        self.cols = jnp.asarray(matrix.indices.astype(np.int32))
-        self.weights = jnp.asarray(_checked_entries("weight", matrix.data, stored))
-        self.bias = jnp.asarray(_checked_entries("bias", vector, stored))
+        self.rows = jax.device_put(np.repeat(np.arange(self.out_size, dtype=np.int32), np.diff(matrix.indptr)))
+        self.cols = jax.device_put(matrix.indices.astype(np.int32))
+        self.weights = jax.device_put(_checked_entries("weight", matrix.data, stored))
+        self.bias = jax.device_put(_checked_entries("bias", vector, stored))
 
     def __call__(self, x: Float[Array, " in_size"]) -> Float[Array, " out_size"]:
         """`W x + b` for one `x` of shape `(in_size,)`."""
