@@ -107,7 +107,7 @@ def test_density_of_labels_also_when_the_measure_is_traced():
         with np.errstate(divide="ignore"):
             np.testing.assert_allclose(at(m, points, label), np.log(12 * counts / counts.sum())[cell], rtol=1e-5)
         joint = joint + counts / 40
-    np.testing.assert_allclose(at(m, points, None), np.log(12 * joint)[cell], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(at(m, points, None), np.log(12 * joint[cell]), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(m.log_prob(points[0], "x"), at(m, points, "x")[0], rtol=1e-5, atol=1e-6)
 
 

@@ -1,0 +1,234 @@
+"""The source is exact: the kernels against Python integers and fractions, and the law of the very last digits."""
+
+import bisect
+import itertools
+import math
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from jaxgen.generators import IndependentGenerator, PeanoGenerator, SawtoothGenerator
+from jaxgen.measures import QuantizedMeasure
+
+
+def random_measure(dim, resolution, cells, quanta, seed=0):
+    """Coordinates are in units of cells: low = 0, high = resolution."""
+    rng = np.random.default_rng(seed)
+    resolution = np.broadcast_to(resolution, (dim,))
+    places = np.unique(rng.integers(0, resolution, (cells, dim)), axis=0)
+    counts = 1 + rng.multinomial(quanta - len(places), rng.dirichlet(np.full(len(places), 0.3)))
+    return QuantizedMeasure(places, counts, 0.0, resolution, tuple(int(n) for n in resolution))
+
+
+def random_words(generator, n, seed=1):
+    """Sources, and the same as fractions; the first are the edges of the unit interval and of some quanta."""
+    rng = np.random.default_rng(seed)
+    shape = (n, generator.source_dim, generator.source_words)
+    words = rng.integers(0, 2**32, shape, dtype=np.uint32)
+    words[0], words[1] = 0, 2**32 - 1
+    words[2:10, :, 1:] = 0
+    words[2:10, :, 0] = np.arange(1, 9, dtype=np.uint32)[:, None] << 29 - 16
+    whole = 2 ** (32 * shape[2])
+    return jnp.asarray(words), [
+        [Fraction(int.from_bytes(row.astype(">u4").tobytes()), whole) for row in u] for u in words
+    ]
+
+
+def digits_of(number, count):
+    out = []
+    for _ in range(count):
+        number, digit = divmod(number, 3)
+        out.append(digit)
+    return out[::-1]
+
+
+def reflected(digits, dim):
+    """Theory, section 4: a digit is replaced by 2 minus itself where the original digits of the others sum to odd."""
+    everyone, own, out = 0, [0] * dim, []
+    for m, digit in enumerate(digits):
+        i = m % dim
+        out.append(2 - digit if (everyone - own[i]) % 2 else digit)
+        everyone, own[i] = everyone + digit, own[i] + digit
+    return out, [(everyone - o) % 2 for o in own]
+
+
+def index_of(cell, levels):
+    """The inverse, digit by digit: the original digit is the one that reflects to the given one."""
+    dim, everyone, own, index = len(cell), 0, [0] * len(cell), 0
+    for m in range(levels * dim):
+        i = m % dim
+        given = cell[i] // 3 ** (levels - 1 - m // dim) % 3
+        digit = 2 - given if (everyone - own[i]) % 2 else given
+        index, everyone, own[i] = 3 * index + digit, everyone + digit, own[i] + digit
+    return index
+
+
+class PeanoReference:
+    def __init__(self, measure, extra, diagonal):
+        self.dim, self.extra, self.diagonal, self.quanta = measure.dim, extra, diagonal, measure.quanta
+        self.levels = next(k for k in itertools.count() if 3**k >= max(measure.resolution))
+        cells = [
+            (index_of(c, self.levels), n) for c, n in zip(measure.cells.tolist(), measure.counts.tolist(), strict=True)
+        ]
+        self.cells = sorted(cells)
+        self.starts = [0, *itertools.accumulate(n for _, n in self.cells)]
+
+    def __call__(self, u):
+        quantum = u * self.quanta
+        j = bisect.bisect_right(self.starts, quantum) - 1
+        index, count = self.cells[j]
+        inside = (quantum - self.starts[j]) / count
+        depth = self.levels + self.extra
+        place = (index + inside) * 3 ** (self.extra * self.dim)
+        digits, odd = reflected(digits_of(place // 1, depth * self.dim), self.dim)
+        left = place % 1
+        x = []
+        for i in range(self.dim):
+            fine = 0
+            for digit in digits[i :: self.dim]:
+                fine = 3 * fine + digit
+            inner = (1 - left if odd[i] else left) if self.diagonal else Fraction(1, 2)
+            x.append((fine + inner) / 3**self.extra)
+        return x
+
+
+class NestedReference:
+    """Generators A and C: rows of conditional masses in a dictionary, walked with fractions."""
+
+    def __init__(self, measure, folds=None):
+        self.dim, self.folds = measure.dim, folds
+        self.rows = {}
+        for cell, count in zip(measure.cells.tolist(), measure.counts.tolist(), strict=True):
+            for k in range(self.dim):
+                row = self.rows.setdefault(tuple(cell[:k]), {})
+                row[cell[k]] = row.get(cell[k], 0) + count
+
+    def step(self, row, above, below):
+        """The value at above/below, and the position in its interval, as a numerator and a denominator."""
+        total, start = sum(row.values()), 0
+        for value in sorted(row):
+            if above * total < (start + row[value]) * below:
+                return value, (above * total - start * below, row[value] * below)
+            start += row[value]
+
+    def __call__(self, sources):
+        x, key, r = [], (), (0, 1)
+        for k in range(self.dim):
+            if self.folds is None or k == 0:
+                r = sources[k].as_integer_ratio()
+            else:
+                above, below = r
+                for _ in range(self.folds):
+                    above = 2 * above if 2 * above <= below else 2 * (below - above)
+                # The kernel has no residual 1: it takes the largest below it, which shows in no digit but this.
+                r = (above, below) if above < below else (10**40 - 1, 10**40)
+            value, r = self.step(self.rows[key], *r)
+            x.append(value + Fraction(*r))
+            key += (value,)
+        return x
+
+
+def check(generator, reference, n, parts=1):
+    words, fractions = random_words(generator, n)
+    x = np.asarray(jax.jit(jax.vmap(generator))(words), float)
+    exact = [reference(u) for u in fractions]
+    # The position, to the rounding of a few operations on numbers of the size of the resolution.
+    tolerance = 4 * max(generator.measure.resolution) * 2.0**-24
+    np.testing.assert_allclose(x, np.array(exact, float), rtol=0, atol=tolerance)
+    # The digits, which part of which cell, where rounding cannot carry the position over a border.
+    place = np.array([[float(v * parts % 1) for v in row] for row in exact])
+    settled = (place > parts * tolerance) & (place < 1 - parts * tolerance)
+    assert settled.mean() > 0.99
+    digits = np.array([[v * parts // 1 for v in row] for row in exact])
+    np.testing.assert_array_equal(np.floor(x * parts)[settled], digits[settled])
+
+
+@pytest.mark.parametrize(
+    "dim, resolution, cells, quanta, extra",
+    [(2, (5, 20), 60, 2**16, 3), (2, 9, 40, 2**24 - 3, 1), (64, 17, 200, 1797, 2)],
+)
+def test_peano_digit_for_digit(dim, resolution, cells, quanta, extra):
+    g = PeanoGenerator(random_measure(dim, resolution, cells, quanta), extra)
+    assert g.path == ("diagonal" if dim < 4 else "centre")
+    reference = PeanoReference(g.measure, extra, g.path == "diagonal")
+    check(g, lambda u: reference(u[0]), 10_000 if extra > 1 else 1000, 3**extra)
+
+
+@pytest.mark.parametrize("dim, resolution, quanta, folds", [(2, (7, 11), 3000, 6), (3, (5, 4, 3), 2**24 - 1, 11)])
+def test_sawtooth_digit_for_digit(dim, resolution, quanta, folds):
+    g = SawtoothGenerator(random_measure(dim, resolution, 40, quanta), folds)
+    check(g, NestedReference(g.measure, folds), 10_000)
+
+
+def test_independent_digit_for_digit():
+    g = IndependentGenerator(random_measure(3, (5, 4, 3), 40, 2**20))
+    check(g, NestedReference(g.measure), 2000)
+
+
+# The finest digits. Three digits are tested jointly with each other by Pearson's statistic; by Laurent and Massart a
+# chi-square variable with f degrees of freedom exceeds f + 2 sqrt(f t) + 2 t with probability below exp(-t).
+def pearson(columns, base=3):
+    counts = np.bincount(np.ravel_multi_index(tuple(columns), (base,) * len(columns)), minlength=base ** len(columns))
+    expected = counts.sum() / len(counts)
+    return float(((counts - expected) ** 2).sum() / expected), len(counts) - 1
+
+
+def uniform(columns, base=3, t=14):
+    statistic, f = pearson(columns, base)
+    return statistic < f + 2 * math.sqrt(f * t) + 2 * t
+
+
+def last_digits(x, extra):
+    """The last digit of every coordinate, `(d, n)`, of positions in units of cells on the centre path."""
+    fine = np.floor(np.asarray(x, float).T * 3**extra)
+    return (fine % 3).astype(int)
+
+
+@pytest.fixture(scope="module", params=[64, 784])
+def deep(request):
+    return PeanoGenerator(random_measure(request.param, 3, 50, 1000), 1 if request.param == 784 else 2)
+
+
+def test_finest_digits_of_samples(deep):
+    assert deep.source_bits > deep.dim * deep.extra_levels * math.log2(3)
+    x = deep.sample(jr.key(5), 3000)
+    digits = last_digits(x, deep.extra_levels)
+    cells = np.floor(np.asarray(x)).astype(int).T
+    for earlier in (digits[0], digits[-2], digits[deep.dim // 2], cells[0]):
+        assert uniform([digits[-1], digits[-3]])
+        other, codes = np.unique(earlier, return_inverse=True)
+        for value in range(len(other)):
+            if np.sum(codes == value) > 200:
+                assert uniform([digits[-1][codes == value], digits[-3][codes == value]])
+
+
+def test_finest_digits_given_all_that_a_float64_holds(deep):
+    """The last digits are uniform and independent even where the first 64 bits of u are known."""
+    n = 3000
+    words = jr.bits(jr.key(6), (n, deep.source_words), jnp.uint32)
+    words = words.at[:, :2].set(jnp.asarray([2**31 + 12345, 987654321], jnp.uint32))
+    push = jax.jit(jax.vmap(deep))
+    digits = last_digits(push(words), deep.extra_levels)
+    assert uniform(digits[[-1, -2, -3]])
+    # The check of the check: 53 bits and then zeros, as in a float64, leave nothing to vary.
+    floats = words.at[:, 1].set(words[:, 1] & jnp.uint32(2**32 - 2**11)).at[:, 2:].set(0)
+    assert not uniform(last_digits(push(floats), deep.extra_levels)[[-1, -2, -3]])
+
+
+def test_a_sawtooth_of_twelve_coordinates_needs_more_than_a_float64():
+    g, n = SawtoothGenerator(random_measure(12, 2, 300, 2**12), 6), 4000
+    assert g.source_bits == 12 + 11 * 6
+    words = jr.bits(jr.key(7), (n, g.source_words), jnp.uint32)
+    push = jax.jit(jax.vmap(g))
+
+    def position(x):
+        # The position in the bin of the last coordinate, in eighths.
+        return np.floor(np.asarray(x, float)[:, -1] % 1 * 8).astype(int)
+
+    assert uniform([position(push(words))], base=8)
+    floats = words.at[:, 1].set(words[:, 1] & jnp.uint32(2**32 - 2**11)).at[:, 2:].set(0)
+    assert not uniform([position(push(floats))], base=8)
