@@ -111,6 +111,15 @@ def fit(
       the losses of the last ones. Raising `KeyboardInterrupt` in it ends the training, as Ctrl-C does: the state so
       far is returned, `interrupted=True`.
 
+    The defaults were tuned on 1688 of the US airports, with samples of 1688 points against the other 1688, in degrees,
+    where the two halves are 2.03 (W_1) and 7.40 (W_2) apart. 4000 steps of 8 to 10 ms on a shared CPU core reached
+    2.67 and 8.53 with one source (2.47 and 8.35 if its samples are stratified), 2.05 and 8.06 with two. Width 128
+    (W_1 = 2.64), epsilon 0.003 (2.67) and learning rate 0.01 (2.61) made no difference beyond that of another seed
+    (2.54). What mattered were Sinkhorn solves that see far clusters, annealed from a large epsilon: with twenty plain
+    iterations at epsilon 0.003 a network of width 128 had as low a loss and W_1 = 4.79. There, in 2000 steps, learning
+    rate 0.001 was too slow (3.42 against 3.28 at 0.003) and stratified batches took W_1 between stratified samples and
+    the training half from 2.09 to 1.64.
+
     The same key, on the same machine, gives the same losses, bit for bit.
 
     Raises `TrainingError`, naming the step, when the loss is no longer finite; `ValueError` for data that are empty,

@@ -35,13 +35,13 @@ def test_reproducible_from_its_key():
 
 
 def test_result_says_what_was_used():
-    fitted = train(epsilon=0.02)
+    fitted = train()
     assert isinstance(fitted, Fitted) and isinstance(fitted.generator, MLPGenerator)
     assert fitted.losses.shape == (20,) and np.isfinite(fitted.losses).all() and not fitted.interrupted
     assert (fitted.steps, fitted.batch_size) == (20, 16)
     # Twice the total variance is the mean squared distance of two points.
     unit = 2 * DATA.var(axis=0).sum()
-    np.testing.assert_allclose(fitted.epsilon, [0.2 * unit, 0.02 * unit], rtol=1e-5)
+    np.testing.assert_allclose(fitted.epsilon, [0.1 * unit, 0.01 * unit], rtol=1e-5)
     assert 0 < fitted.compile_seconds <= fitted.seconds
     # The box is that of the data, and it is not trained.
     np.testing.assert_allclose(fitted.generator.low, DATA.min(axis=0), rtol=1e-6)
@@ -100,7 +100,7 @@ def test_two_sources_and_constant_or_repeated_data():
     constant = DATA.copy()
     constant[:, 1] = 7
     assert np.isfinite(train(data=constant).losses).all()
-    assert np.isfinite(train(data=np.full((5, 2), 3.0)).losses).all()
+    assert np.isfinite(train(data=np.full((200, 2), 3.0)).losses).all()
     assert np.isfinite(train(data=[[1.0, 2.0]]).losses).all()
 
 
@@ -132,10 +132,11 @@ def test_ctrl_c_keeps_what_was_reached():
         if step > 1:
             raise KeyboardInterrupt
 
-    fitted = train(callback=stop, steps=1000)
-    whole = train(steps=1000, callback=stop)
-    assert fitted.interrupted and whole.interrupted
-    assert len(fitted.losses) == seen[1][0] < 1000
+    fitted = train(callback=stop)
+    assert fitted.interrupted
+    assert len(fitted.losses) == seen[1][0] < 20
+    # What was reached is what the whole run went through.
+    np.testing.assert_array_equal(fitted.losses, train().losses[: len(fitted.losses)])
     np.testing.assert_array_equal(fitted.losses, np.concatenate([seen[0][1], seen[1][1]]))
     for a, b in zip(jax.tree.leaves(fitted.generator), jax.tree.leaves(seen[1][2]), strict=True):
         np.testing.assert_array_equal(a, b)

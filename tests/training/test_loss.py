@@ -6,7 +6,9 @@ import jax.random as jr
 import numpy as np
 
 from jaxgen.distances import sinkhorn_divergence
-from jaxgen.training._loss import batch_divergence
+from jaxgen.training import _loss
+
+batch_divergence = jax.jit(_loss.batch_divergence, static_argnames=("iterations", "self_iterations"))
 
 MANY = {"iterations": 500, "self_iterations": 200}
 X = jr.normal(jr.key(0), (24, 2)) / 2
