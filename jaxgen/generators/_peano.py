@@ -158,11 +158,11 @@ def diagonal_constant(sides: np.ndarray) -> float:
     longest = float(sides.max())
     if longest == 0:
         return 0.0
-    e = sides / longest
+    e = sides[sides > 0] / longest
     if np.all(e == 1):
         square = Fraction(len(e), 6) - _irwin_hall_mean(len(e)) / 2
         return longest * math.sqrt(square)
-    squares = e[e > 0] ** 2
+    squares = e**2
     # E|S| = (2/pi) int (1 - phi(t))/t^2 dt with phi the characteristic function of S; the tail of 1/t^2 is exact, and
     # |phi| is at most (2/(a t))^2 for the longest side a = 1, so that the rest of the tail is below 8/(3 pi end^3).
     end = 400.0

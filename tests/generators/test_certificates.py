@@ -1,0 +1,216 @@
+"""Certificates against exact optimal transport between many equal atoms, which shares no code with the generators.
+
+A law is replaced by atoms that are means of equal shares of it. By the triangle inequality the distance D of the atoms
+and that of the laws, W, satisfy W >= D - (what the shares are wide); and as a share can be split again independently of
+everything else, W^2 <= D^2 + (both widths squared).
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+
+from jaxgen.generators import IndependentGenerator, PeanoGenerator, SawtoothGenerator
+from jaxgen.generators._peano import centre_constant, diagonal_constant
+from jaxgen.measures import GridMeasure, QuantizedMeasure
+
+
+def exact(x, y, p):
+    cost = np.linalg.norm(x[:, None] - y[None], axis=2) ** p
+    rows, columns = scipy.optimize.linear_sum_assignment(cost)
+    return float(cost[rows, columns].mean() ** (1 / p))
+
+
+def law_of(generator, atoms, split=8):
+    """The law as means of `atoms` equal shares of u, and the W_2 that this costs."""
+    u = (np.arange(atoms * split) + 0.5) / (atoms * split)
+    shift = np.random.default_rng(0).random(atoms * split) - 0.5
+    words = np.floor((u + shift / (atoms * split)) * 2.0**53).astype(np.uint64) << np.uint64(11)
+    pair = np.stack([words >> np.uint64(32), words & np.uint64(2**32 - 1)], axis=1).astype(np.uint32)
+    x = np.asarray(jax.jit(jax.vmap(generator))(jnp.asarray(pair)), float).reshape(atoms, split, -1)
+    return x.mean(axis=1), math.sqrt(((x - x.mean(axis=1, keepdims=True)) ** 2).sum(axis=2).mean())
+
+
+def square_cells(roots, low, high, split):
+    """A measure whose cells hold m^d quanta, with `roots` the array of m, and its law in equal atoms.
+
+    A cell of m^d quanta is cut into (m split)^d equal boxes. Returns the measure, atoms, and the W_2 that this costs.
+    """
+    roots = np.asarray(roots)
+    dim = roots.ndim
+    low, high = np.broadcast_to(low, (dim,)).astype(float), np.broadcast_to(high, (dim,)).astype(float)
+    cells = np.argwhere(roots > 0)
+    m = roots[roots > 0]
+    measure = QuantizedMeasure(cells, m**dim, low, high, roots.shape)
+    side = (high - low) / roots.shape
+    atoms, square = [], 0.0
+    for cell, root in zip(cells, m, strict=True):
+        n = root * split
+        inside = (np.indices((n,) * dim).reshape(dim, -1).T + 0.5) / n
+        atoms.append(low + (cell + inside) * side)
+        square += root**dim / (m**dim).sum() * float(side @ side) / (12 * n * n)
+    return measure, np.concatenate(atoms), math.sqrt(square)
+
+
+def bracket(generator, atoms, width, p=2):
+    x, wide = law_of(generator, len(atoms))
+    distance = exact(x, atoms, p)
+    return distance - width - wide, distance, math.hypot(distance, width, wide)
+
+
+# The reference cases of theory, section 3: dense grids, n cells an axis, and atoms enough to resolve the folds.
+@pytest.mark.parametrize(
+    "roots, folds, split",
+    [
+        ([[1, 2], [3, 2]], 1, 8),
+        ([[1, 2], [3, 2]], 2, 9),
+        ([[1, 2], [3, 2]], 3, 13),
+        ([[1, 2, 1], [2, 1, 3], [1, 2, 2]], 1, 6),
+        ([[1, 2, 1], [2, 1, 3], [1, 2, 2]], 2, 10),
+    ],
+)
+def test_sawtooth_certificate_is_nearly_attained(roots, folds, split):
+    measure, atoms, width = square_cells(roots, 0, 1, split)
+    g = SawtoothGenerator(measure, folds)
+    n = len(roots)
+    np.testing.assert_allclose(g.certificate().w2, 1 / (n * 2**folds * math.sqrt(6)), rtol=1e-6)
+    lower, distance, upper = bracket(g, atoms, width)
+    bound = g.certificate().w2
+    assert lower <= bound and upper >= 0.94 * bound
+    # The bracket is rigorous; D itself is the estimate inside it.
+    assert distance >= 0.94 * bound and width < 0.3 * bound
+
+
+def test_each_fold_halves_the_certificate():
+    m = GridMeasure.from_histogram(np.ones((3, 4, 2)), low=0, high=[1, 5, 2])
+    for folds in range(40):
+        one, two = (SawtoothGenerator(m, s).certificate() for s in (folds, folds + 1))
+        assert two.parts["filling"][0] == one.parts["filling"][0] / 2
+        assert two.parts["filling"][1] == one.parts["filling"][1] / 2
+    sides = np.array([1 / 3, 5 / 4])
+    np.testing.assert_allclose(
+        SawtoothGenerator(m, 0).certificate().parts["filling"],
+        [sides.sum() / 3, math.sqrt(sides @ sides / 6)],
+        rtol=1e-6,
+    )
+
+
+def test_sawtooth_in_three_dimensions():
+    measure, atoms, width = square_cells([[[1, 1], [2, 1]], [[1, 2], [1, 1]]], 0, 1, 4)
+    g = SawtoothGenerator(measure, 1)
+    lower, _, upper = bracket(g, atoms, width)
+    assert lower <= g.certificate().w2 and 0.94 * g.certificate().w2 <= upper
+    assert bracket(g, atoms, width, p=1)[0] <= g.certificate().w1 <= g.certificate().w2
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_peano_certificate_of_the_square_is_tight(levels):
+    measure, atoms, width = square_cells(np.ones((3**levels,) * 2, int), 0, 1, 15 if levels == 1 else 6)
+    g = PeanoGenerator(measure, 0)
+    assert g.path == "diagonal"
+    eta = 3.0**-levels
+    np.testing.assert_allclose(g.certificate().w2, eta / math.sqrt(10), rtol=1e-6)
+    lower, distance, upper = bracket(g, atoms, width)
+    assert lower <= g.certificate().w2 <= upper * 1.0001
+    assert abs(distance / g.certificate().w2 - 1) < 0.01
+
+
+def test_peano_certificate_of_the_cube():
+    measure, atoms, width = square_cells(np.ones((3, 3, 3), int), 0, 1, 4)
+    g = PeanoGenerator(measure, 0)
+    assert g.path == "diagonal"
+    np.testing.assert_allclose(g.certificate().w2 * 3, 0.46419, atol=1e-5)
+    lower, _, upper = bracket(g, atoms, width)
+    assert lower <= g.certificate().w2 and upper >= 0.98 * g.certificate().w2
+
+
+def random_case(seed, dim):
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(2, 5, dim))
+    roots = rng.integers(1, 3, shape) * (rng.random(shape) < 0.6)
+    roots.flat[rng.integers(roots.size)] = 2
+    if dim > 1:
+        roots[rng.integers(shape[0])] = 0  # an empty row
+    roots.flat[0] = roots.max() == 0 or roots.flat[0]
+    return roots, rng.uniform(-3, 0, dim), rng.uniform(1, 9, dim)
+
+
+@pytest.mark.parametrize("dim, seed", [(1, 0), (2, 1), (2, 2), (3, 3)])
+def test_certificates_with_empty_bins_and_unequal_boxes(dim, seed):
+    roots, low, high = random_case(seed, dim)
+    measure, atoms, width = square_cells(roots, low, high, {1: 40, 2: 5, 3: 3}[dim])
+    for g in (SawtoothGenerator(measure, 1), PeanoGenerator(measure, 0)):
+        for p in (1, 2):
+            bound = getattr(g.certificate(), f"w{p}")
+            lower, distance, _ = bracket(g, atoms, width, p)
+            assert lower <= bound
+            # No slack: the atoms themselves are as near, save for what their own width is.
+            assert distance <= bound + 0.2 * width + 1e-5
+
+
+def test_certificate_after_rounding():
+    measure, atoms, width = square_cells([[1, 2, 1], [2, 1, 3], [1, 2, 2]], 0, 1, 6)
+    q = measure.quantize(9)
+    for g in (SawtoothGenerator(q, 3), PeanoGenerator(q, 1)):
+        c = g.certificate()
+        assert c.parts["rounding"] == (q.rounding_bound(1), q.rounding_bound(2))
+        np.testing.assert_allclose(c.w2, math.hypot(c.parts["filling"][1], q.rounding_bound(2)))
+        assert c.w1 <= c.w2
+        for p in (1, 2):
+            lower, _, upper = bracket(g, atoms, width, p)
+            assert lower <= getattr(c, f"w{p}") < 3 * upper
+    assert IndependentGenerator(q).certificate().parts["filling"] == (0, 0)
+
+
+def test_float_masses_are_rounded_only_where_they_are_no_counts():
+    counts = np.random.default_rng(4).integers(1, 9, (4, 4))
+    exactly = PeanoGenerator(GridMeasure.from_histogram(counts), 1)
+    assert exactly.measure.quanta == counts.sum() and exactly.certificate().parts["rounding"] == (0, 0)
+    nearly = PeanoGenerator(GridMeasure.from_histogram(counts / math.pi), 1)
+    assert nearly.measure.quanta == 2**24 and 0 < nearly.certificate().parts["rounding"][1] < 1e-3
+
+
+def test_one_uniform_costs_nothing():
+    """W(one source, target) <= W(d sources, target) + certificate, for a target that is not on the grid at all."""
+    measure, atoms, width = square_cells([[1, 2, 0], [2, 0, 3]], 0, 1, 6)
+    rng = np.random.default_rng(6)
+    target = np.clip(rng.normal(0.5, 0.2, atoms.shape), 0, 1)
+    # The law of the independent generator is the measure itself: its samples fill the cells by their masses.
+    u = np.stack([(np.arange(len(atoms)) + 0.5) / len(atoms), (rng.permutation(len(atoms)) + 0.5) / len(atoms)], axis=1)
+    x = np.asarray(jax.jit(jax.vmap(IndependentGenerator(measure)))(jnp.asarray(u, jnp.float32)), float)
+    assert exact(x, atoms, 2) < 0.1
+    for p in (1, 2):
+        with_many = exact(atoms, target, p)
+        for g in (SawtoothGenerator(measure, 2), PeanoGenerator(measure, 1)):
+            x, wide = law_of(g, len(atoms))
+            with_one = exact(x, target, p)
+            assert with_one <= with_many + getattr(g.certificate(), f"w{p}") + width + wide
+
+
+def test_diagonal_constants():
+    """Theory, section 4."""
+    for d, w in [(1, 0), (2, 1 / 60), (3, 0.04881), (4, 0.08885), (5, 0.13396), (6, 0.18270), (8, 0.28788)]:
+        np.testing.assert_allclose(diagonal_constant(np.ones(d)), math.sqrt((d - 1) / 12 + w), atol=1e-5)
+    np.testing.assert_allclose(diagonal_constant(np.full(2, 7.0)), 7 / math.sqrt(10))
+    assert centre_constant(np.ones(3)) > diagonal_constant(np.ones(3))
+    assert centre_constant(np.ones(4)) < diagonal_constant(np.ones(4))
+    # Sides of zero length do not count.
+    assert diagonal_constant(np.zeros(3)) == diagonal_constant(np.array([2.0, 0.0])) == 0
+    assert diagonal_constant(np.array([2.0, 0.0, 2.0])) == diagonal_constant(np.array([2.0, 2.0]))
+
+
+@pytest.mark.parametrize("sides", [[1, 1 - 1e-9], [1, 0.5], [3, 1, 0.2], [1, 1, 1, 0.3]])
+def test_diagonal_constant_of_boxes(sides):
+    """By sorting: the coupling of a box and its diagonal is monotone in the projection on the diagonal."""
+    e = np.asarray(sides, float)
+    n = 2**20
+    y = np.random.default_rng(0).random((n, len(e))) * e
+    y = y[np.argsort(y @ e)]
+    onto = (np.arange(n) + 0.5)[:, None] / n * e
+    square = ((y - onto) ** 2).sum(axis=1)
+    # Independent but for the ranks, which move each point by O(n**-1/2) along the diagonal: 5 standard errors, twice.
+    assert abs(diagonal_constant(e) ** 2 - square.mean()) < 10 * square.std() / math.sqrt(n)
+    assert diagonal_constant(e) <= math.sqrt(e @ e / 6)
