@@ -3,7 +3,6 @@
 import abc
 import dataclasses
 import os
-from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -111,7 +110,6 @@ def whole(value: Any, name: str, least: int = 1) -> int:
 
 def picture_shape(shape: Any) -> tuple[int, ...]:
     """(height, width) or (height, width, 3)."""
-    shape = tuple(shape) if isinstance(shape, Sequence) else shape
     if not isinstance(shape, tuple) or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
         raise ValueError(f"shape must be (height, width) or (height, width, 3); got {shape!r}")
     return tuple(whole(n, "shape's sizes") for n in shape)

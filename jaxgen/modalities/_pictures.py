@@ -69,7 +69,7 @@ class Video(AbstractModality):
 
     shape: tuple[int, ...]
     frames: int
-    rate: float = 10.0
+    rate: float | int = 10.0
     levels: int = 256
     suffixes: ClassVar[tuple[str, ...]] = (".gif",)
 

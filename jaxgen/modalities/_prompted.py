@@ -121,4 +121,5 @@ def modality_from_metadata(metadata: Mapping[str, Any]) -> AbstractModality:
     expected = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if set(fields) != expected:
         raise ValueError(f"metadata of {kind.__name__} must have {sorted(expected)}; got {sorted(fields)}")
-    return kind(**fields)
+    # JSON has lists only.
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})

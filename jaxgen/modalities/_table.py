@@ -19,8 +19,8 @@ class Table(AbstractModality):
     """
 
     columns: tuple[str, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    low: tuple[float | int, ...]
+    high: tuple[float | int, ...]
     resolution: int = 3**9
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".png")
 

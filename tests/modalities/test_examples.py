@@ -130,6 +130,16 @@ def test_parts_make_the_whole_again(name, examples):
     assert jax.tree.structure(again) == jax.tree.structure(g)
 
 
+def test_labels_may_be_integers_without_descriptions():
+    modality = Text.of(["no", "yes", "maybe"])
+    g = PromptedGenerator.exact(modality.points(["no", "yes", "maybe"]), [0, 1, 1], modality, {1: "consent"})
+    again = PromptedGenerator.from_parts(g.generator, json.loads(json.dumps(g.metadata)))
+    assert again.descriptions == {0: "", 1: "consent"}
+    assert again.prompt("zero") == {0: 1}
+    assert again.sample(jr.key(0), 2, "0") == ["no", "no"]
+    assert set(again.sample(jr.key(0), 20, "consent")) == {"yes", "maybe"}
+
+
 def test_a_trained_generator_is_asked_in_the_same_way(examples):
     g = examples["text"]
     mlp = MLPGenerator(

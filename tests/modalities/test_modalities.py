@@ -22,7 +22,7 @@ CASES = [
     (Audio(30, 8000), rng.integers(-128, 128, (4, 30)) / 128),
     (Audio(7, 44100, 65536), rng.integers(-32768, 32768, (4, 7)) / 32768),
     (Text("abz é☂", 6), ["", "a", "zzéab ", "☂"]),
-    (Table(("x", "y"), (0, -1), (2, 1), 9), rng.uniform(0, 1, (6, 2))),
+    (Table(("x", "y"), (0.0, -1.0), (2.0, 1.0), 9), rng.uniform(0, 1, (6, 2))),
 ]
 each_case = pytest.mark.parametrize(("modality", "stack"), CASES, ids=lambda v: getattr(type(v), "__name__", "stack"))
 
@@ -84,7 +84,7 @@ def test_amplitudes_are_rounded_to_the_nearest_level(levels, data):
 
 def test_what_lies_outside_goes_to_the_nearest_level():
     assert Images((1, 2), 17).restore([[-3.0, 99.0]]).tolist() == [[[0, 16]]]
-    assert Table(("x",), (0,), (1,)).restore([[7.0]]).tolist() == [[1.0]]
+    assert Table(("x",), (0.0,), (1.0,)).restore([[7.0]]).tolist() == [[1.0]]
 
 
 def test_a_png_holds_every_pixel(tmp_path):
@@ -144,7 +144,7 @@ def test_a_table_is_a_csv_or_a_picture(tmp_path):
     modality.write(tmp_path / "a.png", stack)
     assert Image.open(tmp_path / "a.png").size == (1200, 750)
     with pytest.raises(ValueError, match="two columns"):
-        Table(("x",), (0,), (1,)).write(tmp_path / "b.png", [[0.5]])
+        Table(("x",), (0.0,), (1.0,)).write(tmp_path / "b.png", [[0.5]])
     assert not (tmp_path / "b.png").exists()
 
 
@@ -192,7 +192,7 @@ def test_bad_points_and_paths(modality, stack, tmp_path):
         (lambda: Images((3, 3), 257), "at most 256"),
         (lambda: Images((3, 3), 1), "levels must be at least 2"),
         (lambda: Video((3, 3), 0), "frames must be"),
-        (lambda: Video((3, 3), 2, 0), "rate"),
+        (lambda: Video((3, 3), 2, 0.0), "rate"),
         (lambda: Video((3, 3), 2, float("nan")), "rate"),
         (lambda: Audio(0), "samples"),
         (lambda: Audio(5, 8000, 255), "even"),
@@ -201,9 +201,9 @@ def test_bad_points_and_paths(modality, stack, tmp_path):
         (lambda: Text("a\n", 5), "line break"),
         (lambda: Text.of([]), "alphabet"),
         (lambda: Table((), (), ()), "at least one column"),
-        (lambda: Table(("x",), (1,), (0,)), "below high"),
-        (lambda: Table(("x",), (0, 0), (1,)), "low must hold"),
-        (lambda: Table(("x",), (0,), (float("inf"),)), "high must hold"),
+        (lambda: Table(("x",), (1.0,), (0.0,)), "below high"),
+        (lambda: Table(("x",), (0.0, 0.0), (1.0,)), "low must hold"),
+        (lambda: Table(("x",), (0.0,), (float("inf"),)), "high must hold"),
         (lambda: CASES[0][0].points(np.zeros((0, 3, 4))), "n >= 1"),
         (lambda: CASES[0][0].points(np.zeros((2, 4, 3))), "shape"),
         (lambda: CASES[0][0].points(np.full((2, 3, 4), 17)), "0 to 16"),
