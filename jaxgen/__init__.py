@@ -4,16 +4,40 @@ One uniform number, pushed through a deep ReLU network, becomes any law in any d
 known number of bits; and a yardstick that says how far any generator is from what is possible.
 """
 
-from . import curves as curves, distances as distances, limits as limits, relu as relu
+from . import (
+    coding as coding,
+    comparison as comparison,
+    curves as curves,
+    distances as distances,
+    generators as generators,
+    limits as limits,
+    measures as measures,
+    modalities as modalities,
+    relu as relu,
+    training as training,
+)
+from .coding import (
+    CodeError as CodeError,
+    code_length as code_length,
+    decode as decode,
+    encode as encode,
+    load as load,
+    quantize as quantize,
+    save as save,
+)
+from .comparison import Report as Report, compare as compare
 from .distances import (
     curve_coupling as curve_coupling,
+    data_bound as data_bound,
     sinkhorn_divergence as sinkhorn_divergence,
+    two_sample_floor as two_sample_floor,
     wasserstein as wasserstein,
     wasserstein_bounds as wasserstein_bounds,
 )
 from .generators import (
     AbstractGenerator as AbstractGenerator,
     Certificate as Certificate,
+    CodebookGenerator as CodebookGenerator,
     IndependentGenerator as IndependentGenerator,
     MLPGenerator as MLPGenerator,
     PeanoGenerator as PeanoGenerator,
@@ -21,5 +45,6 @@ from .generators import (
 )
 from .measures import GridMeasure as GridMeasure, QuantizedMeasure as QuantizedMeasure
 from .relu import ReLUNetwork as ReLUNetwork
+from .training import TrainingError as TrainingError, fit as fit
 
 __version__ = "0.1.0"

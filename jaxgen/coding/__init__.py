@@ -13,3 +13,4 @@ from ._networks import (
     network_bits as network_bits,
     quantize_network as quantize_network,
 )
+from ._rate import quantize as quantize

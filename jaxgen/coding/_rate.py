@@ -1,0 +1,93 @@
+"""Rate and distortion: the best measure in quanta for a budget of bits (theory, sections 8 and 11)."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from ..distances import data_bound
+from ..limits import type_class_bits
+from ..measures import GridMeasure, QuantizedMeasure, check_points
+from ._format import code_length
+
+_MAX_QUANTA = 1 << 24
+
+
+def quantize(points: Any, bits: float, *, p: int = 1, low: Any = None, high: Any = None) -> QuantizedMeasure:
+    """The measure in quanta with the smallest error bound whose code fits a budget of bits.
+
+    More cells make the grid finer, more quanta the masses; both cost bits, `log2 C(K+N-1, N-1)` together. For each
+    number of cells an axis the budget leaves a number of quanta, and `data_bound`, one pass over the points, says what
+    error that gives; the best is searched over a geometric grid of resolutions, then around its minimum.
+
+    - `points`: `(N, d)` or `(N,)`, N >= 2. `bits`: the budget for the whole encoded measure, header and box included.
+    - `p`: the order, 1 or 2, of the error that is made small. `low`, `high`: the box, by default that of the points.
+
+    Returns a `QuantizedMeasure`; `data_bound(points, measure, p)` is its proven error to the points, and
+    `code_length(measure)` its bits. Raises `ValueError` for a budget that the header and the box alone exceed, naming
+    the smallest, and for bad points as `GridMeasure.from_samples`.
+    """
+    if not isinstance(bits, numbers.Real) or isinstance(bits, bool):
+        raise TypeError(f"bits must be a number; got {type(bits).__name__}")
+    points = check_points(points)
+    dim = points.shape[1]
+    least = GridMeasure.from_samples(points, 1, low=low, high=high).quantize(1)
+    overhead = code_length(least)
+    if not bits >= overhead:
+        raise ValueError(f"bits={bits} is less than the {overhead} bits of the header and the box alone")
+
+    tried: dict[int, tuple[float, QuantizedMeasure] | None] = {}
+
+    def attempt(n: int) -> float:
+        """The error bound at n cells an axis; infinite where not even one quantum fits."""
+        if n not in tried:
+            quanta = min(_affordable(n**dim, bits - overhead), len(points))
+            tried[n] = None
+            if quanta >= 1:
+                measure = GridMeasure.from_samples(points, n, low=low, high=high).quantize(quanta)
+                tried[n] = data_bound(points, measure, p), measure
+        best = tried[n]
+        return np.inf if best is None else best[0]
+
+    n, worse = 1, 0
+    while worse < 4 and n**dim < 1 << 200 and n < 1 << 20:
+        # Past the optimum, too few quanta are left for the cells, and the error only grows.
+        best = min((attempt(k) for k in list(tried)), default=np.inf)
+        worse = worse + 1 if attempt(n) > best else 0
+        n = max(n + 1, int(n * 1.25))
+    # A finer search than one part in 64 of the resolution is below what the bound can tell.
+    step = max(1, _argmin(tried) // 8)
+    while step > _argmin(tried) // 64:
+        center = _argmin(tried)
+        for k in (center - step, center + step):
+            if k >= 1:
+                attempt(k)
+        if _argmin(tried) == center:
+            step //= 2
+    best = _argmin(tried)
+    found = tried[best]
+    assert found is not None  # one cell and one quantum fit: that is `least`
+    measure = found[1]
+    # The count of the class is what a code needs; the one at hand takes a few bits more.
+    while code_length(measure) > bits and measure.quanta > 1:
+        fewer = measure.quanta - max(1, measure.quanta // 500)
+        measure = GridMeasure.from_samples(points, best, low=low, high=high).quantize(fewer)
+    return measure if code_length(measure) <= bits else least
+
+
+def _argmin(tried: dict) -> int:
+    return min((n for n, found in tried.items() if found is not None), key=lambda n: tried[n][0])
+
+
+def _affordable(cells: int, bits: float) -> int:
+    """The largest number of quanta for which the type class on `cells` cells takes at most `bits` bits."""
+    if cells == 1:
+        return 1
+    low, high = 0, 1
+    while high <= _MAX_QUANTA and type_class_bits(cells, high) <= bits:
+        low, high = high, 2 * high
+    high = min(high, _MAX_QUANTA + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if type_class_bits(cells, middle) <= bits else (low, middle)
+    return low
