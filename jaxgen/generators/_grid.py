@@ -138,9 +138,9 @@ def combine(
     return Certificate(w1, w2, parts, rule)
 
 
-def ramp_cost(wrong: float, measure: QuantizedMeasure) -> tuple[float, float]:
-    """What maps into the box that differ on u of measure `wrong` add to W_1 and W_2 (theory, section 3)."""
-    diameter = float(np.linalg.norm(np.asarray(measure.high, np.float64) - np.asarray(measure.low, np.float64)))
+def ramp_cost(wrong: float, sides: Any) -> tuple[float, float]:
+    """What maps into a box with these sides that differ on u of measure `wrong` add to W_1 and W_2 (section 3)."""
+    diameter = float(np.linalg.norm(np.asarray(sides, np.float64)))
     wrong = min(wrong, 1.0)
     return wrong * diameter, math.sqrt(wrong) * diameter
 

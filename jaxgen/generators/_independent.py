@@ -59,7 +59,7 @@ class IndependentGenerator(AbstractGridGenerator):
 
     def certificate(self, ramp: float | None = None) -> Certificate:
         """The law is the quantized measure itself: `filling` is zero, and what remains is `rounding`, and `ramps`."""
-        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), self.measure)
+        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), self.measure.high - self.measure.low)
         return combine((0.0, 0.0), self.measure.rounding, ramps)
 
     def ramp_measure(self, ramp: float) -> float:

@@ -76,9 +76,12 @@ class PeanoGenerator(AbstractGridGenerator):
         Parts: `filling` (W_2 between the path inside a finest cell and the uniform law on it), `rounding` (float masses
         to quanta; zero for a measure in quanta), and, with `ramp`, `ramps` (the network instead of the kernel).
         """
+        # On its ramps the network runs through skipped stretches of the curve, which leave the box if the resolution is
+        # no power of 3.
+        reach = np.asarray(self.measure.cell_sides, np.float64) * 3.0 ** levels_for(self.measure.resolution)
         eta = np.asarray(self.measure.cell_sides, np.float64) * 3.0**-self.extra_levels
         w2 = diagonal_constant(eta) if self.path == "diagonal" else centre_constant(eta)
-        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), self.measure)
+        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), reach)
         return combine((w2, w2), self.measure.rounding, ramps)
 
     def _curve(self):

@@ -78,20 +78,20 @@ class SawtoothGenerator(AbstractGridGenerator):
         `ramp`, `ramps` (the network instead of the kernel).
         """
         h = np.asarray(self.measure.cell_sides, np.float64)[:-1] * 2.0**-self.folds
-        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), self.measure)
+        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), self.measure.high - self.measure.low)
         return combine((float(h.sum() / 3), math.sqrt(float(h @ h) / 6)), self.measure.rounding, ramps)
 
     def ramp_measure(self, ramp: float) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.
 
         A row of conditional masses is entered with a uniform number, and each of its jumps takes `ramp` of it. Without
-        folds, `ramp` is also the part of each bin's length in which the branch of the bin dies away behind it.
+        folds, `ramp` is also the part of each bin's length in which the branch of the bin dies away at its end.
         """
         ramp = check_ramp(ramp)
         wrong = 0.0
         for k, (level, row, _, _, gap) in enumerate(nested_rows(self.tree, self.dim, self.vocabulary is not None)):
             wrong += ramp * float(node_masses(self.tree, level)[row] @ (gap != 0))
-            # Behind each bin its branch dies away in `ramp` of the bin's length; the bins fill the unit interval.
+            # The branch of each bin dies away in `ramp` of the bin's length; the bins fill the unit interval.
             wrong += ramp if self.folds == 0 and k < self.dim - 1 else 0.0
         return min(wrong, 1.0)
 
@@ -142,8 +142,9 @@ class SawtoothGenerator(AbstractGridGenerator):
                             # g = rho(2 rho(z) - 4 rho(z - 1/2)): the outer rho, in the next layer, cuts off z > 1.
                             fall, slopes = on(1 / length, -start / length - 0.5, row), (2.0, -4.0)
                         else:
-                            # Without folds the bin's position is passed on as it is, and dies in a ramp behind the bin.
-                            fall, slopes = on(1 / length, -start / length - 1, row), (1.0, -1 - 1 / ramp)
+                            # Without folds the bin's position is passed on as it is, and dies in a ramp at the bin's
+                            # end: no two branches are alive at once, so that their sum stays in the box.
+                            fall, slopes = on(1 / length, -start / length - (1 - ramp), row), (1.0, -1 / ramp)
                         folded = np.stack([rise, fall], axis=1), np.tile(slopes, (len(row), 1))
                 elif not last:
                     rise, fall = on(np.ones(len(row)), np.zeros(len(row)), slice(None)), None
