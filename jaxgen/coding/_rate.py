@@ -31,10 +31,13 @@ def quantize(points: Any, bits: float, *, p: int = 1, low: Any = None, high: Any
         raise TypeError(f"bits must be a number; got {type(bits).__name__}")
     points = check_points(points)
     dim = points.shape[1]
-    least = GridMeasure.from_samples(points, 1, low=low, high=high).quantize(1)
+    least = _on_its_own(GridMeasure.from_samples(points, 1, low=low, high=high).quantize(1))
     overhead = code_length(least)
     if not bits >= overhead:
         raise ValueError(f"bits={bits} is less than the {overhead} bits of the header and the box alone")
+
+    def at(n: int, quanta: int) -> QuantizedMeasure:
+        return _on_its_own(GridMeasure.from_samples(points, n, low=low, high=high).quantize(quanta))
 
     tried: dict[int, tuple[float, QuantizedMeasure] | None] = {}
 
@@ -44,7 +47,7 @@ def quantize(points: Any, bits: float, *, p: int = 1, low: Any = None, high: Any
             quanta = min(_affordable(n**dim, bits - overhead), len(points))
             tried[n] = None
             if quanta >= 1:
-                measure = GridMeasure.from_samples(points, n, low=low, high=high).quantize(quanta)
+                measure = at(n, quanta)
                 tried[n] = data_bound(points, measure, p), measure
         best = tried[n]
         return np.inf if best is None else best[0]
@@ -71,8 +74,13 @@ def quantize(points: Any, bits: float, *, p: int = 1, low: Any = None, high: Any
     # The count of the class is what a code needs; the one at hand takes a few bits more.
     while code_length(measure) > bits and measure.quanta > 1:
         fewer = measure.quanta - max(1, measure.quanta // 500)
-        measure = GridMeasure.from_samples(points, best, low=low, high=high).quantize(fewer)
+        measure = at(best, fewer)
     return measure if code_length(measure) <= bits else least
+
+
+def _on_its_own(measure: QuantizedMeasure) -> QuantizedMeasure:
+    """Without the bound on its rounding: what it was rounded from is no one's, and the bound would take bits."""
+    return QuantizedMeasure(measure.cells, measure.counts, measure.low, measure.high, measure.resolution)
 
 
 def _argmin(tried: dict) -> int:

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from tabulate import tabulate
 
+from ..coding import load, save
+from ..modalities import prompt_command
 from ._compare import PRESETS, compare
 from ._data import airports, load_points
+from ._files import build, describe, write_samples
 
 _INTERRUPTED = 130
 
@@ -95,3 +99,53 @@ def _free_folder(name: str) -> pathlib.Path:
     while (folder := pathlib.Path(name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return folder
+
+
+@main.command("build")
+@click.argument("data", required=False)
+@click.option("-o", "--out", required=True, type=click.Path(path_type=pathlib.Path), help="File to write: NAME.jaxgen")
+@click.option("--bits", type=float, help="Budget for the whole file; by default the exact counts on a grid.")
+@click.option("--resolution", type=int, help="Cells an axis, without --bits.")
+@click.option("--extra-levels", type=int, default=3, show_default=True, help="Levels of the curve inside a cell.")
+@click.option("--columns", callback=_names, help="Columns of a table to use: name,name,...")
+@click.option("--label", help="Column of labels, without --bits.")
+def build_command(data, out, bits, resolution, extra_levels, columns, label) -> None:
+    """Build a Peano generator of DATA (by default the US airports), in at most so many bits."""
+    dataset = _read(data, columns, label)
+    generator = build(dataset, bits, resolution, extra_levels)
+    save(out, generator)
+    _show(describe(generator, dataset.points))
+    click.echo(f"\nwritten: {out}")
+
+
+@main.command("inspect")
+@click.argument("file", type=click.Path(path_type=pathlib.Path))
+def inspect_command(file) -> None:
+    """Say what FILE holds: depth, width, connectivity, bits against the limit, certificate."""
+    _show(describe(load(file)))
+
+
+@main.command("sample")
+@click.argument("file", type=click.Path(path_type=pathlib.Path))
+@click.option("-n", "count", required=True, type=click.IntRange(1), help="How many points.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=pathlib.Path), help=".npy or .csv file to write.")
+@click.option("--condition", help="A label.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--no-progress", is_flag=True, help="No progress bar.")
+def sample_command(file, count, out, condition, seed, no_progress) -> None:
+    """Draw points from the generator in FILE."""
+    generator = load(file)
+    generator = getattr(generator, "generator", generator)
+    if not hasattr(generator, "stream"):
+        raise ValueError(f"{file} holds a {type(generator).__name__}, which is a measure; build a generator of it")
+    if condition is not None and generator.vocabulary and isinstance(generator.vocabulary[0], int):
+        condition = int(condition) if condition.lstrip("-").isdigit() else condition
+    write_samples(generator, count, out, condition=condition, seed=seed, progress=not no_progress)
+    click.echo(f"written: {out}")
+
+
+main.add_command(prompt_command(load))
+
+
+def _show(rows: list[tuple[str, str]]) -> None:
+    click.echo(tabulate(rows, tablefmt="plain", disable_numparse=True))

@@ -25,13 +25,18 @@ from ..training import fit
 from ._data import Dataset, airports, load_points
 from ._entries import Judge, measure, measure_or_report
 from ._figure import curve_of
+from ._files import RESOLUTION
 from ._plane import limit_lines, plane_points
 from ._report import Report
 
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """How much work a comparison does."""
+    """How much work a comparison does.
+
+    Training steps and widths; repeats and points of each distance; bits and precisions of the plane; resolutions and
+    folds of the curves of error against size and depth.
+    """
 
     steps: int
     widths: tuple[int, ...]
@@ -39,17 +44,18 @@ class Preset:
     samples: int
     budgets: tuple[int, ...]
     precisions: tuple[int, ...]
+    resolutions: tuple[int, ...]
+    folds: tuple[int, ...]
 
 
+_BUDGETS = tuple(2**k for k in range(8, 18))
 PRESETS = {
-    "quick": Preset(300, (32,), 2, 400, tuple(2**k for k in (9, 11, 13, 15)), (4, 8)),
-    "default": Preset(3000, (16, 64), 3, 1000, tuple(2**k for k in range(8, 18)), (2, 4, 6, 8, 16)),
+    "quick": Preset(300, (32,), 2, 400, _BUDGETS[1::3], (4, 8), (9,), (1, 4)),
+    "default": Preset(3000, (16, 64), 3, 1000, _BUDGETS, (2, 4, 6, 8, 16), (3, 9, 27), (0, 1, 2, 4)),
     "full": Preset(
-        20000, (8, 16, 32, 64, 128), 5, 1500, tuple(2**k for k in range(8, 18)), (2, 3, 4, 5, 6, 8, 10, 12, 16)
+        20000, (8, 16, 32, 64, 128), 5, 1500, _BUDGETS, (2, 3, 4, 5, 6, 8, 12, 16), (3, 9, 27, 81), (0, 1, 2, 3, 4, 6)
     ),
 }
-# Cells an axis, by dimension: powers of 3, on which the Peano curve needs no embedding.
-_RESOLUTION = {1: 729, 2: 81, 3: 27}
 
 
 def compare(
@@ -97,7 +103,7 @@ def compare(
     if count < 20:
         raise ValueError(f"data must hold at least 20 points, to be split into two halves; got {count}")
     if resolution is None:
-        resolution = _RESOLUTION.get(dim, 17)
+        resolution = RESOLUTION.get(dim, 17)
 
     order = np.random.default_rng(seed).permutation(count)
     train, test = points[order[: count // 2]], points[order[count // 2 :]]
@@ -171,7 +177,7 @@ def compare(
             own, bits = given if isinstance(given, tuple) else (given, None)
             done(measure_or_report(name, "user", lambda own=own: own, judge, bits=bits)[0])
         stage("curves")
-        report.curves = _curves(train, grid, judge, dim)
+        report.curves = _curves(train, grid, judge, plan)
         bar.update()
         stage("bits")
         if train_labels is None:
@@ -221,15 +227,15 @@ def _floor(report: Report, judge: Judge, train: np.ndarray, labels: Sequence | N
         report.label_floor = judge.per_label(resample)
 
 
-def _curves(train: np.ndarray, grid: GridMeasure, judge: Judge, dim: int) -> dict[str, Any]:
+def _curves(train: np.ndarray, grid: GridMeasure, judge: Judge, plan: Preset) -> dict[str, Any]:
     """Error against depth and against size, and the curves themselves, for the figure."""
     out: dict[str, Any] = {"depth": [], "size": [], "path": {}}
     labelled = grid.vocabulary is not None
-    if labelled or dim > 4:
+    if labelled or grid.dim > 4:
         return out
     # A coarse grid, on which the folds are what matters.
     coarse = GridMeasure.from_samples(train, 9)
-    kinds = (("sawtooth", SawtoothGenerator, (0, 1, 2, 4)), ("Peano", PeanoGenerator, (0, 1, 2)))
+    kinds = (("sawtooth", SawtoothGenerator, plan.folds), ("Peano", PeanoGenerator, (0, 1, 2)))
     # Stratified points along a deep curve stand for the measure: nearer to it than as many independent ones.
     reference = np.asarray(PeanoGenerator(coarse, 5).sample(judge.key, judge.n, stratified=True))
     for name, kind, sizes in kinds:
@@ -239,7 +245,7 @@ def _curves(train: np.ndarray, grid: GridMeasure, judge: Judge, dim: int) -> dic
             size = {"kind": name, "s": s, "depth": g.network().depth}
             out["depth"].append(size | {"certificate": g.certificate().w1, "w1": wasserstein(x, reference, 1)})
         out["path"][name] = curve_of(kind(coarse, 2 if name == "sawtooth" else 1))
-    for n in (3, 9, 27):
+    for n in plan.resolutions:
         measure_n = GridMeasure.from_samples(train, n)
         for name, kind, s in (("sawtooth", SawtoothGenerator, 6), ("Peano", PeanoGenerator, 2)):
             g = kind(measure_n, s)
