@@ -180,4 +180,5 @@ def float32_if_exact(values: np.ndarray) -> np.ndarray:
 def read_values(data: Input, double: bool, size: int) -> np.ndarray:
     """Values that `float32_if_exact` made short, or did not."""
     dtype = np.dtype("<f8" if double else "<f4")
-    return np.frombuffer(data.raw(size * dtype.itemsize), dtype).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # damaged files may hold signaling NaN, which the caller refuses
+        return np.frombuffer(data.raw(size * dtype.itemsize), dtype).astype(np.float64)

@@ -14,7 +14,7 @@ from ..generators import MLPGenerator
 from ..relu import ReLUNetwork
 from ._coder import Coder, Reader, Writer
 from ._errors import CodeError
-from ._fields import Input, Output, corner_kind, read_corner, write_corner
+from ._fields import Input, Output, corner_kind, read_corner, read_values, write_corner
 from ._multisets import code_subset, least_bits
 
 Module = TypeVar("Module", bound=eqx.Module)
@@ -25,7 +25,7 @@ _MAX_SIZE = 1 << 20
 # A weight takes this many bits or more, so that a short file cannot claim a long network.
 _LEAST = 1 / 64
 # Steps have 8 significant bits and weights 15, so that a weight, their product, is an exact float32. None is denormal.
-_STEP_BITS, _MIN_EXPONENT = 8, -120
+_STEP_BITS, _MIN_EXPONENT, _LARGEST = 8, -120, 2.0**126
 
 
 def network_bits(network: ReLUNetwork, weight_bits: int | float = 32) -> float:
@@ -99,8 +99,8 @@ def _parameters(module: Any) -> list[Any]:
 def _round(values: np.ndarray, bits: int) -> Float[np.ndarray, "..."]:
     """Entries to multiples of the best step, as exact float32 numbers in float64."""
     wide = values.astype(np.float64)
-    if not np.all(np.isfinite(wide)):
-        raise ValueError(f"weights must be finite; {np.sum(~np.isfinite(wide))} of {wide.size} are not")
+    if not np.all(np.abs(wide) < _LARGEST):
+        raise ValueError(f"weights must be finite and below 2**126; {np.abs(wide).max()} is the largest")
     if _lattice(wide, bits) is not None:
         return wide
     most = 2 ** (bits - 1) - 1
@@ -162,9 +162,9 @@ def read_arrays(data: Input, shapes: list[tuple[int, ...]], bits: int) -> list[n
     modelled = data.byte()
     if modelled > min(bits, _MAX_MODELLED):
         raise CodeError(f"the file claims {modelled} modelled bits of {bits}")
-    steps = np.frombuffer(data.raw(4 * len(shapes)), "<f4").astype(np.float64)
-    if not (np.all(np.isfinite(steps)) and np.all(steps >= 0)):
-        raise CodeError("the steps of the weights must be nonnegative and finite")
+    steps = read_values(data, False, len(shapes))
+    if not np.all((steps >= 0) & (steps * 2.0 ** (bits - 1) < _LARGEST)):
+        raise CodeError("the steps of the weights must be nonnegative, and small enough for float32")
     sizes = [math.prod(shape) for shape in shapes]
     data.require((_LEAST if modelled else bits) * sum(sizes), f"{sum(sizes)} weights")
     reader = data.payload()

@@ -53,12 +53,13 @@ def _fixed(x: _Float) -> UInt32[Array, ""]:
     return jnp.where(e >= 0, m << jnp.clip(e, 0, 15).astype(jnp.uint32), m >> jnp.clip(-e, 0, 31).astype(jnp.uint32))
 
 
-def stop_probability(
+def decision(
     items: UInt32[Array, ""], held: UInt32[Array, ""], buckets: UInt32[Array, ""], bits: UInt32[Array, ""]
-) -> tuple[UInt32[Array, ""], UInt32[Array, ""]]:
-    """Probability m / 2**(16 + k) that a bucket of 2**bits places that holds `held` items gets no more; as (m, k).
+) -> UInt32[Array, ""]:
+    """Does a bucket of 2**bits places that holds `held` items get one more? The rarer answer, and its probability.
 
-    `items` >= 1 items are left and `buckets` >= 1 buckets follow. Between 2**-17 and 1 - 2**-16.
+    `items` >= 1 items are left and `buckets` >= 1 buckets follow. Gives (m, k, a) as `m + 2**16 k + 2**20 a`: the rarer
+    answer has probability m / 2**(16 + k), at least 2**-16, and is yes if a = 1.
     """
     zero, one = jnp.uint32(0), jnp.uint32(1 << 15)
     # In a bucket of 2**28 places, two of at most 2**24 items hardly ever meet; more places change nothing.
@@ -78,19 +79,30 @@ def stop_probability(
 
     def backwards(n, carry):
         # First the last f, as if r were constant at its value half a run length on: `carry` is that distance, found
-        # in a few rounds. Then f_t = 1 + r_t f_{t+1}: `carry` is f. (XLA makes a kernel of one loop with one carry.)
+        # in a few rounds. Then f_t = 1 + r_t f_{t+1}: `carry` is f_t, but in the end f_0 - 1, which may be small, as a
+        # pair in one word. (XLA makes a kernel of one loop with one carry.)
         tail = n < _ROUNDS
         r = ratio(jnp.where(tail, _TERMS + carry, (_TERMS + _ROUNDS - 1 - n).astype(jnp.uint32)))
         geometric = jnp.uint32(1 << 30) // (one - jnp.minimum(_fixed(r), one - 1))
         distance = (carry + jnp.minimum(geometric >> 16, 2048)) >> 1
         m, e = _normal(carry)
-        f = jnp.minimum(one + _fixed(_times(r, (m, e - 15))), _MOST)
+        m, e = _times(r, (m, e - 15))
+        f = jnp.minimum(one + _fixed((m, e)), _MOST)
+        f = jnp.where(n < last, f, answer((m, e)))
         return jnp.where(n < _ROUNDS - 1, distance, jnp.where(tail, geometric, f))
 
-    f = lax.fori_loop(0, jnp.where(bits == 0, 0, _TERMS + _ROUNDS), backwards, zero)
-    exact = jnp.minimum(_fixed(_over(_normal(items + buckets), _normal(buckets))), _MOST)
-    m, e = _normal(jnp.where(bits == 0, exact, f))
-    return jnp.minimum(jnp.uint32(1 << 31) // m, 0xFFFF), jnp.clip(e, 0, 16).astype(jnp.uint32)
+    def answer(odds) -> UInt32[Array, ""]:
+        exact = _over(_normal(items), _normal(buckets))
+        odds = jnp.where(bits == 0, exact[0], odds[0]), jnp.where(bits == 0, exact[1], odds[1])
+        # The odds of yes are f - 1 to 1.
+        rare = odds[1] < -15
+        m, e = _normal(jnp.minimum(one + _fixed(odds), _MOST))
+        upper = jnp.where(rare, odds[0], one), jnp.where(rare, odds[1], -15)
+        m, e = _over(upper, (m, e - 15))
+        return m | jnp.clip(-16 - e, 0, 15).astype(jnp.uint32) << 16 | rare.astype(jnp.uint32) << 20
+
+    last = _TERMS + _ROUNDS - 1
+    return lax.fori_loop(jnp.where(bits == 0, last, 0), last + 1, backwards, zero)
 
 
 def _get(x, place):
@@ -110,24 +122,27 @@ def _going(model, place) -> Bool[Array, ""]:
 def _advance(model, more, table):
     """The state of the model after a decision: one `more` item in this bucket, or on to the next bucket.
 
-    The state is (left, held, buckets, bits; problem, bucket): what `stop_probability` takes, and where to read next.
+    The state is (left, held, buckets, bits; problem, bucket): what `decision` takes, and where to read next.
     """
     left, held, buckets, bits, problem, bucket = model
     left, buckets = left - more, buckets - ~more
     done = (left == 0) | (buckets == 0)
-    following = lax.dynamic_slice(table, (jnp.uint32(0), problem), (3, 1))[:, 0]
+    first, second = _get(table[0], problem), _get(table[1], problem)
     return (
-        jnp.where(done, following[0], left),
+        jnp.where(done, first >> 5, left),
         jnp.where(more & ~done, held + 1, jnp.uint32(0)),
-        jnp.where(done, following[1] - 1, buckets),
-        jnp.where(done, following[2], bits),
+        jnp.where(done, second - 1, buckets),
+        jnp.where(done, first & 31, bits),
         problem + done,
         bucket + jnp.where(done, buckets + 1, jnp.uint32(0)) + ~more,
     )
 
 
-def _stop_width(width, m, k):
-    return ((width >> 16) * m + (((width & 0xFFFF) * m) >> 16)) >> k
+def _yes_width(width, decision):
+    """The part of an interval that stands for yes."""
+    m = decision & 0xFFFF
+    rare = ((width >> 16) * m + (((width & 0xFFFF) * m) >> 16)) >> (decision >> 16 & 15)
+    return jnp.where(decision >> 20 & 1 == 1, rare, width - rare)
 
 
 @jax.jit
@@ -137,19 +152,18 @@ def _encode_loop(state, table, counts):
 
     def decide(state):
         model, place, decisions = state
-        m, k = stop_probability(*model[:4])
         more = model[1] < _get(counts, model[5])
-        decisions = _set(decisions, place, m | k << 16 | more.astype(jnp.uint32) << 31)
+        decisions = _set(decisions, place, decision(*model[:4]) | more.astype(jnp.uint32) << 31)
         return _advance(model, more, table), place + 1, decisions
 
     def code(state):
         low, width, carry, place, at, stream = state
-        decision = _get(decisions, at)
-        more = decision >> 31 == 1
-        stop = _stop_width(width, decision & 0xFFFF, decision >> 16 & 31)
-        new = jnp.where(more, low, low + (width - stop))
+        word = _get(decisions, at)
+        more = word >> 31 == 1
+        yes = _yes_width(width, word)
+        new = jnp.where(more, low, low + yes)
         carry = carry | (new < low)
-        low, width = new, jnp.where(more, width - stop, stop)
+        low, width = new, jnp.where(more, yes, width - yes)
         for _ in range(2):
             small = width < jnp.uint32(1 << 24)
             stream = _set(stream, place, low >> 24 | carry << 8)
@@ -170,16 +184,14 @@ def _encode_loop(state, table, counts):
 def _decode_loop(state, table, counts, stream):
     def step(state):
         model, code, width, place, counts = state
-        m, k = stop_probability(*model[:4])
         left, held, buckets, _, _, bucket = model
-        stop = _stop_width(width, m, k)
-        more = code < width - stop
-        code, width = jnp.where(more, code, code - (width - stop)), jnp.where(more, width - stop, stop)
-        for _ in range(2):
-            small = width < jnp.uint32(1 << 24)
-            code = jnp.where(small, code << 8 | _get(stream, place), code)
-            width = jnp.where(small, width << 8, width)
-            place = place + small
+        yes = _yes_width(width, decision(*model[:4]))
+        more = code < yes
+        code, width = jnp.where(more, code, code - yes), jnp.where(more, yes, width - yes)
+        # At most two bytes are spent; `stream` holds each byte with the one after it.
+        spent = lax.clz(width) >> 3
+        code = code << (8 * spent) | _get(stream, place) >> (16 - 8 * spent)
+        width, place = width << (8 * spent), place + spent
         # The last bucket of a problem gets what is left.
         rest = jnp.where(buckets == 1, left, jnp.uint32(0))
         counts = _set(counts, bucket + ~more, jnp.where(more, held + 1, rest))
@@ -214,12 +226,10 @@ class OccupancyEncoder:
         while model[0]:
             state = np.concatenate([model, np.zeros(2, np.uint32), self._coder])
             with _on_cpu():
-                state, place, stream = _encode_loop(
-                    state, _window(problems, problem, _WINDOW), _window(counts, bucket, _WINDOW)
-                )
+                state, place, stream = _encode_loop(state, _table(problems, problem), _window(counts, bucket, _WINDOW))
             model, (step, jump), self._coder = np.split(np.asarray(state), [4, 6])
             problem, bucket = problem + int(step), bucket + int(jump)
-            self._out.append(np.array(stream[: int(place)]))
+            self._out.append(np.asarray(stream)[: int(place)].copy())
 
     def finish(self) -> bytes:
         """The shortest bytes that name a number in the final interval; zeros are understood to follow."""
@@ -250,9 +260,9 @@ class OccupancyDecoder:
             with _on_cpu():
                 state, place, part = _decode_loop(
                     state,
-                    _window(problems, problem, _WINDOW),
+                    _table(problems, problem),
                     _window(counts, bucket, _WINDOW),
-                    _window(self._data, self._place, _STREAM),
+                    _window(self._data, self._place, _STREAM) << 8 | _window(self._data, self._place + 1, _STREAM),
                 )
             end = min(bucket + _WINDOW, counts.size)
             counts[bucket:end] = np.asarray(part)[: end - bucket]
@@ -269,6 +279,12 @@ class OccupancyDecoder:
 def _first(problems) -> UInt32[np.ndarray, " 4"]:
     items, buckets, bits = problems[:, 0]
     return np.array([items, 0, buckets - 1, bits], np.uint32)
+
+
+def _table(problems, start):
+    """Problems from `start` on: items and bits in one word, buckets in another."""
+    items, buckets, bits = _window(problems, start, _WINDOW)
+    return items << 5 | bits, buckets
 
 
 def _window(x: np.ndarray, start: int, size: int) -> UInt32[np.ndarray, "*rows size"]:

@@ -1,0 +1,104 @@
+"""Random damage to encoded objects: `decode` raises `ValueError` or returns a valid object, and nothing else happens.
+
+Run as a script for as many mutations as wanted: `python tests/coding/fuzz.py 100000`. Half of the mutations have their
+checksum put right afterwards, so that they get past it.
+"""
+
+import argparse
+import random
+import sys
+import time
+import zlib
+from collections import Counter
+
+import jax
+import numpy as np
+
+import jaxgen.coding as coding
+from jaxgen.generators import (
+    CodebookGenerator,
+    IndependentGenerator,
+    MLPGenerator,
+    PeanoGenerator,
+    SawtoothGenerator,
+)
+from jaxgen.measures import QuantizedMeasure
+
+
+def specimens() -> list[bytes]:
+    """Small files of every kind, and of every part of the format."""
+    plain = QuantizedMeasure([[0, 1], [2, 2], [1, 0]], np.array([3, 1, 2]), 0.0, 1.0, 3)
+    labelled = QuantizedMeasure(
+        [[0, 1], [2, 2], [0, 1]], np.array([3, 1, 2]), [0.5, 0.0], [1.0, 7.0], (3, 4), [0, 0, 1], ("a", 7), (0.1, 0.2)
+    )
+    wide = QuantizedMeasure(np.arange(5 * 64).reshape(5, 64) % 27, np.array([1, 2, 1, 1, 1]), 0.0, 1.0, 27)
+    objects = [
+        plain,
+        labelled,
+        wide,
+        SawtoothGenerator(plain, folds=2),
+        PeanoGenerator(labelled, extra_levels=1),
+        IndependentGenerator(plain),
+        CodebookGenerator(np.array([[0.1, 2.0], [3.0, 4.0], [5.0, 6.0]], np.float32), np.array([1, 2, 3])),
+        MLPGenerator(dim=2, width=3, depth=2, key=jax.random.key(0), vocabulary=("a", "b"), label_masses=[1, 2]),
+    ]
+    return [coding.encode(obj) for obj in objects]
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """One to three random changes: a bit, a byte, a cut, an insertion, a piece copied elsewhere."""
+    out = bytearray(data)
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(out)) if out else 0
+        what = rng.randrange(6)
+        if what == 0 and out:
+            out[at] ^= 1 << rng.randrange(8)
+        elif what == 1 and out:
+            out[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+        elif what == 2:
+            del out[at : at + rng.randint(1, 4)]
+        elif what == 3:
+            out[at:at] = rng.randbytes(rng.randint(1, 4))
+        elif what == 4:
+            del out[at:]
+        elif out:
+            start = rng.randrange(len(out))
+            piece = out[start : start + rng.randint(1, 8)]
+            out[at : at + len(piece)] = piece
+    if rng.random() < 0.5 and len(out) > 4:
+        out[-4:] = zlib.crc32(bytes(out[:-4])).to_bytes(4, "little")
+    return bytes(out)
+
+
+def fuzz(rounds: int, seed: int = 0) -> Counter[str]:
+    """The outcomes of so many mutations, by the start of the message; anything but `CodeError` is let through."""
+    rng, outcomes = random.Random(seed), Counter[str]()
+    files = specimens()
+    for i in range(rounds):
+        data = mutate(rng.choice(files), rng)
+        start = time.perf_counter()
+        try:
+            obj = coding.decode(data)
+        except coding.CodeError as error:
+            outcomes[" ".join(word for word in str(error).split()[:6] if not any(c.isdigit() for c in word))] += 1
+        except BaseException:
+            print(f"mutation {i} of seed {seed}: {data.hex()}", file=sys.stderr)
+            raise
+        else:
+            outcomes["valid"] += 1
+            assert coding.encode(obj)
+        if (took := time.perf_counter() - start) > 5:
+            print(f"slow, {took:.1f} s: {data.hex()}", file=sys.stderr)
+    return outcomes
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rounds", type=int, nargs="?", default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    for message, count in fuzz(arguments.rounds, arguments.seed).most_common():
+        print(f"{count:8d}  {message}")
+    import resource  # not on Windows, where the test imports this file too
+
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB (on Linux)")

@@ -1,0 +1,331 @@
+"""Measures and generators as bytes: they come back the same, and small enough; damage is noticed."""
+
+import importlib.util
+import json
+import math
+import pathlib
+import time
+import zlib
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import jaxgen.coding as coding
+from jaxgen.generators import (
+    CodebookGenerator,
+    IndependentGenerator,
+    MLPGenerator,
+    PeanoGenerator,
+    SawtoothGenerator,
+)
+from jaxgen.limits import type_class_bits
+from jaxgen.measures import GridMeasure, QuantizedMeasure
+
+KEY = jax.random.key(0)
+
+
+def _measure(labelled=False):
+    points = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    labels = ["day", "night"] * 100 if labelled else None
+    return GridMeasure.from_samples(points, (9, 7), labels=labels).quantize(150)
+
+
+def _assert_same(a: QuantizedMeasure, b: QuantizedMeasure):
+    for name in ("cells", "counts", "low", "high"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+        assert getattr(a, name).dtype == getattr(b, name).dtype
+    if a.labels is not None:
+        np.testing.assert_array_equal(a.labels, b.labels)
+    names = ("resolution", "quanta", "vocabulary", "rounding")
+    assert all(getattr(a, name) == getattr(b, name) for name in names)
+
+
+@st.composite
+def _measures(draw):
+    dim = draw(st.integers(1, 3))
+    resolution = tuple(draw(st.lists(st.integers(1, 2**30), min_size=dim, max_size=dim)))
+    vocabulary = draw(st.none() | st.lists(st.text() | st.integers(), min_size=1, max_size=3, unique=True))
+    cell = st.tuples(*(st.integers(0, n - 1) for n in resolution))
+    places = {}
+    for label in range(len(vocabulary or [None])):
+        for place in draw(st.sets(cell, min_size=1, max_size=4)):
+            places[label, place] = draw(st.integers(1, 1 << 20))
+    bound = st.sampled_from([0.0, 1.0]) | st.floats(-100, 100, width=32, allow_subnormal=False)
+    corners = draw(st.lists(st.tuples(bound, bound).map(sorted), min_size=dim, max_size=dim))
+    low, high = np.array(corners, np.float64).T
+    return QuantizedMeasure(
+        np.array([place for _, place in places]),
+        np.array(list(places.values())),
+        low,
+        high,
+        resolution,
+        None if vocabulary is None else np.array([label for label, _ in places]),
+        vocabulary,
+        draw(st.tuples(st.floats(0, 10), st.floats(0, 10))),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(_measures())
+def test_measures_come_back(measure):
+    data = coding.encode(measure)
+    _assert_same(coding.decode(data), measure)
+    assert coding.encode(coding.decode(data)) == data
+    assert coding.code_length(measure) == 8 * len(data)
+
+
+def _generators():
+    plain, labelled = _measure(), _measure(labelled=True)
+    floats = GridMeasure.from_samples(np.random.default_rng(1).random((100, 2)), 4)
+    atoms = np.random.default_rng(2).random((20, 3)).astype(np.float32)
+    return {
+        "sawtooth": SawtoothGenerator(plain, folds=5),
+        "labelled sawtooth": SawtoothGenerator(labelled, folds=0),
+        "peano": PeanoGenerator(plain, extra_levels=2),
+        "labelled peano": PeanoGenerator(labelled, extra_levels=1),
+        "peano from floats": PeanoGenerator(floats),
+        "independent": IndependentGenerator(labelled),
+        "codebook": CodebookGenerator(atoms, np.linspace(1, 2, 20)),
+        "equal codebook": CodebookGenerator(atoms),
+        "repeated atoms": CodebookGenerator(np.concatenate([atoms, atoms]), np.arange(1, 41)),
+    }
+
+
+@pytest.mark.parametrize("name", _generators())
+def test_samples_are_the_same_bit_by_bit(name):
+    generator = _generators()[name]
+    other = coding.decode(coding.encode(generator))
+    assert type(other) is type(generator)
+    np.testing.assert_array_equal(other.sample(KEY, 300), generator.sample(KEY, 300))
+    assert other.certificate() == generator.certificate()
+    assert jax.tree.structure(other) == jax.tree.structure(generator)
+
+
+def _many_cells(cells, counts, resolution):
+    return QuantizedMeasure(cells, counts, 0.0, 1.0, resolution)
+
+
+def _dense(n, quanta, weights):
+    weights = np.asarray(weights, np.float64) * np.ones((n, n))
+    rng = np.random.default_rng(5)
+    masses = (weights / weights.sum()).ravel()
+    counts = quanta(rng, n * n) if callable(quanta) else rng.multinomial(quanta, masses)
+    at = np.flatnonzero(counts)
+    return _many_cells(np.stack(np.divmod(at, n), axis=1), counts[at], n)
+
+
+def _sparse(kind):
+    rng = np.random.default_rng(6)
+    cells = rng.integers(0, 27, (1797, 64))
+    counts = np.ones(1797, np.int64)
+    if kind == "near":
+        cells[:, :-2] = 13
+        cells = np.unique(cells, axis=0)
+        counts = 1 + rng.multinomial(1797 - len(cells), np.full(len(cells), 1 / len(cells)))
+    if kind == "few":
+        cells, counts = cells[:3], np.array([1, 1795, 1])
+    return _many_cells(cells, counts, 27)
+
+
+SIZES = {
+    "one cell, one quantum": lambda: _many_cells([[0]], np.array([1]), 1),
+    "one of many cells": lambda: _many_cells([[5, 6, 7]], np.array([1 << 24]), 1 << 20),
+    "two cells": lambda: _many_cells([[0], [1]], np.array([1, 9]), 2),
+    "tiny": lambda: _many_cells([[0, 0], [2, 1]], np.array([2, 1]), 3),
+    "dense, uniform measure": lambda: _dense(100, 10_000, 1.0),
+    "dense, equally likely type": lambda: _dense(
+        100,
+        lambda rng, n: np.diff(np.sort(rng.choice(2 * n - 1, n - 1, replace=False)), prepend=-1, append=2 * n - 1) - 1,
+        1,
+    ),
+    "dense, peaked": lambda: _dense(100, 10_000, 0.9 ** np.arange(100)),
+    "dense, peaked at the end": lambda: _dense(100, 10_000, (0.9 ** np.arange(100)[::-1])[:, None]),
+    "dense, all occupied": lambda: _dense(100, lambda rng, n: np.ones(n, np.int64), 1),
+    "few quanta": lambda: _dense(1000, 300, 1.0),
+    "many quanta": lambda: _dense(20, 1 << 22, 0.7 ** np.arange(20)),
+    "sparse in 64 dimensions": lambda: _sparse("uniform"),
+    "sparse, near one another": lambda: _sparse("near"),
+    "sparse, few atoms": lambda: _sparse("few"),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_size_is_within_a_thousandth_of_the_limit(name):
+    measure = SIZES[name]()
+    cells = math.prod(measure.resolution)
+    assert coding.code_length(measure) <= 1.001 * type_class_bits(cells, measure.quanta) + 512
+    _assert_same(coding.decode(coding.encode(measure)), measure)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_box_costs_its_bounds(name):
+    measure = SIZES[name]()
+    low, high = np.zeros(measure.dim), np.ones(measure.dim)
+    low[0], high[-1] = -3.25, 7.5
+    boxed = QuantizedMeasure(measure.cells, measure.counts, low, high, measure.resolution)
+    limit = 1.001 * type_class_bits(math.prod(measure.resolution), measure.quanta) + 512 + 2 * 64
+    assert coding.code_length(boxed) <= limit
+
+
+def test_a_million_cells_take_seconds():
+    # A coder that took a Python step a symbol would take ten times as long; the margin is for busy machines.
+    measure = _dense(1000, lambda rng, n: np.bincount(rng.integers(0, n, n), minlength=n), 1)
+    coding.encode(_measure())
+    start = time.process_time()
+    data = coding.encode(measure)
+    assert time.process_time() - start < 6
+    assert 8 * len(data) <= 1.001 * type_class_bits(10**6, 10**6) + 512
+    np.testing.assert_array_equal(coding.decode(data).counts, measure.counts)
+
+
+def test_bytes_do_not_depend_on_the_float_mode():
+    weights = [np.asarray(x) for x in jax.tree.leaves(eqx.filter(_mlp(), eqx.is_inexact_array))]
+
+    # Numbers that float32 holds exactly, so that the objects are the same in both modes.
+    def objects():
+        cells = np.unique(np.random.default_rng(7).integers(0, 50, (300, 2)), axis=0)
+        measure = QuantizedMeasure(cells, 1 + np.arange(len(cells)) % 7, [-0.5, 0.0], [1.25, 1.0], 50)
+        atoms = np.random.default_rng(8).integers(0, 100, (30, 2)) / 8
+        network = eqx.tree_at(
+            lambda net: (*net.weights, *net.biases), _mlp(), [jnp.asarray(w, jnp.result_type(float)) for w in weights]
+        )
+        return [measure, CodebookGenerator(atoms, np.arange(1, 31)), network]
+
+    single = objects()
+    files = [coding.encode(obj) for obj in single]
+    with jax.enable_x64(True):
+        double = objects()
+        assert double[0].low.dtype == double[1].atoms.dtype == double[2].weights[0].dtype == np.float64
+        assert [coding.encode(obj) for obj in double] == files
+        _assert_same(coding.decode(files[0]), double[0])
+        atoms = coding.decode(files[1]).atoms
+        np.testing.assert_array_equal(atoms, double[1].atoms)
+        np.testing.assert_array_equal(coding.decode(files[1]).sample(KEY, 50), double[1].sample(KEY, 50))
+        wide = coding.decode(files[2]).weights
+    for one, other in zip(coding.decode(files[2]).weights, wide, strict=True):
+        np.testing.assert_array_equal(one, other)
+    # What float32 does not hold is kept in double precision.
+    with jax.enable_x64(True):
+        odd = CodebookGenerator(np.array([[0.1, 0.2], [0.3, 0.4]]))
+        np.testing.assert_array_equal(coding.decode(coding.encode(odd)).atoms, odd.atoms)
+
+
+def _mlp():
+    return MLPGenerator(width=8, depth=3, key=KEY)
+
+
+def test_labels_and_text():
+    labelled = coding.decode(coding.encode(_measure(labelled=True)))
+    assert labelled.vocabulary == ("day", "night")
+    odd = QuantizedMeasure([[0], [0], [0]], np.ones(3, int), 0.0, 1.0, 1, [0, 1, 2], ('ä\n"', -7, 10**30))
+    assert coding.decode(coding.encode(odd)).vocabulary == odd.vocabulary
+
+
+def test_save_and_load(tmp_path):
+    path = tmp_path / "law.jaxgen"
+    coding.save(path, _measure())
+    _assert_same(coding.load(str(path)), _measure())
+    coding.save(str(path), PeanoGenerator(_measure()))
+    assert isinstance(coding.load(path), PeanoGenerator)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("broken", ["os.replace", "os.fsync"])
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, broken):
+    path = tmp_path / "law.jaxgen"
+    coding.save(path, _measure())
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(broken, fail)
+    with pytest.raises(OSError, match="disk full"):
+        coding.save(path, PeanoGenerator(_measure()))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(TypeError):
+        coding.save(tmp_path / "other", object())
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (None, "NoneType"),
+        (np.zeros(3), "ndarray"),
+        (GridMeasure.from_histogram(np.ones((2, 2))), "quantize"),
+        (GridMeasure, "QuantizedMeasure, SawtoothGenerator"),
+    ],
+)
+def test_what_cannot_be_encoded_is_named(bad, message):
+    with pytest.raises(TypeError, match=message):
+        coding.encode(bad)
+
+
+@pytest.mark.parametrize("bad", [None, "JXGN", 3, ["JXGN"]])
+def test_only_bytes_are_decoded(bad):
+    with pytest.raises(TypeError, match="bytes"):
+        coding.decode(bad)
+
+
+def test_every_flipped_bit_and_every_cut_is_noticed():
+    data = coding.encode(PeanoGenerator(_measure(labelled=True)))
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(coding.CodeError):
+            coding.decode(flipped)
+    for end in range(len(data)):
+        with pytest.raises(coding.CodeError):
+            coding.decode(data[:end])
+    with pytest.raises(coding.CodeError):
+        coding.decode(data + b"\0")
+
+
+def _sealed(body: bytes) -> bytes:
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"PNG\0", "not a jaxgen file"),
+        (b"JXGN\2\0" + bytes(9), "version 2"),
+        (b"JXGN\1\x09" + bytes(9), "kind 9"),
+        # 2**24 - 1 cells of a grid of 2**30 in each of 3 dimensions, in no bytes.
+        (b"JXGN\1\0\0" + b"\x14\3" + b"\x80\x80\x80\x80\4" + b"\xff\xff\xff\7" * 2 + b"\0", "only"),
+        # 2**20 dimensions, each with its own resolution.
+        (b"JXGN\1\0\0" + b"\x04" + b"\x80\x80\x40" + bytes(9), "resolutions"),
+        # A network a million wide and deep.
+        (b"JXGN\1\5\0" + b"\0\1\1" + b"\x80\x80\x40" * 2 + b"\x08" + bytes(9), "layers"),
+        (b"JXGN\1\0\x02{}" + bytes(9), "vocabulary"),
+        (b"JXGN\1\0\x84\1" + b"[" * 132 + bytes(9), "JSON"),
+    ],
+)
+def test_claims_are_checked_before_they_are_believed(body, message):
+    with pytest.raises(coding.CodeError, match=message):
+        coding.decode(_sealed(body))
+
+
+def test_metadata_are_kept_where_the_object_has_a_place_for_them():
+    data = coding.encode(_measure())
+    text = json.dumps({"metadata": {"rate": 8000}}).encode()
+    # Not from this class, which has no such field.
+    with pytest.raises(coding.CodeError, match="metadata"):
+        coding.decode(_sealed(data[:6] + bytes([len(text)]) + text + data[7:-4]))
+
+
+def test_random_damage():
+    path = pathlib.Path(__file__).with_name("fuzz.py")
+    spec = importlib.util.spec_from_file_location("fuzz", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    outcomes = module.fuzz(2000, seed=1)
+    assert sum(outcomes.values()) == 2000
+    assert outcomes["valid"] < 400
