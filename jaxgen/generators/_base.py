@@ -115,7 +115,8 @@ class AbstractGenerator(eqx.Module):
         The default chunk holds about 2**22 numbers. Arguments and errors as in `sample`.
         """
         n, codes, strata = self._plan(key, n, condition, stratified)
-        size = min(n, chunk_size or max(1, _CHUNK_NUMBERS // self._numbers_per_sample))
+        default = max(1, _CHUNK_NUMBERS // self._numbers_per_sample)
+        size = min(n, default if chunk_size is None else chunk_size)
         if size < 1:
             raise ValueError(f"chunk_size must be at least 1; got {chunk_size}")
 
