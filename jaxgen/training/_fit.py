@@ -149,15 +149,18 @@ def fit(
     params, static = eqx.partition(generator, eqx.is_inexact_array)
     if not jax.tree.leaves(params):
         raise ValueError("generator has no inexact arrays: there is nothing to train")
-    state = params, plan.optimizer().init(params)
+    state = params, plan.optimizer().init(params), jnp.zeros((), jnp.int32)
     losses, done, block, compile_seconds, interrupted = [], 0, 1, 0.0, False
     bar = tqdm(total=plan.steps, disable=not progress, unit="step", desc="training")
     try:
         while done < plan.steps:
             started = time.perf_counter()
             count = min(block, plan.steps - done)
-            new, block_losses = _steps(state, static, target, key, plan, jnp.asarray(done), jnp.asarray(count))
-            block_losses = np.asarray(block_losses)[:count]
+            new, values = state, []
+            for _ in range(count):
+                *new, value = _step(*new, static, target, key, plan)
+                values.append(value)
+            block_losses = np.asarray(jax.device_get(values))
             bad = np.flatnonzero(~np.isfinite(block_losses))
             if bad.size:
                 step = done + int(bad[0]) + 1
@@ -194,34 +197,27 @@ def fit(
     )
 
 
+# One step a call, and not a loop of steps: calls are queued without waiting, and inside a loop XLA does not run the
+# three transport problems of a step side by side on a CPU (a step of 256 points: 5.6 ms in a loop, 4.0 ms out of it).
 @eqx.filter_jit
-def _steps(state, static, target, key, plan, first, count):
-    """`count` steps from number `first`, both arrays, so that one compilation serves blocks of every length."""
+def _step(params, opt_state, step, static, target, key, plan):
     points, center, unit, codes = target
-    optimizer = plan.optimizer()
+    data_key, source_key = jr.split(jr.fold_in(key, step))
+    chosen = data_batch(data_key, len(points), plan.batch_size)
+    some = None if codes is None else codes[chosen]
+    u = source_batch(source_key, plan.batch_size, static.source_dim, some)
 
-    def loss(params, u, y, y_codes, epsilon):
+    def loss(params):
         generator = eqx.combine(params, static)
-        x = jax.vmap(generator)(u) if y_codes is None else jax.vmap(generator)(u, y_codes)
-        return batch_divergence((x - center) / unit, y, epsilon, y_codes, y_codes), x
+        x = jax.vmap(generator)(u) if some is None else jax.vmap(generator)(u, some)
+        return batch_divergence((x - center) / unit, points[chosen], plan.epsilon_at(step), some, some), x
 
-    def one(i, carry):
-        (params, opt_state), losses = carry
-        step = first + i
-        data_key, source_key = jr.split(jr.fold_in(key, step))
-        chosen = data_batch(data_key, len(points), plan.batch_size)
-        some = None if codes is None else codes[chosen]
-        u = source_batch(source_key, plan.batch_size, static.source_dim, some)
-        (value, x), grads = jax.value_and_grad(loss, has_aux=True)(
-            params, u, points[chosen], some, plan.epsilon_at(step)
-        )
-        # OTT leaves potentials that are not finite out of its sums, so that the value alone can hide points that are
-        # not. Their sum cannot, and neither can that of the gradients.
-        value = value + (0 * sum(jnp.sum(leaf) for leaf in jax.tree.leaves((x, grads)))).astype(value.dtype)
-        updates, opt_state = optimizer.update(grads, opt_state, params)
-        return (optax.apply_updates(params, updates), opt_state), losses.at[i].set(value)
-
-    return jax.lax.fori_loop(0, count, one, (state, jnp.zeros(_BLOCK, points.dtype)))
+    (value, x), grads = jax.value_and_grad(loss, has_aux=True)(params)
+    # OTT leaves potentials that are not finite out of its sums, so that the value alone can hide points that are not.
+    # Their sum cannot, and neither can that of the gradients.
+    seen = jnp.stack([jnp.sum(leaf) for leaf in jax.tree.leaves((x, grads))])
+    updates, opt_state = plan.optimizer().update(grads, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state, step + 1, value + 0 * jnp.sum(seen)
 
 
 def _points(data, generator):

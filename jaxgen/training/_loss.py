@@ -37,17 +37,18 @@ def batch_divergence(
 
     def to_itself(a, codes):
         return linear.solve(
-            geometry.Geometry(cost(a, a, codes, codes), epsilon=epsilon),
+            geometry.Geometry(cost(a, a, codes, codes), epsilon=epsilon_scheduler.Epsilon(epsilon)),
             min_iterations=self_iterations,
             max_iterations=self_iterations,
             parallel_dual_updates=True,
             momentum=acceleration.Momentum(start=0, value=0.5),
-        ).reg_ot_cost
+        )
 
     annealed = epsilon_scheduler.Epsilon(epsilon, init=ANNEAL_FROM, decay=ANNEAL_BY)
     between = linear.solve(
         geometry.Geometry(cost(x, y, x_codes, y_codes), epsilon=annealed),
         min_iterations=iterations,
         max_iterations=iterations,
-    ).reg_ot_cost
-    return between - (to_itself(x, x_codes) + to_itself(y, y_codes)) / 2
+    )
+    values = [jnp.asarray(out.reg_ot_cost) for out in (between, to_itself(x, x_codes), to_itself(y, y_codes))]
+    return values[0] - (values[1] + values[2]) / 2
