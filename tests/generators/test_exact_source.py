@@ -135,16 +135,16 @@ class NestedReference:
 def check(generator, reference, n, parts=1):
     words, fractions = random_words(generator, n)
     x = np.asarray(jax.jit(jax.vmap(generator))(words), float)
-    exact = [reference(u) for u in fractions]
+    # Fractions, rounded once.
+    exact = np.array([reference(u) for u in fractions], float)
     # The position, to the rounding of a few operations on numbers of the size of the resolution.
     tolerance = 4 * max(generator.measure.resolution) * 2.0**-24
-    np.testing.assert_allclose(x, np.array(exact, float), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(x, exact, rtol=0, atol=tolerance)
     # The digits, which part of which cell, where rounding cannot carry the position over a border.
-    place = np.array([[float(v * parts % 1) for v in row] for row in exact])
+    place = exact * parts % 1
     settled = (place > parts * tolerance) & (place < 1 - parts * tolerance)
     assert settled.mean() > 0.99
-    digits = np.array([[v * parts // 1 for v in row] for row in exact])
-    np.testing.assert_array_equal(np.floor(x * parts)[settled], digits[settled])
+    np.testing.assert_array_equal(np.floor(x * parts)[settled], np.floor(exact * parts)[settled])
 
 
 @pytest.mark.parametrize(
