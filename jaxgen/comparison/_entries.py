@@ -91,10 +91,11 @@ class Judge:
     def per_label(self, sampler) -> dict[str, float]:
         """W_1 for each label shown, between its held-out points and as many samples given the label."""
         out = {}
-        names = np.asarray([str(c) for c in self.labels or ()])
+        labels = list(self.labels or ())
+        names = np.asarray([str(c) for c in labels])
         for i, name in enumerate(self.shown):
             at = np.flatnonzero(names == name)[:1000]
-            x = sampler(jr.fold_in(self.key, 1000 + i), [self.labels[j] for j in at])[: len(at)]
+            x = sampler(jr.fold_in(self.key, 1000 + i), [labels[j] for j in at])[: len(at)]
             out[name] = wasserstein(x, self.points[at], 1)
         return out
 

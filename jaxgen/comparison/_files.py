@@ -16,7 +16,7 @@ from ..coding import code_length, module_bits, network_bits, quantize
 from ..distances import data_bound
 from ..generators import AbstractGenerator, AbstractGridGenerator, MLPGenerator, PeanoGenerator
 from ..limits import type_class_bits
-from ..measures import AbstractGridMeasure, GridMeasure
+from ..measures import GridMeasure, QuantizedMeasure
 from ._data import Dataset
 
 # Cells an axis, by dimension: powers of 3, on which the Peano curve needs no embedding.
@@ -50,10 +50,10 @@ def describe(obj: Any, points: np.ndarray | None = None) -> list[tuple[str, str]
         rows.append(("modality", str(obj.modality)))
         obj = obj.generator
         rows.append(("generator", type(obj).__name__))
-    measure = obj if isinstance(obj, AbstractGridMeasure) else getattr(obj, "measure", None)
+    measure: QuantizedMeasure | None = obj if isinstance(obj, QuantizedMeasure) else getattr(obj, "measure", None)
     rows.append(("dimension", str(obj.dim)))
     if measure is not None:
-        cells = math.prod(measure.resolution) * len(measure.vocabulary or (0,))
+        cells = _cells(measure)
         rows += [
             ("box", ", ".join(f"[{a:g}, {b:g}]" for a, b in _first(zip(measure.low, measure.high, strict=True)))),
             ("resolution", " x ".join(str(n) for n in _first(measure.resolution))),
@@ -76,7 +76,7 @@ def describe(obj: Any, points: np.ndarray | None = None) -> list[tuple[str, str]
         return rows
     rows.append(("bits", str(code_length(obj))))
     if measure is not None:
-        limit = type_class_bits(cells, measure.quanta)
+        limit = type_class_bits(_cells(measure), measure.quanta)
         rows.append(("limit", f"{limit:.0f} bits for every measure with so many quanta on so many cells"))
     if isinstance(obj, AbstractGenerator):
         certificate = obj.certificate()
@@ -86,6 +86,11 @@ def describe(obj: Any, points: np.ndarray | None = None) -> list[tuple[str, str]
         w1, w2 = (data_bound(points, law, p) for p in (1, 2))
         rows.append(("error to the data", f"W1 <= {w1:.4g}, W2 <= {w2:.4g}"))
     return rows
+
+
+def _cells(measure: QuantizedMeasure) -> int:
+    """All cells of the grid, for each label, occupied or not."""
+    return math.prod(measure.resolution) * len(measure.vocabulary or (None,))
 
 
 def _first(items, n: int = 8) -> list:

@@ -22,7 +22,7 @@ class Residual(NamedTuple):
 
     whole: UInt32[Array, ""]
     limbs: UInt32[Array, " limbs"]
-    count: UInt32[Array, ""]
+    count: UInt32[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]  (tuple.count is not wanted)
 
 
 # Scans over this many limbs or fewer are unrolled: XLA then fuses the whole chain into one loop over samples.

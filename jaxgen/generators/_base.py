@@ -59,6 +59,10 @@ class AbstractGenerator(eqx.Module):
         """The same map as a ReLU network, layer by layer."""
 
     @abc.abstractmethod
+    def certificate(self) -> Certificate:
+        """A proven bound on the distance of the law from its measure; raises `ValueError` if there is none."""
+
+    @abc.abstractmethod
     def _push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
@@ -174,7 +178,8 @@ def _draw(generator, key, first, n: int, codes, strata):
     def one(i, code, stratum):
         bits = jr.bits(jr.fold_in(key, first + i), (generator.source_dim, words), jnp.uint32)
         if stratum is not None:
-            bits = stratum_words(*stratum, bits[0])[None]
+            rank, total = stratum
+            bits = stratum_words(rank, total, bits[0])[None]
         return generator._push(bits, code)
 
     chunk = max(1, min(n, _CHUNK_NUMBERS // generator._numbers_per_sample))

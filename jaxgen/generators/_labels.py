@@ -62,7 +62,8 @@ def label_codes(
         )
         return jnp.asarray(codes[np.minimum(np.searchsorted(edges, u, side="right"), len(codes) - 1)], jnp.int32)
     if isinstance(condition, str | int | np.integer):
-        return jnp.full((n,), label_code(condition, vocabulary), jnp.int32)
+        code = label_code(condition, vocabulary)
+        return jnp.full((n,), 0 if code is None else code, jnp.int32)
     labels = list(condition)
     if len(labels) != n:
         raise ValueError(

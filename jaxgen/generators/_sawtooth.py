@@ -117,7 +117,7 @@ class SawtoothGenerator(AbstractGridGenerator):
             jump = np.flatnonzero(gap)
             n = self.measure.resolution[k]
             for step in range(max(self.folds, 1) if not last else 2):
-                layer = Layer(size)
+                layer, folded = Layer(size), values
 
                 def on(weight, bias, rows, layer=layer, values=values):
                     # Neurons on the values of some rows.
@@ -147,11 +147,10 @@ class SawtoothGenerator(AbstractGridGenerator):
                             fall, slopes = on(1 / length, -start / length - (1 - ramp), row), (1.0, -1 / ramp)
                         folded = np.stack([rise, fall], axis=1), np.tile(slopes, (len(row), 1))
                 elif not last:
-                    rise, fall = on(np.ones(len(row)), np.zeros(len(row)), slice(None)), None
+                    rise = on(np.ones(len(row)), np.zeros(len(row)), slice(None))
                     fall = on(np.ones(len(row)), np.full(len(row), -0.5), slice(None))
                     folded = np.stack([rise, fall], axis=1), np.tile((2.0, -4.0), (len(row), 1))
-                if not last:
-                    values = folded
+                values = folded
                 pairs.append(layer.pair())
                 size = layer.size
         out = Layer(size)

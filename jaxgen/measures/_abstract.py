@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from ..curves import levels_for, peano_argsort, peano_index
@@ -94,7 +95,7 @@ class AbstractGridMeasure(eqx.Module):
         x = jnp.asarray(x, self.low.dtype)
         if x.shape != (self.dim,):
             raise ValueError(f"x must be one point of shape ({self.dim},); got {x.shape}. Use jax.vmap for a batch.")
-        if not isinstance(self.low, jax.core.Tracer) and np.any(np.asarray(self.low) == np.asarray(self.high)):
+        if not isinstance(self.low, Tracer) and np.any(np.asarray(self.low) == np.asarray(self.high)):
             raise ValueError("the box has a side of zero length, so the law has no density")
         codes = jnp.zeros(self.masses.shape, jnp.int32) if self.labels is None else self.labels
         asked = range(len(self.vocabulary or (None,))) if condition is None else [self._code(condition)]

@@ -193,14 +193,14 @@ def image_to_grid(image, resolution, invert) -> dict:
         gray = check_weights(image, "image") if np.any(image) else np.asarray(image, np.float64)
         gray = gray.mean(axis=2) if gray.ndim == 3 else gray
     if gray.ndim != 2 or gray.size == 0:
-        raise ValueError(f"image must have shape (height, width) or (height, width, channels); got {np.shape(image)}")
+        raise ValueError(f"image must have shape (height, width) or (height, width, channels); got {gray.shape}")
     if invert:
         gray = gray.max() - gray
     if not gray.any():
         raise ValueError("image holds no mass: it is all black (or all white, with invert=True)")
     if resolution is not None:
         scale = as_resolution(resolution, 1)[0] / max(gray.shape)
-        size = tuple(max(1, round(scale * n)) for n in reversed(gray.shape))
+        size = [max(1, round(scale * n)) for n in reversed(gray.shape)]
         gray = np.asarray(Image.fromarray(gray.astype(np.float32)).resize(size, Image.Resampling.BOX), np.float64)
     height, width = gray.shape
     return histogram_to_grid(gray[::-1].T, 0.0, np.array([width, height]) / max(width, height))
