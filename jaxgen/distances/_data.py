@@ -25,19 +25,23 @@ def data_bound(points: PointsLike, law: AbstractGridMeasure | AbstractGridGenera
     - `points`: `(N, d)`, in the coordinates of the law; they may lie outside its box. `p`: 1 or 2.
 
     Returns the bound in units of the points. Raises `ValueError` for points that are empty, not finite or of another
-    dimension, and for p other than 1 or 2. Theory, section 11 (last line).
+    dimension, and for p other than 1 or 2; `TypeError` for a law that has no grid. Theory, section 11 (last line).
     """
     if p not in (1, 2):
         raise ValueError(f"p must be 1 or 2; got {p}")
     measure = law.measure if isinstance(law, AbstractGridGenerator) else law
+    if not isinstance(measure, AbstractGridMeasure):
+        raise TypeError(f"law must be a grid measure or a generator of one; got {type(law).__name__}")
     points = as_cloud(points, "points")
     if points.shape[1] != measure.dim:
         raise ValueError(f"points have dimension {points.shape[1]}; the law has {measure.dim}")
-    n = np.asarray(measure.resolution)
+    n = np.asarray(measure.resolution, np.int64)
     low = np.asarray(measure.low, np.float64)
     sides = (np.asarray(measure.high, np.float64) - low) / n
-    cells = np.clip((points - low) / np.where(sides > 0, sides, 1.0), 0, n - 1).astype(np.int32)
-    points = points[peano_argsort(cells, levels_for(measure.resolution))]
+    # One level below the cells: points that share a cell of which parts go elsewhere are then in order too.
+    place = np.clip((points - low) * 3 / np.where(sides > 0, sides, 1.0), 0, 3 * n - 1)
+    thirds = place.astype(np.int32 if 3 * n.max() < 1 << 31 else np.int64)
+    points = points[peano_argsort(thirds, levels_for(measure.resolution) + 1)]
     # With labels the cells are stored label by label; the joint law of the points has no labels.
     order = slice(None)
     if measure.labels is not None:
@@ -51,8 +55,12 @@ def data_bound(points: PointsLike, law: AbstractGridMeasure | AbstractGridGenera
     middle = cuts - mass / 2
     x = points[np.minimum(np.searchsorted(ends, middle), len(points) - 1)]
     z = centers[np.minimum(np.searchsorted(edges, middle), len(centers) - 1)]
-    variance = float(sides @ sides) / 12
+    # In units of the largest, so that no square overflows or vanishes.
+    unit = max(float(np.abs(x - z).max()), float(sides.max()))
+    if unit == 0:
+        return 0.0
+    variance = float((sides / unit) @ (sides / unit)) / 12
     if isinstance(law, PeanoGenerator) and law.path == "centre":
         variance *= 1 - 9.0**-law.extra_levels
-    square = np.sum((x - z) ** 2, axis=1) + variance
-    return math.sqrt(float(mass @ square)) if p == 2 else float(mass @ np.sqrt(square))
+    square = np.sum(((x - z) / unit) ** 2, axis=1) + variance
+    return unit * (math.sqrt(float(mass @ square)) if p == 2 else float(mass @ np.sqrt(square)))
