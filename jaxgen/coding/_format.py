@@ -7,7 +7,7 @@ A file is, byte by byte (numbers are LEB128 varints unless said otherwise; float
 | magic | 4 | `JXGN` |
 | version | 1 | 1 |
 | kind | 1 | 0 measure, 1 sawtooth, 2 Peano, 3 independent, 4 codebook, 5 MLP |
-| text | 1 + | length, then JSON: `vocabulary` (labels) and `metadata`, if there are any |
+| text | 1 + | length, then JSON: `vocabulary` (labels) and `metadata` (modality, descriptions), if there are any |
 | levels | 0 or 1 + | `folds` (kind 1), `extra_levels` (kind 2) |
 | body | | see below |
 | checksum | 4 | CRC-32 of everything before |
@@ -40,8 +40,16 @@ import tempfile
 import zlib
 from typing import Any
 
-from ..generators import CodebookGenerator, IndependentGenerator, MLPGenerator, PeanoGenerator, SawtoothGenerator
+from ..generators import (
+    AbstractGenerator,
+    CodebookGenerator,
+    IndependentGenerator,
+    MLPGenerator,
+    PeanoGenerator,
+    SawtoothGenerator,
+)
 from ..measures import AbstractGridMeasure, QuantizedMeasure
+from ..modalities import PromptedGenerator
 from ._bodies import read_codebook, read_measure, write_codebook, write_measure
 from ._errors import CodeError
 from ._fields import Input, Output, read_text, write_text
@@ -64,7 +72,8 @@ _MAX_LEVELS = 1 << 20
 def encode(obj: Any, weight_bits: int | None = None) -> bytes:
     """The bytes of a file that holds a measure or a generator.
 
-    - `obj`: a `QuantizedMeasure`, a generator built on a measure, a `CodebookGenerator`, or an `MLPGenerator`.
+    - `obj`: a `QuantizedMeasure`, a generator built on a measure, a `CodebookGenerator`, an `MLPGenerator`, or a
+        `PromptedGenerator` around one of them, whose modality and descriptions are kept beside it.
     - `weight_bits`: of an `MLPGenerator`: bits of a weight before entropy coding, 2 to 16; 8 by default. Its weights
         are rounded as by `quantize_network`; all else is kept exactly.
 
@@ -74,6 +83,9 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
 
     Raises `TypeError` for anything else, and `ValueError` for weight_bits out of range, or given without weights.
     """
+    metadata = None
+    if isinstance(obj, PromptedGenerator):
+        obj, metadata = obj.generator, obj.metadata
     kind = type(obj)
     if kind not in _KINDS:
         raise TypeError(_cannot(obj))
@@ -84,7 +96,7 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
     out.byte(_VERSION)
     out.byte(_KINDS.index(kind))
     measure = obj if kind is QuantizedMeasure else getattr(obj, "measure", obj)
-    write_text(out, measure.vocabulary if kind is not CodebookGenerator else None, getattr(obj, "metadata", None))
+    write_text(out, measure.vocabulary if kind is not CodebookGenerator else None, metadata)
     if kind in _LEVELS:
         out.integer(getattr(obj, _LEVELS[kind]))
     if kind is CodebookGenerator:
@@ -133,14 +145,14 @@ def decode(data: bytes | bytearray | memoryview) -> Any:
         else:
             obj = read_measure(body, vocabulary)
             obj = obj if kind is QuantizedMeasure else kind(obj, *levels)
+        if metadata is not None:
+            if not isinstance(obj, AbstractGenerator):
+                raise CodeError("the file gives the metadata of a generator to a measure")
+            obj = PromptedGenerator.from_parts(obj, metadata)
     except CodeError:
         raise
     except (ValueError, TypeError) as error:
         raise CodeError(f"the file holds no valid {kind.__name__}: {error}") from error
-    if metadata is not None:
-        if not hasattr(obj, "metadata"):
-            raise CodeError(f"the file gives metadata to a {kind.__name__}, which has none")
-        object.__setattr__(obj, "metadata", metadata)
     return obj
 
 

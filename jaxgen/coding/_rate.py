@@ -52,7 +52,8 @@ def quantize(points: Any, bits: float, *, p: int = 1, low: Any = None, high: Any
         best = tried[n]
         return np.inf if best is None else best[0]
 
-    n, worse = 1, 0
+    # With 16 bits a cell the masses are exact to what their cells can show, and only finer cells are worth their bits.
+    n, worse = max(1, int(((bits - overhead) / 16) ** (1 / dim))), 0
     while worse < 4 and n**dim < 1 << 200 and n < 1 << 20:
         # Past the optimum, too few quanta are left for the cells, and the error only grows.
         best = min((attempt(k) for k in list(tried)), default=np.inf)

@@ -86,6 +86,9 @@ def _from_arrays(path, label) -> Dataset:
 def _from_table(path, kind, columns, label) -> Dataset:
     try:
         table = _TABLES[kind](path)
+        if kind == ".csv" and label in table.columns:
+            # Labels are taken as they are written: pandas would read the label NA as a missing number.
+            table[label] = pd.read_csv(path, usecols=[label], dtype=str, keep_default_na=False)[label]
     except ImportError as error:
         raise ValueError(f"{path.name}: reading {kind} needs pyarrow (pip install pyarrow)") from error
     except Exception as error:  # parsers raise whatever the damage leads to
@@ -105,5 +108,12 @@ def _from_table(path, kind, columns, label) -> Dataset:
         wrong = [c for c in columns if not pd.api.types.is_numeric_dtype(table[c])]
         if wrong:
             raise ValueError(f"{path.name}: column {wrong[0]!r} is not numeric")
-    labels = None if label is None else tuple(v if isinstance(v, int) else str(v) for v in table[label].tolist())
+    labels = None if label is None else _labels(table[label].tolist())
     return Dataset(path.name, table[list(columns)].to_numpy(np.float64), tuple(map(str, columns)), labels)
+
+
+def _labels(values: list) -> tuple[str | int, ...]:
+    """Integers where all labels are whole numbers, else strings."""
+    texts = [str(v) for v in values]
+    whole = all(text.removeprefix("-").isdecimal() for text in texts)
+    return tuple(int(text) if whole else text for text in texts)
