@@ -10,7 +10,7 @@ from ..limits import type_class_bits
 from ..measures import GridMeasure, QuantizedMeasure, check_points
 from ._format import code_length
 
-_MAX_QUANTA = 1 << 24
+_MAX_QUANTA, _MAX_RESOLUTION = 1 << 24, 1 << 20
 
 
 def quantize(points: Any, bits: float, *, p: int = 1, low: Any = None, high: Any = None) -> QuantizedMeasure:
@@ -33,8 +33,11 @@ def quantize(points: Any, bits: float, *, p: int = 1, low: Any = None, high: Any
     dim = points.shape[1]
     least = _on_its_own(GridMeasure.from_samples(points, 1, low=low, high=high).quantize(1))
     overhead = code_length(least)
-    if not bits >= overhead:
-        raise ValueError(f"bits={bits} is less than the {overhead} bits of the header and the box alone")
+    if not overhead <= bits < np.inf:
+        raise ValueError(
+            f"bits={bits} must be finite and at least {overhead}, which the header and the box alone take; "
+            "give a larger budget"
+        )
 
     def at(n: int, quanta: int) -> QuantizedMeasure:
         return _on_its_own(GridMeasure.from_samples(points, n, low=low, high=high).quantize(quanta))
@@ -53,18 +56,18 @@ def quantize(points: Any, bits: float, *, p: int = 1, low: Any = None, high: Any
         return np.inf if best is None else best[0]
 
     # With 16 bits a cell the masses are exact to what their cells can show, and only finer cells are worth their bits.
-    n, worse = max(1, int(((bits - overhead) / 16) ** (1 / dim))), 0
-    while worse < 4 and n**dim < 1 << 200 and n < 1 << 20:
+    n, worse = max(1, min(int(((bits - overhead) / 16) ** (1 / dim)), _MAX_RESOLUTION)), 0
+    while worse < 4 and n <= _MAX_RESOLUTION:
         # Past the optimum, too few quanta are left for the cells, and the error only grows.
         best = min((attempt(k) for k in list(tried)), default=np.inf)
         worse = worse + 1 if attempt(n) > best else 0
-        n = max(n + 1, int(n * 1.25))
+        n = n + 1 + n // 4
     # A finer search than one part in 64 of the resolution is below what the bound can tell.
     step = max(1, _argmin(tried) // 8)
     while step > _argmin(tried) // 64:
         center = _argmin(tried)
         for k in (center - step, center + step):
-            if k >= 1:
+            if 1 <= k <= _MAX_RESOLUTION:
                 attempt(k)
         if _argmin(tried) == center:
             step //= 2

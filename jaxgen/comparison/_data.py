@@ -1,7 +1,6 @@
 """Reading points: from NumPy files, tables and pictures."""
 
 import dataclasses
-import importlib.resources
 import pathlib
 import warnings
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ import jax.random as jr
 import numpy as np
 import pandas as pd
 
+from .. import modalities
 from ..measures import GridMeasure
 
 _TABLES = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
@@ -31,11 +31,12 @@ class Dataset:
 def airports(label: str | None = None) -> Dataset:
     """The 3376 airports of the United States (longitude and latitude, degrees); public domain.
 
-    `label="state"` keeps the state of each as its label.
+    `label="state"` keeps the state of each as its label. Raises `ValueError` for another label.
     """
-    with importlib.resources.as_file(importlib.resources.files("jaxgen") / "data" / "us_airports.csv") as path:
-        data = load_points(path, columns=("longitude", "latitude"), label=label)
-    return dataclasses.replace(data, name="US airports")
+    if label not in (None, "state"):
+        raise ValueError(f"the airports have no labels {label!r}; they have 'state'")
+    points, labels, modality, _ = modalities.airports()
+    return Dataset("US airports", points, modality.columns, None if label is None else tuple(labels))
 
 
 def load_points(path: str | pathlib.Path, columns: Sequence[str] | None = None, label: str | None = None) -> Dataset:
