@@ -42,7 +42,8 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
         raise ValueError("points must hold at least two points; got one")
     resolution = as_resolution(resolution, dim)
     given_low, given_high = low is not None, high is not None
-    low, high = as_box(points.min(axis=0) if low is None else low, points.max(axis=0) if high is None else high, dim)
+    least, most = _extent(points)
+    low, high = as_box(least if low is None else low, most if high is None else high, dim)
     if given_low and given_high:
         require_volume(low, high)
     if given_low or given_high:
@@ -71,6 +72,18 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
         labels=codes,
         vocabulary=vocabulary,
         total=count if weights is None else None,
+    )
+
+
+def _extent(points):
+    """Least and largest of each coordinate; several points a row, because NumPy reduces short rows one by one."""
+    count, dim = points.shape
+    rows = max(1, min(count, 256 // dim))
+    whole = count // rows * rows
+    wide = np.ascontiguousarray(points[:whole]).reshape(-1, rows * dim)
+    return tuple(
+        extreme(np.concatenate([extreme(wide, axis=0).reshape(rows, dim), points[whole:]]), axis=0)
+        for extreme in (np.min, np.max)
     )
 
 
