@@ -50,7 +50,7 @@ class Preset:
 
 _BUDGETS = tuple(2**k for k in range(8, 18))
 PRESETS = {
-    "quick": Preset(300, (32,), 2, 400, _BUDGETS[1::3], (4, 8), (9,), (1, 4)),
+    "quick": Preset(300, (32,), 2, 400, _BUDGETS[2::4], (4, 8), (9,), (1, 4)),
     "default": Preset(3000, (16, 64), 3, 1000, _BUDGETS, (2, 4, 6, 8, 16), (3, 9, 27), (0, 1, 2, 4)),
     "full": Preset(
         20000, (8, 16, 32, 64, 128), 5, 1500, _BUDGETS, (2, 3, 4, 5, 6, 8, 12, 16), (3, 9, 27, 81), (0, 1, 2, 3, 4, 6)
@@ -237,7 +237,9 @@ def _curves(train: np.ndarray, grid: GridMeasure, judge: Judge, plan: Preset) ->
     coarse = GridMeasure.from_samples(train, 9)
     kinds = (("sawtooth", SawtoothGenerator, plan.folds), ("Peano", PeanoGenerator, (0, 1, 2)))
     # Stratified points along a deep curve stand for the measure: nearer to it than as many independent ones.
-    reference = np.asarray(PeanoGenerator(coarse, 5).sample(judge.key, judge.n, stratified=True))
+    deep = PeanoGenerator(coarse, 5)
+    reference, again = (np.asarray(deep.sample(jr.fold_in(judge.key, i), judge.n, stratified=True)) for i in (8, 9))
+    out["depth_floor"] = wasserstein(reference, again, 1)
     for name, kind, sizes in kinds:
         for s in sizes:
             g = kind(coarse, s)

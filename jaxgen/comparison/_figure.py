@@ -4,7 +4,7 @@ import math
 import pathlib
 from typing import Any
 
-import jax
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,21 +19,21 @@ _KINDS = {"sawtooth": "#1b6ca8", "Peano": "#7a4fa3"}
 
 def curve_of(generator: Any, points: int = 3000) -> np.ndarray:
     """The curve u -> x of a generator with one source, at equally spaced u."""
-    return np.asarray(jax.vmap(generator)(jnp.linspace(0, 1, points)))
+    return np.asarray(eqx.filter_jit(eqx.filter_vmap(generator))(jnp.linspace(0, 1, points)))
 
 
 def draw(report: Any, path: str | pathlib.Path) -> None:
     """Target and samples in one frame each; the curves; error against depth, size and bits."""
     shown = [e for e in report.entries if e.samples is not None]
     panels = [("held-out data", report.test, _TARGET)] + [(e.name, e.samples, _COLOURS[e.kind]) for e in shown]
-    columns = 4
+    columns = 5
     rows = math.ceil(len(panels) / columns)
     extra = _extras(report)
     lower = math.ceil(sum(width for _, width in extra) / _THIRDS)
-    heights = [3.0] * rows + [3.8] * lower
-    figure = Figure(figsize=(16, sum(heights) + 0.4), layout="constrained")
-    # Twelve columns: four clouds abreast, and three panels, of which the plane takes two places.
-    grid = figure.add_gridspec(rows + lower, 12, height_ratios=heights)
+    heights = [2.7] * rows + [3.8] * lower
+    figure = Figure(figsize=(17, sum(heights) + 0.4), layout="constrained")
+    # Fifteen columns: five clouds abreast, and three panels, of which the plane takes two places.
+    grid = figure.add_gridspec(rows + lower, 15, height_ratios=heights)
     figure.suptitle(report.title, fontsize=14)
     axes = _widest(report.train)
     frame = _frame(report.train[:, axes], report.test[:, axes])
@@ -48,7 +48,7 @@ def draw(report: Any, path: str | pathlib.Path) -> None:
     place = 0
     for panel, width in extra:
         row, column = divmod(place, _THIRDS)
-        panel(figure.add_subplot(grid[rows + row, 4 * column : 4 * (column + width)]), report)
+        panel(figure.add_subplot(grid[rows + row, 5 * column : 5 * (column + width)]), report)
         place += width
     figure.savefig(path, dpi=110)
 
@@ -59,9 +59,9 @@ def _widest(points: np.ndarray) -> list[int]:
 
 
 def _frame(*clouds: np.ndarray) -> np.ndarray:
-    points = np.concatenate(clouds)
-    low, high = points.min(axis=0), points.max(axis=0)
-    margin = 0.03 * np.where(high > low, high - low, 1.0)
+    # A few far points would leave all others in a corner: the frame holds the middle 99 % along each axis.
+    low, high = np.quantile(np.concatenate(clouds), (0.005, 0.995), axis=0)
+    margin = 0.06 * np.where(high > low, high - low, 1.0)
     return np.stack([low - margin, high + margin])
 
 
@@ -98,8 +98,6 @@ def _path_panel(name: str):
         path = report.curves["path"][name][:, axes]
         ax.plot(path[:, 0], path[:, 1], color=_KINDS[name], linewidth=0.5)
         ax.set_title(f"the {name} curve, a few folds only: x(u), 0 ≤ u ≤ 1", fontsize=10)
-        ax.set_xlim(*_frame(report.train[:, axes])[:, 0])
-        ax.set_ylim(*_frame(report.train[:, axes])[:, 1])
 
     return panel
 
@@ -110,6 +108,7 @@ def _depth_panel(ax: Axes, report: Any) -> None:
         depth = [p["depth"] for p in line]
         ax.semilogy(depth, [p["certificate"] for p in line], "-", color=colour, label=f"{kind}: certificate")
         ax.semilogy(depth, [p["w1"] for p in line], "o", color=colour, markersize=4, label=f"{kind}: sampled")
+    ax.axhline(report.curves["depth_floor"], color=_FLOOR, label="floor of the samples")
     ax.set_title("error against depth: W1 to a grid of 9 cells an axis", fontsize=10)
     ax.set_xlabel("depth (affine layers)")
     _few_ticks(ax.yaxis)
@@ -154,7 +153,10 @@ def _plane_panel(ax: Axes, report: Any) -> None:
     for e in report.entries:
         if e.kind == "user" and e.bits and e.w1:
             ax.loglog(e.bits, e.w1[0], "*", color=_COLOURS["user"], label=e.name, markersize=9)
-    ax.axhline(report.floor[1][0], color=_FLOOR, label="two-sample floor")
+    floor = report.floor[1][0]
+    ax.axhline(floor, color=_FLOOR, label="two-sample floor")
+    drawn = [w for line in limits.values() for w in (p["w1"] if isinstance(p, dict) else p[1] for p in line)]
+    ax.set_ylim(0.7 * min([floor, *[p["w1"] for p in report.plane], *drawn]), 30 * floor)
     ax.set_title("the plane: W1 to held-out points against bits", fontsize=10)
     ax.set_xlabel("bits")
     _few_ticks(ax.yaxis)
