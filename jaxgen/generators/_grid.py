@@ -31,11 +31,16 @@ class AbstractGridGenerator(AbstractGenerator):
     float_bits: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def certificate(self, ramp: float | None = None) -> Certificate:
+    def certificate(self, ramp: float | None = None, condition: Label | None = None) -> Certificate:
         """A proven bound on W_1 and W_2 between the law and the measure the generator was built from.
 
-        With `ramp`, between the law of `network(ramp)` and that measure.
+        With `ramp`, between the law of `network(ramp)` and that measure; with `condition`, between the conditional laws
+        of that label.
         """
+
+    @abc.abstractmethod
+    def ramp_measure(self, ramp: float) -> float:
+        """A bound on the measure of the u for which `network(ramp)` differs from the generator."""
 
     @property
     def dim(self) -> int:
@@ -120,19 +125,29 @@ def bits_needed(counts: np.ndarray, quanta: int, position_bits: float, name: str
 
 
 def combine(
-    filling: tuple[float, float], rounding: tuple[float, float], ramps: tuple[float, float] | None
+    generator: AbstractGridGenerator,
+    filling: tuple[float, float],
+    sides: Any,
+    ramp: float | None,
+    condition: Label | None,
 ) -> Certificate:
     """The bound on the whole way from the law to the measure it was built from.
 
     Let X follow the law, Y the quantized measure, and Z the measure it was rounded from; rounding moves whole cells, so
     Z = Y + (a shift that depends on the cell alone). Given the finest cell, X and Y have the same mean and do not
-    depend on the shift: E<X - Y, Y - Z> = 0, and the squares add. First moments add by the triangle inequality.
+    depend on the shift: E<X - Y, Y - Z> = 0, and the squares add. First moments add by the triangle inequality. All of
+    it holds label by label: the path fills every finest cell alike. The u of a label are an interval, which may hold
+    all the ramps. The network stays in a box with these `sides`.
     """
+    measure = generator.measure
+    rounding = (measure.rounding_bound(1, condition), measure.rounding_bound(2, condition))
     w2 = math.hypot(filling[1], rounding[1])
     w1 = min(filling[0] + rounding[0], w2)
     parts = {"filling": filling, "rounding": rounding}
     rule = "w2 = sqrt(filling^2 + rounding^2), w1 = min(filling + rounding, w2)"
-    if ramps is not None:
+    if ramp is not None:
+        mass = 1.0 if condition is None else float(generator._label_masses()[measure._code(condition)])
+        ramps = ramp_cost(generator.ramp_measure(ramp) / mass, sides)
         parts["ramps"] = ramps
         w1, w2, rule = w1 + ramps[0], w2 + ramps[1], rule + "; ramps are added to both"
     return Certificate(w1, w2, parts, rule)

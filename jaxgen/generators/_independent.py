@@ -9,7 +9,8 @@ from ..curves import Residual, limb_bits, scale, to_float, to_limbs
 from ..measures import AbstractGridMeasure, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ._base import Certificate
-from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, combine, ramp_cost
+from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, combine
+from ._labels import Label
 from ._layers import Layer, carry, clip_first, clip_second, in_box, prompt
 from ._nested import nested_rows
 from ._tree import QuantileTree, given_label, nested_tree, node_masses, start_node
@@ -57,10 +58,9 @@ class IndependentGenerator(AbstractGridGenerator):
             x.append(tree.value[node].astype(dtype) + to_float(r, bits, dtype))
         return self.measure.low + jnp.stack(x) * self.measure.cell_sides, label
 
-    def certificate(self, ramp: float | None = None) -> Certificate:
+    def certificate(self, ramp: float | None = None, condition: Label | None = None) -> Certificate:
         """The law is the quantized measure itself: `filling` is zero, and what remains is `rounding`, and `ramps`."""
-        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), self.measure.high - self.measure.low)
-        return combine((0.0, 0.0), self.measure.rounding, ramps)
+        return combine(self, (0.0, 0.0), self.measure.high - self.measure.low, ramp, condition)
 
     def ramp_measure(self, ramp: float) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs: one ramp a jump, one a boundary."""

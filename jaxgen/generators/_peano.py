@@ -15,7 +15,8 @@ from ..curves import Residual, levels_for, limb_bits, peano_keys, peano_network,
 from ..measures import AbstractGridMeasure, QuantizedMeasure
 from ..relu import ReLUNetwork, compose
 from ._base import Certificate
-from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, combine, ramp_cost, whole_number
+from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, combine, whole_number
+from ._labels import Label
 from ._layers import in_box, prompt, staircase
 from ._tree import QuantileTree, curve_tree, given_label, start_node
 
@@ -70,19 +71,19 @@ class PeanoGenerator(AbstractGridGenerator):
         inside = peano_walk(cell, r, self.extra_levels, measure.quanta, bits, measure.low.dtype, self.path)
         return measure.low + (cell.astype(measure.low.dtype) + inside) * measure.cell_sides, label
 
-    def certificate(self, ramp: float | None = None) -> Certificate:
+    def certificate(self, ramp: float | None = None, condition: Label | None = None) -> Certificate:
         """The bound of theory, section 4, with the exact constant of the box and path, for finest cells of side eta.
 
         Parts: `filling` (W_2 between the path inside a finest cell and the uniform law on it), `rounding` (float masses
-        to quanta; zero for a measure in quanta), and, with `ramp`, `ramps` (the network instead of the kernel).
+        to quanta; zero for a measure in quanta), and, with `ramp`, `ramps` (the network instead of the kernel). With
+        `condition`, for the conditional law of that label.
         """
         # On its ramps the network runs through skipped stretches of the curve, which leave the box if the resolution is
         # no power of 3.
         reach = np.asarray(self.measure.cell_sides, np.float64) * 3.0 ** levels_for(self.measure.resolution)
         eta = np.asarray(self.measure.cell_sides, np.float64) * 3.0**-self.extra_levels
         w2 = diagonal_constant(eta) if self.path == "diagonal" else centre_constant(eta)
-        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), reach)
-        return combine((w2, w2), self.measure.rounding, ramps)
+        return combine(self, (w2, w2), reach, ramp, condition)
 
     def _curve(self):
         """Base-3 digits of every cell's index on the curve, as Python integers: index and number of levels."""

@@ -12,7 +12,8 @@ from ..curves import Residual, fold, limb_bits, scale, to_float, to_limbs
 from ..measures import AbstractGridMeasure, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ._base import Certificate
-from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, combine, ramp_cost, whole_number
+from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, combine, whole_number
+from ._labels import Label
 from ._layers import Layer, clip_first, clip_second, in_box, prompt
 from ._nested import nested_rows
 from ._tree import QuantileTree, given_label, nested_tree, node_masses, start_node
@@ -71,15 +72,15 @@ class SawtoothGenerator(AbstractGridGenerator):
         _, x = jax.lax.scan(coordinate, (node, r), None, length=self.dim, unroll=min(self.dim, _UNROLL))
         return self.measure.low + x * self.measure.cell_sides, label
 
-    def certificate(self, ramp: float | None = None) -> Certificate:
+    def certificate(self, ramp: float | None = None, condition: Label | None = None) -> Certificate:
         """The bound of theory, section 3: `W_2 <= sqrt(sum_{k<d} h_k^2 / 6)` with `h_k` = cell side / 2**folds.
 
         Parts: `filling` (the folds), `rounding` (float masses to quanta; zero for a measure in quanta), and, with
-        `ramp`, `ramps` (the network instead of the kernel).
+        `ramp`, `ramps` (the network instead of the kernel). With `condition`, for the conditional law of that label.
         """
         h = np.asarray(self.measure.cell_sides, np.float64)[:-1] * 2.0**-self.folds
-        ramps = None if ramp is None else ramp_cost(self.ramp_measure(ramp), self.measure.high - self.measure.low)
-        return combine((float(h.sum() / 3), math.sqrt(float(h @ h) / 6)), self.measure.rounding, ramps)
+        filling = (float(h.sum() / 3), math.sqrt(float(h @ h) / 6))
+        return combine(self, filling, self.measure.high - self.measure.low, ramp, condition)
 
     def ramp_measure(self, ramp: float) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.

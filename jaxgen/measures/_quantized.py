@@ -1,5 +1,6 @@
 """Measures in quanta: integer counts that sum to K, so that everything downstream is exact (theory, section 8)."""
 
+import itertools
 from typing import Any
 
 import equinox as eqx
@@ -24,13 +25,26 @@ class QuantizedMeasure(AbstractGridMeasure):
     quanta: int = eqx.field(static=True)
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
     rounding: tuple[float, float] = eqx.field(static=True)
+    label_rounding: tuple[tuple[float, float], ...] | None = eqx.field(static=True)
 
-    def __init__(self, cells, counts, low, high, resolution, labels=None, vocabulary=None, rounding=(0.0, 0.0)):
+    def __init__(
+        self,
+        cells,
+        counts,
+        low,
+        high,
+        resolution,
+        labels=None,
+        vocabulary=None,
+        rounding=(0.0, 0.0),
+        label_rounding=None,
+    ):
         """Checks the fields and sorts the cells; `quanta` is the sum of the counts.
 
         - `cells`: `(m, d)` distinct integers; `counts`: `(m,)` integers >= 1 with a sum of at most 2**24; `low`,
           `high`, `resolution`, `labels`, `vocabulary` as for `GridMeasure`.
-        - `rounding`: bounds on W_1 and W_2 to the measure it was rounded from, if any.
+        - `rounding`: bounds on W_1 and W_2 to the measure it was rounded from, if any; `label_rounding`: the same for
+          the conditional law of each label, where they are known.
 
         Raises `ValueError` for a field that is wrong, by name, and `TypeError` for counts that are not integers.
         """
@@ -51,20 +65,30 @@ class QuantizedMeasure(AbstractGridMeasure):
         self.labels = None if labels is None else jax.device_put(labels)
         self.resolution, self.quanta, self.vocabulary = resolution, quanta, vocabulary
         self.rounding = (float(rounding[0]), float(rounding[1]))
+        self.label_rounding = label_rounding
 
     @property
     def masses(self) -> Float[Array, " m"]:
         """Masses of the cells, counts / quanta."""
         return self.counts.astype(self.low.dtype) / self.quanta
 
-    def rounding_bound(self, p: int = 2) -> float:
+    def rounding_bound(self, p: int = 2, condition: Label | None = None) -> float:
         """A bound on W_p to the measure this one was rounded from, in units of the data; zero if there was none.
 
-        From the monotone coupling along the curve. Raises `ValueError` unless p is 1 or 2. Theory, section 8.
+        From the monotone coupling along the curve; with `condition`, for the conditional law of that label. Raises
+        `ValueError` unless p is 1 or 2, for an unknown label, and where the bounds of single labels are not known (a
+        file keeps the one for all). Theory, section 8.
         """
         if p not in (1, 2):
             raise ValueError(f"p must be 1 or 2; got {p}")
-        return self.rounding[p - 1]
+        if condition is None:
+            return self.rounding[p - 1]
+        code = self._code(condition)
+        if not any(self.rounding):
+            return 0.0
+        if self.label_rounding is None:
+            raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
+        return self.label_rounding[code][p - 1]
 
     def quantize(self, quanta: int) -> "QuantizedMeasure":
         """Rounds again, to other quanta; the bound on the rounding is that of the two steps together."""
@@ -72,7 +96,8 @@ class QuantizedMeasure(AbstractGridMeasure):
             return self
         q = quantize_masses(self, quanta)
         both = tuple(a + b for a, b in zip(q.rounding, self.rounding, strict=True))
-        return QuantizedMeasure(q.cells, q.counts, q.low, q.high, q.resolution, q.labels, q.vocabulary, both)
+        each = q.label_rounding if not any(self.rounding) else None
+        return QuantizedMeasure(q.cells, q.counts, q.low, q.high, q.resolution, q.labels, q.vocabulary, both, each)
 
     def _weights(self):
         return np.asarray(self.counts)
@@ -107,7 +132,13 @@ def quantize_masses(measure: AbstractGridMeasure, quanta: int) -> QuantizedMeasu
         edges = np.concatenate([[0], ends[label] + np.rint(inner * np.diff(ends)[label]).astype(np.int64)])
     counts = np.diff(edges)
     keep = counts > 0
-    rounding = curve_transport(measure._host_centers(), cdf, edges / quanta)
+    centers, rounded = measure._host_centers(), edges / quanta
+    each = None
+    if measure.vocabulary is not None:
+        each = tuple(
+            curve_transport(centers[a:b], *(_within(f[a : b + 1]) for f in (cdf, rounded)))
+            for a, b in itertools.pairwise(offsets)
+        )
     return QuantizedMeasure(
         cells=np.asarray(measure.cells)[keep],
         counts=counts[keep],
@@ -116,8 +147,14 @@ def quantize_masses(measure: AbstractGridMeasure, quanta: int) -> QuantizedMeasu
         resolution=measure.resolution,
         labels=None if measure.labels is None else np.asarray(measure.labels)[keep],
         vocabulary=measure.vocabulary,
-        rounding=rounding,
+        rounding=curve_transport(centers, cdf, rounded),
+        label_rounding=each,
     )
+
+
+def _within(cdf):
+    """The cumulative masses of a label given the label."""
+    return (cdf - cdf[0]) / (cdf[-1] - cdf[0])
 
 
 def curve_transport(

@@ -102,7 +102,11 @@ def test_samples_are_the_same_bit_by_bit(name):
     assert type(other) is type(generator)
     np.testing.assert_array_equal(other.sample(KEY, 300), generator.sample(KEY, 300))
     assert other.certificate() == generator.certificate()
-    assert jax.tree.structure(other) == jax.tree.structure(generator)
+    # All but the bounds on the rounding of single labels, which a file does not keep.
+    assert other.source_bits == generator.source_bits
+    assert other.vocabulary == generator.vocabulary
+    for a, b in zip(jax.tree.leaves(other), jax.tree.leaves(generator), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def _many_cells(cells, counts, resolution):
