@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 from jaxtyping import PRNGKeyArray
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..generators import MLPGenerator
 from ._batches import curve_order, data_batch, source_batch
