@@ -3,6 +3,7 @@
 from ._base import AbstractGenerator as AbstractGenerator, Certificate as Certificate
 from ._codebook import CodebookGenerator as CodebookGenerator
 from ._grid import AbstractGridGenerator as AbstractGridGenerator
+from ._gridded import GriddedCondition as GriddedCondition
 from ._independent import IndependentGenerator as IndependentGenerator
 from ._mlp import MLPGenerator as MLPGenerator
 from ._peano import PeanoGenerator as PeanoGenerator
