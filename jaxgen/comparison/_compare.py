@@ -1,6 +1,7 @@
 """The comparison: explicit generators, trained ones and the user's own, on the same held-out points."""
 
 import dataclasses
+import operator
 import pathlib
 import platform
 import time
@@ -10,7 +11,7 @@ from typing import Any
 import jax
 import jax.random as jr
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..distances import wasserstein
 from ..generators import (
@@ -21,9 +22,9 @@ from ..generators import (
     SawtoothGenerator,
 )
 from ..measures import GridMeasure, check_points
-from ..training import fit
+from ..training import TrainingError, fit
 from ._data import Dataset, airports, load_points
-from ._entries import Judge, measure, measure_or_report
+from ._entries import Judge, failure, measure, measure_or_report
 from ._figure import curve_of
 from ._files import RESOLUTION
 from ._plane import limit_lines, plane_points
@@ -90,9 +91,13 @@ def compare(
     - `preset`: "quick", "default" or "full": the defaults of all these.
 
     Returns a `Report` with `.table()`, `.plot(path)` and `.save(folder)`. Ctrl-C during training keeps the best state
-    so far, skips the rest of the training, and marks the report `interrupted`. Raises `ValueError` for data that are
-    empty, not finite, or fewer than 20 points, and for labels of the wrong length.
+    so far, skips the rest of the training, and marks the report `interrupted`; a network whose loss does not stay
+    finite is reported as failed. Raises `ValueError` for data that are empty, not finite, or fewer than 20 points, and
+    for labels of the wrong length, or of which none is in both halves.
     """
+    for name, value in (("steps", steps), ("repeats", repeats), ("samples", samples)):
+        if value is not None and operator.index(value) < 1:
+            raise ValueError(f"{name} must be at least 1; got {value}")
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}")
     chosen = {"widths": widths and tuple(widths), "steps": steps, "repeats": repeats, "samples": samples}
@@ -108,11 +113,18 @@ def compare(
     order = np.random.default_rng(seed).permutation(count)
     train, test = points[order[: count // 2]], points[order[count // 2 :]]
     names = None if dataset.labels is None else [dataset.labels[i] for i in order]
+    unseen = 0
     train_labels = None if names is None else names[: count // 2]
     test_labels = None if names is None else names[count // 2 :]
     if train_labels is not None and test_labels is not None:
         known = set(train_labels)
         seen = [i for i, c in enumerate(test_labels) if c in known]
+        if not seen:
+            raise ValueError(
+                "no label of the held-out half of the data occurs in the other half, from which the generators are "
+                "built; labels must repeat"
+            )
+        unseen = len(test) - len(seen)
         test, test_labels = test[seen], [test_labels[i] for i in seen]
     judge = Judge(test, test_labels, min(plan.samples, len(test)), plan.repeats, seed)
     report = Report(
@@ -145,7 +157,7 @@ def compare(
         independent, _ = measure("independent (explicit)", "explicit", lambda: IndependentGenerator(grid), judge)
         done(independent)
         if train_labels is None:
-            atoms = min(256, len(train) // 2)
+            atoms = min(256, len(train) // 2, len(np.unique(train, axis=0)))
             codebook, _ = measure(
                 f"codebook, {atoms} atoms", "explicit",
                 lambda: CodebookGenerator.from_samples(train, atoms, key=jr.key(seed)), judge,
@@ -161,21 +173,24 @@ def compare(
             untrained = MLPGenerator(
                 dim=dim, source_dim=source, width=width, depth=4, key=jr.key(seed), vocabulary=vocabulary
             )
-            fitted = fit(
-                untrained, train, key=jr.key(seed + 1), steps=plan.steps, labels=train_labels, progress=progress
-            )
+            name = f"trained, width {width}, {source} source{'s'[: source > 1]}"
+            try:
+                fitted = fit(
+                    untrained, train, key=jr.key(seed + 1), steps=plan.steps, labels=train_labels, progress=progress
+                )
+            except TrainingError as error:
+                done(failure(name, "trained", error))
+                continue
             report.interrupted = report.interrupted or fitted.interrupted
             network = fitted.generator
             entry, _ = measure(
-                f"trained, width {width}, {source} source{'s'[: source > 1]}", "trained",
-                lambda network=network: network, judge, seconds=time.perf_counter() - began,
-            )  # fmt: skip
+                name, "trained", lambda network=network: network, judge, seconds=time.perf_counter() - began
+            )
             networks.append((entry, network, fitted))
             done(entry)
         for name, given in (generators or {}).items():
             stage(name)
-            own, bits = given if isinstance(given, tuple) else (given, None)
-            done(measure_or_report(name, "user", lambda own=own: own, judge, bits=bits)[0])
+            done(measure_or_report(name, "user", given, judge))
         stage("curves")
         report.curves = _curves(train, grid, judge, plan)
         bar.update()
@@ -186,6 +201,8 @@ def compare(
         bar.update()
         bar.set_description("done")
     report.notes += _notes(report, sawtooth, independent, networks, plan)
+    if unseen:
+        report.notes.append(f"{unseen} held-out points are left out: no training point has their label.")
     return report
 
 
@@ -198,9 +215,13 @@ def _as_dataset(data: Any, labels: Sequence | None) -> Dataset:
         points = check_points(data, "data")
         data = Dataset("data", points, tuple(f"x{k}" for k in range(points.shape[1])))
     if labels is not None:
-        if len(labels) != len(data.points):
-            raise ValueError(f"labels must hold one label a point, {len(data.points)}; got {len(labels)}")
         data = dataclasses.replace(data, labels=tuple(labels))
+    if data.labels is not None and not (
+        all(isinstance(c, str) for c in data.labels) or all(isinstance(c, int | np.integer) for c in data.labels)
+    ):
+        raise TypeError("labels must be all strings or all integers")
+    if data.labels is not None and len(data.labels) != len(data.points):
+        raise ValueError(f"labels must hold one label a point, {len(data.points)}; got {len(data.labels)}")
     return data
 
 
@@ -215,11 +236,13 @@ def _settings(plan, preset, seed, resolution, folds, extra_levels, train, test, 
 def _floor(report: Report, judge: Judge, train: np.ndarray, labels: Sequence | None, seed: int) -> None:
     """What the training points themselves score: two samples of one law, neither of them generated."""
     rng = np.random.default_rng(seed + 1)
+    own: dict[str | int, list[int]] = {}
+    for i, label in enumerate(labels or ()):
+        own.setdefault(label, []).append(i)
 
     def resample(key, condition):
         if condition is None or labels is None:
             return train[rng.permutation(len(train))]
-        own = {c: np.flatnonzero(np.asarray([x == c for x in labels])) for c in set(condition)}
         return train[[rng.choice(own[c]) for c in condition]]
 
     report.floor = dict(zip((1, 2), judge.distances(resample), strict=True))

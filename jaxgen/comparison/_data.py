@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .. import modalities
-from ..measures import GridMeasure
+from ..measures import GridMeasure, check_points
 
 _TABLES = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
 _PICTURES = {".png", ".jpg", ".jpeg"}
@@ -48,22 +48,27 @@ def load_points(path: str | pathlib.Path, columns: Sequence[str] | None = None, 
       (`GridMeasure.from_image`), from which 8000 points are drawn.
 
     Raises `FileNotFoundError` for a missing file, and `ValueError` for one that cannot be read, an unknown ending, an
-    unknown column, and a table without numeric columns.
+    unknown column, a table without numeric columns, points that are no `(N, d)` finite numbers (`TypeError` where they
+    are no numbers), and labels that are not one a point.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {str(path)!r}")
     kind = path.suffix.lower()
-    if kind in _TABLES:
-        return _from_table(path, kind, columns, label)
-    if columns is not None:
+    if kind not in (".npy", ".npz", *_TABLES, *_PICTURES):
+        raise ValueError(f"{path.name}: unknown ending {kind!r}; known are .npy, .npz, .csv, .parquet, .png and .jpg")
+    if columns is not None and kind not in _TABLES:
         raise ValueError(f"columns are chosen by name in tables (.csv, .parquet); {path.name} is none")
-    if kind in (".npy", ".npz"):
-        return _from_arrays(path, label)
+    if label is not None and kind in _PICTURES:
+        raise ValueError(f"{path.name} is a picture, which has no label {label!r}")
     if kind in _PICTURES:
         points = np.asarray(GridMeasure.from_image(path, resolution=None).sample(jr.key(0), _PICTURE_POINTS))
         return Dataset(path.name, points, ("x", "y"))
-    raise ValueError(f"{path.name}: unknown ending {kind!r}; known are .npy, .npz, .csv, .parquet, .png and .jpg")
+    dataset = _from_table(path, kind, columns, label) if kind in _TABLES else _from_arrays(path, label)
+    points = check_points(dataset.points, f"the points of {path.name}")
+    if dataset.labels is not None and len(dataset.labels) != len(points):
+        raise ValueError(f"{path.name} holds {len(dataset.labels)} labels for {len(points)} points")
+    return dataset
 
 
 def _from_arrays(path, label) -> Dataset:
@@ -81,7 +86,7 @@ def _from_arrays(path, label) -> Dataset:
     points = arrays[name]
     points = points[:, None] if points.ndim == 1 else points
     columns = tuple(f"x{k}" for k in range(points.shape[-1])) if points.ndim == 2 else ()
-    return Dataset(path.name, points, columns, None if label is None else tuple(arrays[label].tolist()))
+    return Dataset(path.name, points, columns, None if label is None else tuple(np.atleast_1d(arrays[label]).tolist()))
 
 
 def _from_table(path, kind, columns, label) -> Dataset:

@@ -100,12 +100,15 @@ class Judge:
         return out
 
 
-def array_bits(generator: Any) -> float:
-    """Bits of what a generator is stored as: its code where it has one, else 32 for each number of its arrays."""
+def array_bits(generator: Any) -> float | None:
+    """Bits of what a generator is stored as: its code where it has one, else 32 for each number of its arrays.
+
+    `None` where it has none: what a function keeps to itself cannot be counted.
+    """
     if isinstance(generator, AbstractGridGenerator | CodebookGenerator):
         return float(code_length(generator))
     has_arrays = jax.tree.leaves(eqx.filter(generator, eqx.is_inexact_array))
-    return float(module_bits(generator, weight_bits=32)) if has_arrays else 0.0
+    return float(module_bits(generator, weight_bits=32)) if has_arrays else None
 
 
 def measure(
@@ -145,10 +148,16 @@ def measure(
     return entry, generator
 
 
-def measure_or_report(name: str, kind: str, make: Callable[[], Any], judge: Judge, **options) -> tuple[Entry, Any]:
-    """`measure` for a generator that is not ours: whatever goes wrong becomes an entry that says so."""
+def measure_or_report(name: str, kind: str, given: Any, judge: Judge) -> Entry:
+    """`measure` for a user's generator, or `(generator, bits)`: whatever goes wrong becomes an entry that says so."""
     try:
-        return measure(name, kind, make, judge, **options)
+        generator, bits = given if isinstance(given, tuple) else (given, None)
+        return measure(name, kind, lambda: generator, judge, bits=bits)[0]
     except Exception as error:  # a user's code may raise anything, and must not take the others down
-        reason = str(error).strip().splitlines()
-        return Entry(name=name, kind=kind, failed=f"{type(error).__name__}: {reason[0] if reason else ''}"), None
+        return failure(name, kind, error)
+
+
+def failure(name: str, kind: str, error: Exception) -> Entry:
+    """The entry of a generator that could not be measured."""
+    reason = str(error).strip().splitlines()
+    return Entry(name=name, kind=kind, failed=f"{type(error).__name__}: {reason[0] if reason else ''}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.random as jr
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..coding import code_length, module_bits, network_bits, quantize
 from ..distances import data_bound
@@ -36,10 +36,17 @@ def build(dataset: Dataset, bits: float | None, resolution: int | None, extra_le
     elif resolution is not None or dataset.labels is not None:
         raise ValueError("bits chooses the resolution, and takes no labels: give either bits, or resolution and label")
     else:
-        # A generator takes a byte or two more than its measure.
         generator = PeanoGenerator(quantize(dataset.points, bits), extra_levels)
-        over = code_length(generator) - bits
-        return generator if over <= 0 else PeanoGenerator(quantize(dataset.points, bits - over), extra_levels)
+        if code_length(generator) <= bits:
+            return generator
+        # A generator takes a byte or two more than its measure, whatever the measure.
+        more = code_length(generator) - code_length(generator.measure)
+        try:
+            return PeanoGenerator(quantize(dataset.points, bits - more), extra_levels)
+        except ValueError as error:
+            raise ValueError(
+                f"bits={bits:g} is too small a budget; {code_length(generator)} bits are enough"
+            ) from error
     return PeanoGenerator(measure, extra_levels)
 
 
@@ -107,11 +114,14 @@ def write_samples(
 ) -> None:
     """Draws `n` points chunk by chunk into a `.npy` or `.csv` file that appears when it is whole.
 
-    Raises `ValueError` for another ending and for what `stream` raises, before anything is written.
+    Raises `ValueError` for another ending, `FileNotFoundError` for a missing folder, and what `stream` raises, before
+    anything is written.
     """
     writers: dict[str, Callable] = {".npy": _write_npy, ".csv": _write_csv}
     if path.suffix.lower() not in writers:
         raise ValueError(f"{path.name}: samples are written as .npy or .csv")
+    if not path.resolve().parent.is_dir():
+        raise FileNotFoundError(f"no folder {str(path.parent)!r} to write {path.name} to")
     chunks = generator.stream(jr.key(seed), n, condition, chunk_size=_CHUNK)
     handle, work = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.resolve().parent)
     os.close(handle)

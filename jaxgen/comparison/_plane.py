@@ -55,7 +55,7 @@ def limit_lines(train: np.ndarray, networks: list, bits: list[float]) -> dict[st
     side = float(np.ptp(train, axis=0).min())
     bits = sorted({round(float(b)) for b in bits})
     out: dict[str, Any] = {
-        "any_method": [[float(b), side * limits.covering_error(float(b), dim)] for b in bits],
+        "any_method": [[float(b), side * limits.covering_error(float(b), dim)] for b in bits] if side > 0 else [],
         "length": [],
     }
     grid = GridMeasure.from_samples(train, 27 if dim <= 3 else 3)

@@ -103,7 +103,7 @@ class Report:
             return ""
         best = {name: min(w for _, w in points) for name, points in families.items()}
         # The errors that are compared at: what each family reaches at its best, and a few coarser ones.
-        targets = sorted({round(w * 1.02, 12) for w in best.values()})
+        targets = sorted({w * 1.02 for w in best.values()})
         rows = []
         for target in targets:
             needed = {
