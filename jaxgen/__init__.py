@@ -38,12 +38,14 @@ from .generators import (
     AbstractGenerator as AbstractGenerator,
     Certificate as Certificate,
     CodebookGenerator as CodebookGenerator,
+    GriddedCondition as GriddedCondition,
     IndependentGenerator as IndependentGenerator,
     MLPGenerator as MLPGenerator,
     PeanoGenerator as PeanoGenerator,
     SawtoothGenerator as SawtoothGenerator,
 )
 from .measures import GridMeasure as GridMeasure, QuantizedMeasure as QuantizedMeasure
+from .modalities import PromptedGenerator as PromptedGenerator
 from .relu import ReLUNetwork as ReLUNetwork
 from .training import TrainingError as TrainingError, fit as fit
 
