@@ -62,7 +62,10 @@ def load_points(path: str | pathlib.Path, columns: Sequence[str] | None = None, 
     if label is not None and kind in _PICTURES:
         raise ValueError(f"{path.name} is a picture, which has no label {label!r}")
     if kind in _PICTURES:
-        points = np.asarray(GridMeasure.from_image(path, resolution=None).sample(jr.key(0), _PICTURE_POINTS))
+        try:
+            points = np.asarray(GridMeasure.from_image(path, resolution=None).sample(jr.key(0), _PICTURE_POINTS))
+        except Exception as error:  # Pillow raises whatever the damage leads to
+            raise ValueError(f"{path.name} cannot be read as a picture: {error}") from error
         return Dataset(path.name, points, ("x", "y"))
     dataset = _from_table(path, kind, columns, label) if kind in _TABLES else _from_arrays(path, label)
     points = check_points(dataset.points, f"the points of {path.name}")
