@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
 from ..measures import AbstractGridMeasure, GridMeasure, QuantizedMeasure
+from ..relu import ReLUNetwork
 from ._base import AbstractGenerator, Certificate, exact_words
 from ._labels import Label
 
@@ -37,6 +38,10 @@ class AbstractGridGenerator(AbstractGenerator):
         With `ramp`, between the law of `network(ramp)` and that measure; with `condition`, between the conditional laws
         of that label.
         """
+
+    @abc.abstractmethod
+    def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
+        """The same map as a ReLU network, in which jumps are ramps of width `ramp`."""
 
     @abc.abstractmethod
     def ramp_measure(self, ramp: float) -> float:

@@ -12,9 +12,10 @@ from ..curves import Residual, fold, limb_bits, scale, to_float, to_limbs
 from ..measures import AbstractGridMeasure, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ._base import Certificate
+from ._chain import Chain
 from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, combine, whole_number
 from ._labels import Label
-from ._layers import Layer, clip_first, clip_second, in_box, prompt
+from ._layers import in_box, prompt
 from ._nested import nested_rows
 from ._tree import QuantileTree, given_label, nested_tree, node_masses, start_node
 
@@ -106,68 +107,18 @@ class SawtoothGenerator(AbstractGridGenerator):
         Raises `ValueError` for a ramp outside (0, 1).
         """
         ramp = check_ramp(ramp)
-        pairs = []
-        # The value v of each row, before rho, as a combination of the neurons of the layer before. The root's is u.
-        values = (np.zeros((1, 1), np.int64), np.ones((1, 1)))
-        # Neurons of the layer before that add up to each finished coordinate, with weights.
-        finished: list[tuple[np.ndarray, np.ndarray]] = []
-        clips: tuple[np.ndarray, np.ndarray] | None = None
-        size = 1
+        chain = Chain()
         for k, (_, row, start, length, gap) in enumerate(nested_rows(self.tree, self.dim, self.vocabulary is not None)):
-            last = k == self.dim - 1
-            jump = np.flatnonzero(gap)
-            n = self.measure.resolution[k]
-            for step in range(max(self.folds, 1) if not last else 2):
-                layer, folded = Layer(size), values
-
-                def on(weight, bias, rows, layer=layer, values=values):
-                    # Neurons on the values of some rows.
-                    new = layer.neurons(bias)
-                    layer.connect(new[:, None], values[0][rows], np.asarray(weight)[:, None] * values[1][rows])
-                    return new
-
-                kept = [(carry_sum(layer, cols, weights), np.ones(1)) for cols, weights in finished]
-                if clips is not None:
-                    finished = [*kept, (clip_second(layer, clips[0]), clips[1])]
-                    clips = None
-                else:
-                    finished = kept
-                if step == 0:
-                    w, b = clip_first(start, length)
-                    inner = on(w, b, row)
-                    w, b = clip_first(start[jump], np.full(len(jump), ramp))
-                    clips = np.append(inner, on(w, b, row[jump])), np.append(np.full(len(row), 1 / n), gap[jump] / n)
-                    if not last:
-                        rise = on(1 / length, -start / length, row)
-                        if self.folds:
-                            # g = rho(2 rho(z) - 4 rho(z - 1/2)): the outer rho, in the next layer, cuts off z > 1.
-                            fall, slopes = on(1 / length, -start / length - 0.5, row), (2.0, -4.0)
-                        else:
-                            # Without folds the bin's position is passed on as it is, and dies in a ramp at the bin's
-                            # end: no two branches are alive at once, so that their sum stays in the box.
-                            fall, slopes = on(1 / length, -start / length - (1 - ramp), row), (1.0, -1 / ramp)
-                        folded = np.stack([rise, fall], axis=1), np.tile(slopes, (len(row), 1))
-                elif not last:
-                    rise = on(np.ones(len(row)), np.zeros(len(row)), slice(None))
-                    fall = on(np.ones(len(row)), np.full(len(row), -0.5), slice(None))
-                    folded = np.stack([rise, fall], axis=1), np.tile((2.0, -4.0), (len(row), 1))
-                values = folded
-                pairs.append(layer.pair())
-                size = layer.size
-        out = Layer(size)
-        x = out.neurons(np.zeros(self.dim))
-        for k, (cols, weights) in enumerate(finished):
-            out.connect(x[k], cols, weights)
-        network = in_box(
-            ReLUNetwork([*pairs, out.pair()]),
-            self.measure.low,
-            np.asarray(self.measure.high, np.float64) - np.asarray(self.measure.low, np.float64),
-        )
+            layer = chain.open()
+            chain.quantile(layer, row, start, length, gap, self.measure.resolution[k], ramp)
+            if k == self.dim - 1:
+                chain.close(layer)
+                chain.close(chain.open())
+                break
+            chain.close(layer, chain.enter(layer, row, start, length, self.folds, ramp))
+            for _ in range(1, self.folds):
+                layer = chain.open()
+                chain.close(layer, chain.fold(layer))
+        low = np.asarray(self.measure.low, np.float64)
+        network = in_box(chain.network(), low, np.asarray(self.measure.high, np.float64) - low)
         return network if self.vocabulary is None else prompt(network, self._label_masses())
-
-
-def carry_sum(layer: Layer, cols: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """One neuron for a nonnegative combination of the inputs, to be used by a later layer."""
-    new = layer.neurons(0.0)
-    layer.connect(new, cols, weights)
-    return new
