@@ -35,8 +35,8 @@ def airports(label: str | None = None) -> Dataset:
     """
     if label not in (None, "state"):
         raise ValueError(f"the airports have no labels {label!r}; they have 'state'")
-    points, labels, modality, _ = modalities.airports()
-    return Dataset("US airports", points, modality.columns, None if label is None else tuple(labels))
+    points, labels, *_ = modalities.airports()
+    return Dataset("US airports", points, ("longitude", "latitude"), None if label is None else tuple(labels))
 
 
 def load_points(path: str | pathlib.Path, columns: Sequence[str] | None = None, label: str | None = None) -> Dataset:
