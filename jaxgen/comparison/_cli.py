@@ -9,6 +9,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
+from .. import __version__
 from ..coding import load, save
 from ..modalities import prompt_command
 from ._compare import PRESETS, compare
@@ -40,7 +41,7 @@ class _Command(click.Group):
 
 
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="jaxgen")
+@click.version_option(__version__, package_name="jaxgen")
 def main() -> None:
     """Explicit generative networks: one uniform number to any law, with proven error and known bits."""
 

@@ -79,6 +79,8 @@ def _extras(report: Any) -> list[tuple[Any, int]]:
     panels: list[tuple[Any, int]] = []
     if report.train.shape[1] > 1:
         panels += [(_path_panel(name), 1) for name in report.curves.get("path", {})]
+    if report.floor[1][0] == 0:
+        return panels  # all points are equal, and logarithmic axes have no place for distances of zero
     panels += [(_depth_panel, 1)] if report.curves.get("depth") else []
     panels += [(_size_panel, 1)] if report.curves.get("size") else []
     panels += [(_plane_panel, 2)] if report.plane else []
@@ -135,7 +137,8 @@ def _size_panel(ax: Axes, report: Any) -> None:
 def _plane_panel(ax: Axes, report: Any) -> None:
     families = list(dict.fromkeys(p["family"] for p in report.plane))
     markers = dict(zip(families, "os^vD", strict=False))
-    shades = {"explicit": _INK, **dict(zip(families[1:], ("#c8553d", "#e09f3e", "#5b8c3e"), strict=False))}
+    trained = [family for family in families if family != "explicit"]
+    shades = {"explicit": _INK, **dict(zip(trained, ("#c8553d", "#e09f3e", "#5b8c3e"), strict=False))}
     for family in families:
         for name in dict.fromkeys(p["name"] for p in report.plane if p["family"] == family):
             line = sorted((p["bits"], p["w1"]) for p in report.plane if p["family"] == family and p["name"] == name)
