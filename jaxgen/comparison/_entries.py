@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray
 
 from ..coding import code_length, module_bits
 from ..distances import wasserstein
-from ..generators import AbstractGenerator, AbstractGridGenerator, CodebookGenerator, MLPGenerator
+from ..generators import AbstractGenerator, AbstractGridGenerator, CodebookGenerator, MLPGenerator, PeanoGenerator
 from ._report import Entry
 
 _PICTURE_POINTS = 4000
@@ -137,7 +137,8 @@ def measure(
     entry.bits = array_bits(generator) if bits is None else float(bits)
     entry.nanoseconds_per_sample = judge.nanoseconds_per_sample(generator)
     if isinstance(generator, AbstractGenerator):
-        network = generator.network()
+        # The weights of a Peano network fit no float in high dimension, but they can be counted.
+        network = generator.skeleton() if isinstance(generator, PeanoGenerator) else generator.network()
         entry.depth, entry.width, entry.connectivity = network.depth, network.width, network.connectivity
         if not isinstance(generator, MLPGenerator):
             certificate = generator.certificate()

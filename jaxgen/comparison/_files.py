@@ -70,7 +70,7 @@ def describe(obj: Any, points: np.ndarray | None = None) -> list[tuple[str, str]
     if obj.vocabulary is not None:
         rows.append(("labels", f"{len(obj.vocabulary)}: {', '.join(map(str, _first(obj.vocabulary)))}"))
     if isinstance(obj, AbstractGenerator):
-        network = obj.network()
+        network = obj.skeleton() if isinstance(obj, PeanoGenerator) else obj.network()
         rows += [
             ("sources", f"{obj.source_dim}, of {obj.source_bits} bits"),
             ("depth, width", f"{network.depth}, {network.width}"),

@@ -118,27 +118,43 @@ class PeanoGenerator(AbstractGridGenerator):
         cell on the curve as floats: beyond 24 or 53 bits of it, evaluation is inexact, and only the counts and the
         float64 rounding of the weights are meaningful.
 
-        Raises `ValueError` for a ramp outside (0, 1), and where a weight would overflow the float type.
+        Raises `ValueError` for a ramp outside (0, 1), and where a weight would overflow the float type (`skeleton` has
+        the counts all the same).
         """
-        ramp = check_ramp(ramp)
-        measure, dim = self.measure, self.dim
+        return self._network(check_ramp(ramp), values=True)
+
+    def skeleton(self) -> ReLUNetwork:
+        """A network with the layers of `network()`, and nonzero weights where it has them, but not their values.
+
+        For counting depth, width and connectivity in dimensions where the place of a cell on the curve, an integer of
+        hundreds of digits, fits no float.
+        """
+        return self._network(2.0**-20, values=False)
+
+    def _network(self, ramp: float, values: bool) -> ReLUNetwork:
+        measure = self.measure
         index, levels = self._curve()
-        whole = 3 ** (levels * dim)
         counts = np.asarray(measure.counts, np.float64)
         start = (np.cumsum(counts) - counts) / measure.quanta
-        before = [0, *(i + 1 for i in index[:-1])]
-        jumps = [j for j, (i, b) in enumerate(zip(index, before, strict=True)) if i != b]
-        rises = np.array([1 / whole] * len(index) + [float(Fraction(index[j] - before[j], whole)) for j in jumps])
+        skipped = [i - b for i, b in zip(index, [0, *(i + 1 for i in index[:-1])], strict=True)]
+        jumps = [j for j, gap in enumerate(skipped) if gap]
+        whole = 3 ** (levels * self.dim)
+        # Along the curve: the length of a cell, those of the skipped stretches, and the slope of the thirds.
+        cell, gaps, slope = 1.0, [1.0] * len(jumps), 1
+        if values:
+            if whole.bit_length() > 960:
+                raise ValueError(f"weights near 3**{levels * self.dim} are too large for a float; see `skeleton`")
+            cell, gaps, slope = 1 / whole, [float(Fraction(skipped[j], whole)) for j in jumps], whole / Fraction(ramp)
         quantile = staircase(
             np.append(start, start[jumps]),
             np.append(counts / measure.quanta, np.zeros(len(jumps))),
-            rises,
+            [cell] * len(index) + gaps,
             ramp,
             0.0,
         )
-        curve = peano_network(dim, levels + self.extra_levels, math.ceil(whole / Fraction(ramp)), self.path)
-        cell = np.asarray(measure.cell_sides, np.float64)
-        network = in_box(compose(curve, quantile, nonnegative=True), measure.low, cell * 3.0**-self.extra_levels)
+        curve = peano_network(self.dim, levels + self.extra_levels, math.ceil(slope), self.path)
+        finest = np.asarray(measure.cell_sides, np.float64) * 3.0**-self.extra_levels
+        network = in_box(compose(curve, quantile, nonnegative=True), measure.low, finest)
         return network if self.vocabulary is None else prompt(network, self._label_masses())
 
 

@@ -116,8 +116,8 @@ def _count(points, low, high, resolution, weights, codes):
     """Occupied (label, cell) pairs and their weights."""
     labels = 1 if codes is None else int(codes.max()) + 1
     size = labels * math.prod(resolution)
-    if size < 1 << 62:
-        # The grid has few enough cells to number them in 64 bits.
+    if size < 1 << 62 and len(resolution) < 64:
+        # The grid has few enough cells to number them in 64 bits, and axes for NumPy to number.
         shape = (labels, *resolution)
         flat = np.zeros(len(points), np.int64) if codes is None else codes.astype(np.int64)
         for n, column in zip(resolution, _columns(points, low, high, resolution), strict=True):
@@ -200,7 +200,9 @@ def image_to_grid(image, resolution, invert) -> dict:
         try:
             with Image.open(image) as opened:
                 gray = np.asarray(opened.convert("L"), np.float64) / 255
-        except UnidentifiedImageError as error:
+        except FileNotFoundError:
+            raise
+        except (UnidentifiedImageError, OSError) as error:
             raise ValueError(f"image {str(image)!r} is not a picture that can be read") from error
     else:
         gray = check_weights(image, "image") if np.any(image) else np.asarray(image, np.float64)

@@ -156,3 +156,22 @@ def test_bad_ramps(ramp):
         for use in (g.network, g.ramp_measure, lambda r, g=g: g.certificate(ramp=r)):
             with pytest.raises(ValueError, match="ramp, the width"):
                 use(ramp)
+
+
+def test_the_skeleton_of_a_peano_network_has_its_counts():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 40)
+    for dim, resolution, extra, some in ((1, 7, 1, None), (2, 5, 2, None), (2, 9, 0, labels), (3, 3, 1, None)):
+        g = PeanoGenerator(GridMeasure.from_samples(rng.random((40, dim)), resolution, labels=some), extra)
+        network, skeleton = g.network(), g.skeleton()
+        assert skeleton.sizes == network.sizes
+        assert skeleton.connectivity == network.connectivity
+
+
+def test_the_skeleton_counts_where_weights_fit_no_float():
+    rng = np.random.default_rng(1)
+    g = PeanoGenerator(GridMeasure.from_samples(rng.integers(0, 17, (50, 300)), 17, low=-0.5, high=16.5), 0)
+    with pytest.raises(ValueError, match="too large"):
+        g.network()
+    assert g.skeleton().depth > 300
+    assert g.skeleton().out_size == 300
