@@ -68,6 +68,7 @@ def _read(data: str | None, columns: Sequence[str] | None, label: str | None):
 )
 @click.option("--columns", callback=_names, help="Columns of a table to use: name,name,...")
 @click.option("--label", help="Column of labels: conditional generators, label by label.")
+@click.option("--image-shape", callback=_numbers, help="Show points as pictures: height,width")
 @click.option("--resolution", type=int, help="Cells an axis of the grid.")
 @click.option("--folds", type=int, default=6, show_default=True, help="Folds of the sawtooth generator.")
 @click.option("--extra-levels", type=int, default=2, show_default=True, help="Levels of the Peano generator in a cell.")

@@ -64,6 +64,7 @@ def compare(
     *,
     labels: Sequence[str | int] | None = None,
     generators: Mapping[str, Any] | None = None,
+    image_shape: tuple[int, int] | None = None,
     resolution: int | Sequence[int] | None = None,
     folds: int = 6,
     extra_levels: int = 2,
@@ -85,6 +86,7 @@ def compare(
     - `generators`: the user's own, by name: any `jaxgen` generator, or any callable that sends one uniform number (or
       `source_dim` of them) to a point. Their bits are counted from their arrays at 32 a number, unless a pair
       `(generator, bits)` says otherwise. One that fails is reported as failed, with the reason.
+    - `image_shape`: (height, width) of the pictures that the points are: the figure then shows them as pictures.
     - `resolution`: cells an axis of the grid; `folds`, `extra_levels`: of the sawtooth and Peano generators.
     - `widths`, `steps`: of the trained networks, for one source and for d; `repeats`, `samples`: of the distances,
       which are exact and between that many points.
@@ -107,6 +109,8 @@ def compare(
     count, dim = points.shape
     if count < 20:
         raise ValueError(f"data must hold at least 20 points, to be split into two halves; got {count}")
+    if image_shape is not None and (len(image_shape) != 2 or image_shape[0] * image_shape[1] != dim):
+        raise ValueError(f"image_shape must be (height, width) with height * width = {dim}; got {image_shape}")
     if resolution is None:
         resolution = RESOLUTION.get(dim, 17)
 
@@ -130,7 +134,7 @@ def compare(
     report = Report(
         title=f"jaxgen comparison on {dataset.name}", columns=dataset.columns, entries=[], floor={},
         settings=_settings(plan, preset, seed, resolution, folds, extra_levels, len(train), len(test), judge.n),
-        train=train, test=test, notes=[], curves={}, plane=[],
+        train=train, test=test, notes=[], curves={}, plane=[], image_shape=image_shape,
     )  # fmt: skip
 
     sources = (1,) if dim == 1 else (1, dim)

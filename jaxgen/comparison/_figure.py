@@ -23,7 +23,7 @@ def curve_of(generator: Any, points: int = 3000) -> np.ndarray:
 
 
 def draw(report: Any, path: str | pathlib.Path) -> None:
-    """Target and samples in one frame each; the curves; error against depth, size and bits."""
+    """Target and samples, as clouds in one frame or as pictures; the curves; error against depth, size and bits."""
     shown = [e for e in report.entries if e.samples is not None]
     panels = [("held-out data", report.test, _TARGET)] + [(e.name, e.samples, _COLOURS[e.kind]) for e in shown]
     columns = 5
@@ -40,8 +40,11 @@ def draw(report: Any, path: str | pathlib.Path) -> None:
     for i, (title, points, colour) in enumerate(panels):
         row, column = divmod(i, columns)
         ax = figure.add_subplot(grid[row, 3 * column : 3 * column + 3])
-        _cloud(ax, points[:, axes], colour, frame)
         ax.set_title(title, fontsize=10)
+        if report.image_shape is not None:
+            _images(ax, points, report.image_shape)
+            continue
+        _cloud(ax, points[:, axes], colour, frame)
         ax.set_xlabel(report.columns[axes[0]], fontsize=8)
         if column == 0 and len(axes) == 2:
             ax.set_ylabel(report.columns[axes[1]], fontsize=8)
@@ -72,6 +75,14 @@ def _cloud(ax: Axes, points: np.ndarray, colour: str, frame: np.ndarray) -> None
     ax.scatter(points[:, 0], points[:, 1], s=2.5, color=colour, alpha=0.5, linewidths=0, rasterized=True)
     ax.set_xlim(*frame[:, 0])
     ax.set_ylim(*frame[:, 1])
+
+
+def _images(ax: Axes, points: np.ndarray, shape: tuple[int, int], rows: int = 4, columns: int = 7) -> None:
+    """The first points as pictures, side by side with a line between them."""
+    tiles = points[np.arange(rows * columns) % len(points)].reshape(rows, columns, *shape)
+    tiles = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+    ax.imshow(np.concatenate(np.concatenate(tiles, axis=1), axis=1), cmap="gray_r")
+    ax.axis("off")
 
 
 def _extras(report: Any) -> list[tuple[Any, int]]:

@@ -55,6 +55,7 @@ class Report:
     plane: list[dict[str, Any]]
     limits: dict[str, Any] = dataclasses.field(default_factory=dict)
     label_floor: dict[str, float] | None = None
+    image_shape: tuple[int, int] | None = None
     interrupted: bool = False
 
     def table(self, style: str = "github") -> str:

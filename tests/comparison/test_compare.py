@@ -357,3 +357,13 @@ def test_a_fixed_generator_scores_what_its_samples_score(report):
     mean = next(e.w1[0] for e in report.entries if e.name == EXPLICIT[2])
     # A mean of two repeats of the same experiment lies within what twenty of them span.
     assert min(scores) * 0.9 < mean < max(scores) * 1.1
+
+
+def test_points_that_are_pictures_are_shown_as_pictures(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 5, (60, 6)).astype(float)
+    settings = {"preset": "quick", "steps": 3, "widths": (4,), "samples": 20, "repeats": 1, "progress": False}
+    report = compare(pictures, image_shape=(2, 3), resolution=5, **settings)
+    report.plot(tmp_path / "figure.png")
+    assert Image.open(tmp_path / "figure.png").width > 100
+    with pytest.raises(ValueError, match="image_shape"):
+        compare(pictures, image_shape=(2, 2), **settings)
