@@ -19,8 +19,7 @@ from ott.geometry import costs, epsilon_scheduler, pointcloud
 from ott.tools.sinkhorn_divergence import sinkhorn_divergence
 
 from jaxgen.generators import MLPGenerator
-from jaxgen.training import fit
-from jaxgen.training._loss import ANNEAL_BY, ANNEAL_FROM, ITERATIONS, batch_divergence
+from jaxgen.training import ANNEAL_BY, ANNEAL_FROM, ITERATIONS, batch_divergence, fit
 
 EPSILON, RATE = 0.01, 5e-3
 
