@@ -1,7 +1,7 @@
 """Generator D: N atoms, the law on them a staircase in one uniform number (theory, section 6)."""
 
 import math
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -102,7 +102,7 @@ class CodebookGenerator(AbstractGenerator):
         weights: Any = None,
         restarts: int = 4,
         max_steps: int = 500,
-    ) -> Self:
+    ) -> "CodebookGenerator":
         """The codebook nearest to points in W_2, as far as local search finds it.
 
         - `points`: `(M, d)`, or `(M,)` for d = 1. `weights`: `(M,)`, nonnegative; equal by default, and then the masses
@@ -130,7 +130,7 @@ class CodebookGenerator(AbstractGenerator):
         key: PRNGKeyArray,
         restarts: int = 4,
         max_steps: int = 500,
-    ) -> Self:
+    ) -> "CodebookGenerator":
         """The codebook nearest to a grid measure in W_2, as far as local search finds it; labels are left out.
 
         Whole cells are assigned to the atom nearest to their centre, so `n_atoms` is at most the number of occupied

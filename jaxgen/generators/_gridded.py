@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -89,7 +89,7 @@ class GriddedCondition(eqx.Module):
         make: Callable[[GridMeasure], AbstractGridGenerator] = PeanoGenerator,
         low: Any = 0.0,
         high: Any = 1.0,
-    ) -> Self:
+    ) -> "GriddedCondition":
         """From pairs of a condition and a point.
 
         - `conditions`: `(N, m)`, or `(N,)` for m = 1, in the box from `low` to `high`; `points`: `(N, d)`.

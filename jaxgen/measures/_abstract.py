@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -35,7 +35,7 @@ class AbstractGridMeasure(eqx.Module):
     vocabulary: eqx.AbstractVar[tuple[Label, ...] | None]
 
     @abc.abstractmethod
-    def _rebuilt(self, weights: np.ndarray, **fields: Any) -> Self:
+    def _rebuilt(self, weights: np.ndarray, **fields: Any) -> "AbstractGridMeasure":
         """A measure of the same kind on other cells, with weights like those of `_weights`."""
 
     @abc.abstractmethod
@@ -111,7 +111,7 @@ class AbstractGridMeasure(eqx.Module):
             mass = mass / jnp.sum(jnp.where(codes == asked[0], self.masses, 0.0))
         return jnp.where(inside, jnp.log(mass), -jnp.inf) - jnp.sum(jnp.log(self.cell_sides))
 
-    def marginal(self, axes: int | Sequence[int]) -> Self:
+    def marginal(self, axes: int | Sequence[int]) -> "AbstractGridMeasure":
         """The law of the coordinates `axes`, in that order. Raises `ValueError` for repeated or unknown axes."""
         axes = [axes] if isinstance(axes, int | np.integer) else list(axes)
         if not axes or len(set(axes)) < len(axes) or not all(0 <= k < self.dim for k in axes):
@@ -129,7 +129,7 @@ class AbstractGridMeasure(eqx.Module):
             vocabulary=self.vocabulary,
         )
 
-    def given(self, condition: Label) -> Self:
+    def given(self, condition: Label) -> "AbstractGridMeasure":
         """The conditional law of a label, as a measure without labels. Raises `ValueError` for an unknown label."""
         first, last = self.label_offsets[self._code(condition) :][:2]
         return self._rebuilt(

@@ -1,7 +1,7 @@
 """Grid measures with float masses, and where they come from."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -68,7 +68,7 @@ class GridMeasure(AbstractGridMeasure):
         high: Any = None,
         labels: Any = None,
         clip: bool = False,
-    ) -> Self:
+    ) -> "GridMeasure":
         """The histogram of points on a grid, kept by occupied cells.
 
         - `points`: `(N, d)`, or `(N,)` for d = 1; N >= 2. `weights`: `(N,)`, nonnegative.
@@ -85,7 +85,7 @@ class GridMeasure(AbstractGridMeasure):
         return cls(**samples_to_grid(points, resolution, weights, low, high, labels, clip))
 
     @classmethod
-    def from_histogram(cls, histogram: Any, *, low: Any = 0.0, high: Any = 1.0) -> Self:
+    def from_histogram(cls, histogram: Any, *, low: Any = 0.0, high: Any = 1.0) -> "GridMeasure":
         """A dense array of nonnegative masses or counts, one axis a dimension, on a box (the unit cube by default)."""
         return cls(**histogram_to_grid(histogram, low, high))
 
@@ -99,7 +99,7 @@ class GridMeasure(AbstractGridMeasure):
         high: Any = 1.0,
         dim: int | None = None,
         nodes: int = 2,
-    ) -> Self:
+    ) -> "GridMeasure":
         """The cell masses of an unnormalized density, by Gauss-Legendre quadrature with `nodes` points an axis.
 
         `density` takes one point of shape `(d,)` to a nonnegative scalar, in JAX operations. The dimension is that of
@@ -109,7 +109,7 @@ class GridMeasure(AbstractGridMeasure):
         return cls(**density_to_grid(density, resolution, low, high, dim, nodes))
 
     @classmethod
-    def from_image(cls, image: Any, *, resolution: int | None = None, invert: bool = False) -> Self:
+    def from_image(cls, image: Any, *, resolution: int | None = None, invert: bool = False) -> "GridMeasure":
         """A picture as a density on the plane: brightness is mass, or darkness with `invert=True`.
 
         `image` is a path (PNG, JPEG, whatever Pillow reads), or an array `(height, width)` or `(height, width, 3)`.
