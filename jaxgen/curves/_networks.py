@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from ..relu import ReLUNetwork
 
 # A combination of the neurons of the last layer: `({neuron: weight}, bias)`.
-_Signal: TypeAlias = tuple[dict[int, float], float]
+_Signal: TypeAlias = tuple[dict[int, float | int], float | int]
 
 
 class _Circuit:
@@ -19,9 +19,9 @@ class _Circuit:
         self.signals: dict[str, _Signal] = {name: ({0: 1}, 0)}
         self._size = 1
 
-    def mix(self, *terms: tuple[float, str], bias: float = 0) -> _Signal:
+    def mix(self, *terms: tuple[float | int, str], bias: float = 0) -> _Signal:
         """`sum factor * signal + bias`."""
-        weights: dict[int, float] = {}
+        weights: dict[int, float | int] = {}
         for factor, name in terms:
             inputs, constant = self.signals[name]
             bias += factor * constant

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..curves import levels_for, peano_argsort, peano_index
 from ._box import as_box, as_resolution
@@ -63,7 +63,7 @@ class AbstractGridMeasure(eqx.Module):
         return low + (np.asarray(self.cells) + 0.5) * ((high - low) / np.asarray(self.resolution))
 
     @property
-    def label_offsets(self) -> Int[np.ndarray, " labels+1"]:
+    def label_offsets(self) -> Int[np.ndarray, " bounds"]:
         """Where the cells of each label begin, on the host: those of label c are `offsets[c]` to `offsets[c + 1]`."""
         if self.vocabulary is None or self.labels is None:
             return np.array([0, self.cells.shape[0]])
@@ -86,7 +86,7 @@ class AbstractGridMeasure(eqx.Module):
             raise ValueError(f"n, the number of samples, must be at least 1; got {n}")
         return _reference_sample(self, key, n)
 
-    def log_prob(self, x: Float[ArrayLike, " d"], condition: Label | None = None) -> Float[Array, ""]:
+    def log_prob(self, x: Any, condition: Label | None = None) -> Float[Array, ""]:
         """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the cells.
 
         With `condition`, of the conditional law of that label. Raises `ValueError` for a point of the wrong shape, an

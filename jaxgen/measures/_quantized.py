@@ -158,7 +158,7 @@ def _within(cdf):
 
 
 def curve_transport(
-    centers: Float[np.ndarray, "m d"], cdf_p: Float[np.ndarray, " m+1"], cdf_q: Float[np.ndarray, " m+1"]
+    centers: Float[np.ndarray, "m d"], cdf_p: Float[np.ndarray, " ends"], cdf_q: Float[np.ndarray, " ends"]
 ) -> tuple[float, float]:
     """Costs (W_1, W_2) of the monotone coupling of two laws on the same cells in the same order, in one pass.
 
