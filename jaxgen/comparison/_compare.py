@@ -130,7 +130,8 @@ def compare(
             )
         unseen = len(test) - len(seen)
         test, test_labels = test[seen], [test_labels[i] for i in seen]
-    judge = Judge(test, test_labels, min(plan.samples, len(test)), plan.repeats, seed)
+    # As many points a distance as both halves have: the halves of an odd number of points differ by one.
+    judge = Judge(test, test_labels, min(plan.samples, len(train), len(test)), plan.repeats, seed)
     report = Report(
         title=f"jaxgen comparison on {dataset.name}", columns=dataset.columns, entries=[], floor={},
         settings=_settings(plan, preset, seed, resolution, folds, extra_levels, len(train), len(test), judge.n),

@@ -199,7 +199,11 @@ def require_unit_interval(u, source_dim: int):
             f"u must have shape {() if source_dim == 1 else ''} or ({source_dim},); got {u.shape}. "
             "A generator maps one source value; use jax.vmap for a batch."
         )
-    u = u.reshape(source_dim)
+    return _in_unit_interval(u.reshape(source_dim))
+
+
+@eqx.filter_jit
+def _in_unit_interval(u):
     return eqx.error_if(u, ~jnp.all((u >= 0) & (u <= 1)), "u must lie in [0, 1]")
 
 
@@ -226,4 +230,17 @@ def exact_words(generator: Any, u: Any) -> UInt32[Array, "source_dim words"]:
         )
     # A float32 of [2**-126, 1) ends within 150 places, but its law within bits + guard.
     length = max(generator.source_words, -(-(bits + GUARD_BITS) // 32))
+    return _words_of(u, length)
+
+
+# Called eagerly, a kernel would be traced and compiled anew at each call, and the memory of its programs never given
+# back; called through one jitted function it is compiled once for each kind and shape.
+@eqx.filter_jit
+def point_at(generator: AbstractGenerator, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None):
+    """The point that one fixed-point source is sent to."""
+    return generator._push(words, code)[0]
+
+
+@eqx.filter_jit
+def _words_of(u, length: int):
     return jax.vmap(lambda v: float_to_words(v, length))(u)

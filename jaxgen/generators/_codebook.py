@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 from ..curves import Residual, limb_bits, peano_argsort, scale, to_limbs
 from ..measures import AbstractGridMeasure, check_points, curve_transport
 from ..relu import ReLUNetwork, affine
-from ._base import AbstractGenerator, Certificate, exact_words
+from ._base import AbstractGenerator, Certificate, exact_words, point_at
 from ._grid import as_quanta, bits_needed, check_ramp, whole_number
 from ._labels import Label
 from ._layers import staircase
@@ -193,7 +193,7 @@ class CodebookGenerator(AbstractGenerator):
         Raises `ValueError` for a wrong shape, any condition (a codebook has no labels), and a float type with fewer
         bits than resolve the law; a runtime error for u outside [0, 1].
         """
-        return self._push(exact_words(self, u), self._code(condition))[0]
+        return point_at(self, exact_words(self, u), self._code(condition))
 
     def _push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None

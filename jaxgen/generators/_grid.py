@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from ..measures import AbstractGridMeasure, GridMeasure, QuantizedMeasure
 from ..relu import ReLUNetwork
-from ._base import AbstractGenerator, Certificate, exact_words
+from ._base import AbstractGenerator, Certificate, exact_words, point_at
 from ._labels import Label
 
 # Quanta that float masses are rounded to when a generator is built: as many as uint32 arithmetic allows.
@@ -70,7 +70,7 @@ class AbstractGridGenerator(AbstractGenerator):
         Raises `ValueError` for a wrong shape, an unknown label, and a float type with fewer bits than resolve the law
         (`sample` has no such limit); a runtime error for u outside [0, 1].
         """
-        return self._push(exact_words(self, u), self._code(condition))[0]
+        return point_at(self, exact_words(self, u), self._code(condition))
 
     @abc.abstractmethod
     def _push(

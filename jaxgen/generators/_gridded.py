@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 
 from ..measures import GridMeasure, check_points
 from ..relu import ReLUNetwork, compose
-from ._base import Certificate, exact_words
+from ._base import Certificate, exact_words, point_at
 from ._grid import AbstractGridGenerator, check_ramp, whole_number
 from ._layers import Layer, carry, clip_first, clip_second
 from ._peano import PeanoGenerator
@@ -118,7 +118,7 @@ class GriddedCondition(eqx.Module):
         `u` is as for the generator; `c` has shape `(m,)`, or is a number for m = 1, in the box. Both may be traced.
         Raises `ValueError` for a wrong shape, and a runtime error for c outside the box or NaN.
         """
-        return self.generator._push(exact_words(self.generator, u), self.table[self._cell_of(c)])[0]
+        return point_at(self.generator, exact_words(self.generator, u), self.table[self._cell_of(c)])
 
     def label(self, c: Any) -> int:
         """The label that serves one condition: `g.generator.measure.given(g.label(c))` is the measure behind it."""

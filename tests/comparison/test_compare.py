@@ -367,3 +367,12 @@ def test_points_that_are_pictures_are_shown_as_pictures(tmp_path):
     assert Image.open(tmp_path / "figure.png").width > 100
     with pytest.raises(ValueError, match="image_shape"):
         compare(pictures, image_shape=(2, 2), **settings)
+
+
+@pytest.mark.parametrize(("n", "dim"), [(333, 2), (21, 1), (20, 7)])
+def test_any_number_of_points_is_compared(n, dim):
+    """The halves of an odd number of points differ by one; the distances take as many of both."""
+    points = np.random.default_rng(n).normal(size=(n, dim))
+    report = compare(points, preset="quick", widths=(4,), steps=2, progress=False)
+    assert not [entry.failed for entry in report.entries if entry.failed]
+    assert report.settings["points_per_distance"] == n // 2
