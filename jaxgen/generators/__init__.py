@@ -1,6 +1,6 @@
 """u -> x: maps from uniform numbers, and a prompt, to points."""
 
-from ._base import AbstractGenerator as AbstractGenerator, Certificate as Certificate
+from ._base import AbstractGenerator as AbstractGenerator, Certificate as Certificate, Size as Size
 from ._codebook import CodebookGenerator as CodebookGenerator
 from ._grid import AbstractGridGenerator as AbstractGridGenerator
 from ._gridded import GriddedCondition as GriddedCondition

@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -36,6 +36,14 @@ class Certificate:
     w2: float
     parts: dict[str, tuple[float, float]]
     rule: str = ""
+
+
+class Size(NamedTuple):
+    """What the ReLU form of a generator takes (theory, section 1)."""
+
+    depth: int
+    width: int
+    connectivity: int
 
 
 class AbstractGenerator(eqx.Module):
@@ -70,6 +78,17 @@ class AbstractGenerator(eqx.Module):
 
         `code` asks for a label of the vocabulary; `None` leaves the label to the law.
         """
+
+    def size(self) -> Size | None:
+        """Depth, width and connectivity of `network()`; `None` where there is no ReLU form."""
+        network = self.network()
+        return Size(network.depth, network.width, network.connectivity)
+
+    def bits(self) -> int:
+        """Bits of the whole file that holds the generator, trained weights at 32 bits each."""
+        from ..coding import code_length
+
+        return code_length(self)
 
     @property
     def source_words(self) -> int:

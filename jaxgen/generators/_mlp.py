@@ -105,6 +105,10 @@ class MLPGenerator(AbstractGenerator):
             layers[-1] = side[:, None] * w, low + side * b
         return ReLUNetwork(layers, dtype=self.weights[0].dtype)
 
+    def bits(self) -> int:
+        """32 for each weight and bias."""
+        return 32 * sum(a.size for a in (*self.weights, *self.biases))
+
     def certificate(self) -> Any:
         """Raises `ValueError`: nothing is proven about a trained network."""
         raise ValueError(

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, UInt32
 from ..curves import Residual, levels_for, limb_bits, peano_keys, peano_network, peano_walk, scale, to_limbs
 from ..measures import AbstractGridMeasure, QuantizedMeasure
 from ..relu import ReLUNetwork, compose
-from ._base import Certificate
+from ._base import Certificate, Size
 from ._grid import AbstractGridGenerator, as_quanta, bits_needed, check_ramp, combine, whole_number
 from ._labels import Label
 from ._layers import in_box, prompt, staircase
@@ -130,6 +130,11 @@ class PeanoGenerator(AbstractGridGenerator):
         hundreds of digits, fits no float.
         """
         return self._network(2.0**-20, values=False)
+
+    def size(self) -> Size:
+        """Depth, width and connectivity of `network()`, in every dimension: no weight is needed to count them."""
+        network = self.skeleton()
+        return Size(network.depth, network.width, network.connectivity)
 
     def _network(self, ramp: float, values: bool) -> ReLUNetwork:
         measure = self.measure
