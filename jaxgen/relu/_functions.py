@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike, Real
 
+from ._builder import NetworkBuilder, Signal
 from ._calculus import affine
 from ._network import ReLUNetwork
 
@@ -165,6 +166,78 @@ def unfold(slope: float | int, level: int = 0) -> ReLUNetwork:
             ([[2, 2, 1]], None),
         ]
     )
+
+
+def clip_inner(v: Signal, start: Real[ArrayLike, "..."] | Sequence, width: Real[ArrayLike, "..."] | Sequence) -> Signal:
+    """The inner half of a clipped ramp `min(max((v - start)/width, 0), 1) = rho(1 - rho(1 - (v - start)/width))`.
+
+    Two layers instead of the two neurons of section 1, `rho(z) - rho(z - 1)`, and in exchange exactly 0 and exactly 1
+    outside the ramp in floating point too, where a difference of two large numbers leaves noise.
+
+    **Arguments:**
+
+    - `v`: a block; `start`, `width`: numbers or vectors, one entry a row (a block of one row fits any vector).
+
+    **Returns:** `1 - (v - start)/width`, for a layer; `clip_outer` takes its neurons.
+
+    **Example:**
+
+        >>> from jaxgen.relu import NetworkBuilder, clip_inner, clip_outer
+        >>> net = NetworkBuilder(u=1)
+        >>> net.layer(half=clip_inner(net["u"], [0.0, 1.0], [0.5, 1.0]))
+        >>> net.layer(step=clip_outer(net["half"]))
+        >>> net.network(net["step"])(1.25).tolist()
+        [1.0, 0.25]
+    """
+    with np.errstate(over="ignore"):  # an overflow is refused by the network
+        return 1 - (v - start) / width
+
+
+def clip_outer(inner: Signal) -> Signal:
+    """The outer half of a clipped ramp, `1 - inner`, for the layer after the one that holds `clip_inner`.
+
+    **Example:** `clip_inner` has one.
+    """
+    return 1 - inner
+
+
+def staircase(
+    starts: Real[ArrayLike, " m"] | Sequence,
+    widths: Real[ArrayLike, " m"] | Sequence,
+    rises: Real[ArrayLike, "m *d"] | Sequence,
+    first: Real[ArrayLike, "*d"] | Sequence,
+) -> ReLUNetwork:
+    """The sum of clipped ramps `u -> first + sum_j rises[j] min(max((u - starts[j])/widths[j], 0), 1)`.
+
+    **Arguments:**
+
+    - `starts`, `widths`: `(m,)`, in any order; widths are positive, a jump is a narrow ramp.
+    - `rises`: `(m,)`, or `(m, d)` for d outputs; `first`: a number or `(d,)`, the value before all ramps.
+
+    **Counts:** sizes `(1, m, m, d)`, depth 3, connectivity `nnz(1 + starts/widths) + 3 m + nnz(rises) + nnz(first)`.
+
+    **Raises:** `ValueError` for a width that is not positive, for shapes that do not fit, for NaN and infinity, and
+    where `1/width` overflows.
+
+    **Example:**
+
+        >>> from jaxgen.relu import staircase
+        >>> stairs = staircase([0.0, 0.5], [0.25, 0.25], [1.0, 2.0], first=-1.0)
+        >>> [float(stairs(u)[0]) for u in (-1.0, 0.125, 0.4, 0.625, 2.0)]
+        [-1.0, -0.5, 0.0, 1.0, 2.0]
+    """
+    starts, widths, rises = _real("starts", starts), _real("widths", widths), _real("rises", rises)
+    if starts.ndim != 1 or widths.shape != starts.shape or rises.shape[:1] != starts.shape or rises.ndim > 2:
+        raise ValueError(
+            f"starts, widths and rises have shapes {starts.shape}, {widths.shape} and {rises.shape}: expected (m,), "
+            "(m,) and (m,) or (m, d)."
+        )
+    if (widths <= 0).any():
+        raise ValueError(f"widths must be positive, and the smallest is {widths.min()}: make a jump a narrow ramp.")
+    net = NetworkBuilder(u=1)
+    net.layer(half=clip_inner(net["u"], starts, widths))
+    net.layer(step=clip_outer(net["half"]))
+    return net.network(rises.T @ net["step"] + first)
 
 
 def _iterated(into: Any, shift: Any, out: Any, times: int) -> ReLUNetwork:
