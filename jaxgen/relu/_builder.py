@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 import scipy.sparse as sp
@@ -194,7 +194,7 @@ class NetworkBuilder:
         (0.5, 0.0)
     """
 
-    def __init__(self, /, **inputs: int):
+    def __init__(self, /, **inputs: SupportsIndex | object):
         sizes = [whole_number(size, name) for name, size in inputs.items()]
         total = sum(sizes)
         if total == 0:
@@ -348,4 +348,4 @@ def _merging_is_smaller(outer: tuple[Any, np.ndarray], signal: Signal, copies: i
     if rectangles.sum() > _CHEAP_PRODUCT and rectangles.max() > apart:
         return False
     merged = weight @ signal + outer[1]
-    return np.count_nonzero(merged.matrix.data) + np.count_nonzero(merged.bias) <= apart
+    return bool(np.count_nonzero(merged.matrix.data) + np.count_nonzero(merged.bias) <= apart)
