@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 import scipy.sparse as sp
@@ -194,7 +194,7 @@ class NetworkBuilder:
         (0.5, 0.0)
     """
 
-    def __init__(self, /, **inputs: int):
+    def __init__(self, /, **inputs: SupportsIndex | object):
         sizes = [whole_number(size, name) for name, size in inputs.items()]
         total = sum(sizes)
         if total == 0:
@@ -263,17 +263,18 @@ class NetworkBuilder:
         self._check({"signal": signal, **kept})
         if len(signal) != network.in_size:
             raise ValueError(f"signal has {len(signal)} rows, the network expects {network.in_size} inputs")
-        *hidden, last = network.layers_as_scipy()
+        layers: list[tuple[Any, np.ndarray]] = network.layers_as_scipy()
         apart = [signal] if nonnegative else [signal, -signal]
         if merge is None:
-            merge = _merging_is_smaller((hidden or [last])[0], signal, len(apart))
+            merge = _merging_is_smaller(layers[0], signal, len(apart))
         self._signals = dict(kept)
         if not merge:
             positive, *negative = self._add_layer(apart, kept)
             signal = positive - negative[0] if negative else positive
-        for weight, bias in hidden:
+        for weight, bias in layers[:-1]:
             (signal,) = self._add_layer([weight @ signal + bias], self._signals)
-        return last[0] @ signal + last[1]
+        weight, bias = layers[-1]
+        return weight @ signal + bias
 
     def network(self, output: Signal, dtype: DTypeLike | None = None) -> ReLUNetwork:
         """The network that ends with the affine map `output`, stored in `dtype`; the default float of JAX if not given.
@@ -286,24 +287,21 @@ class NetworkBuilder:
     def _add_layer(self, blocks: Sequence[Signal], named: Mapping[str, Signal]) -> list[Signal]:
         """Adds `rho` of `blocks`, constants included, and of `named`; returns the neurons of `blocks`."""
         parts = [*blocks, *named.values()]
-        if parts:
-            whole = stack(*parts)
-            weights, bias = whole.matrix.copy(), whole.bias
-        else:
-            weights, bias = sp.csr_array((0, self._level.size)), np.zeros(0)
+        whole = stack(self.constant([]), *parts)
+        weights, bias = whole.matrix.copy(), whole.bias
         weights.eliminate_zeros()
         active = np.diff(weights.indptr) > 0
-        active[: sum(len(block) for block in blocks)] = True
-        size = max(int(active.sum()), 1)
-        pair = (weights[active], bias[active]) if active.any() else (sp.csr_array((1, self._level.size)), np.zeros(1))
-        self._pairs.append((sp.csr_array(pair[0]), pair[1]))
-        self._level = _Level(self._level.number + 1, size)
-        neurons = np.arange(active.sum())
-        pointers = np.append(0, np.cumsum(active))
-        units = sp.csr_array((np.ones(len(neurons)), neurons, pointers), shape=(len(active), size))
-        new = _split(
-            Signal(units, np.where(active, 0.0, np.maximum(bias, 0)), self._level), [len(part) for part in parts]
-        )
+        active[: sum(map(len, blocks))] = True
+        neurons = int(active.sum())
+        if neurons:
+            self._pairs.append((weights[active], bias[active]))
+        else:
+            self._pairs.append((sp.csr_array((1, self._level.size)), np.zeros(1)))
+        self._level = _Level(self._level.number + 1, max(neurons, 1))
+        rows = np.ones(neurons), np.arange(neurons), np.append(0, np.cumsum(active))
+        units = sp.csr_array(rows, shape=(len(active), self._level.size))
+        constants = np.where(active, 0.0, np.maximum(bias, 0))
+        new = _split(Signal(units, constants, self._level), [len(part) for part in parts])
         self._signals = dict(zip(named, new[len(blocks) :], strict=True))
         return new[: len(blocks)]
 
@@ -350,4 +348,4 @@ def _merging_is_smaller(outer: tuple[Any, np.ndarray], signal: Signal, copies: i
     if rectangles.sum() > _CHEAP_PRODUCT and rectangles.max() > apart:
         return False
     merged = weight @ signal + outer[1]
-    return np.count_nonzero(merged.matrix.data) + np.count_nonzero(merged.bias) <= apart
+    return bool(np.count_nonzero(merged.matrix.data) + np.count_nonzero(merged.bias) <= apart)

@@ -1,19 +1,18 @@
-"""Functions that small networks realize exactly: folds, ramps, piecewise-linear functions.
+"""Functions that small networks realize exactly: folds, ramps, stairs, piecewise-linear functions.
 
 Source: theory, section 1.
 
 Networks are stored in the default float of JAX; build them under `jax.enable_x64(True)` for float64.
 """
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import ArrayLike, Real
 
-from ._builder import NetworkBuilder, Signal
-from ._calculus import affine
+from .._checks import positive_number, real_number, whole_number
+from ._builder import NetworkBuilder, Signal, stack
 from ._network import ReLUNetwork
 
 
@@ -21,6 +20,12 @@ def hat() -> ReLUNetwork:
     """The tent `g(x) = 2 rho(x) - 4 rho(x - 1/2) + 2 rho(x - 1)`: 1 at 1/2, zero outside `[0, 1]`.
 
     **Counts:** sizes `(1, 3, 1)`, connectivity 8, weight magnitude 4. Exact in floating point, as `sawtooth`.
+
+    **Example:**
+
+        >>> from jaxgen.relu import hat
+        >>> [float(hat()(x)[0]) for x in (-1.0, 0.25, 0.5, 1.0)]
+        [0.0, 0.5, 1.0, 0.0]
     """
     return sawtooth(1)
 
@@ -43,9 +48,19 @@ def sawtooth(folds: int) -> ReLUNetwork:
     2^-24, so for `s >= 24` its image is always 0.
 
     **Raises:** `ValueError` if `folds < 0`.
+
+    **Example:**
+
+        >>> from jaxgen.relu import sawtooth
+        >>> sawtooth(3).sizes, sawtooth(3)(0.125).tolist()
+        ((1, 3, 3, 3, 1), [1.0])
     """
-    # rho(g), rho(g - 1/2), rho(g - 1) from rho(x), rho(x - 1/2), rho(x - 1).
-    return _iterated([[1], [1], [1]], [0, -0.5, -1], [[2, -4, 2]], _whole("folds", folds))
+    net = NetworkBuilder(x=1)
+    x = net["x"]
+    for _ in range(whole_number(folds, "folds")):
+        net.layer(kinks=x - [0, 0.5, 1])
+        x = [[2, -4, 2]] @ net["kinks"]
+    return net.network(x)
 
 
 def triangle_wave(levels: int = 1) -> ReLUNetwork:
@@ -63,109 +78,39 @@ def triangle_wave(levels: int = 1) -> ReLUNetwork:
     magnitude 6 (3 for `j = 1`). For `j = 0`: sizes `(1, 1)`, connectivity 1.
 
     **Raises:** `ValueError` if `levels < 0`.
+
+    **Example:**
+
+        >>> from jaxgen.relu import triangle_wave
+        >>> [float(triangle_wave()(x)[0]) for x in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        [0.0, 0.75, 0.5, 0.25, 1.0]
     """
-    return _iterated([[3], [3], [3]], [0, -1, -2], [[1, -2, 2]], _whole("levels", levels))
+    net = NetworkBuilder(x=1)
+    x = net["x"]
+    for _ in range(whole_number(levels, "levels")):
+        net.layer(kinks=3 * x - [0, 1, 2])
+        x = [[1, -2, 2]] @ net["kinks"]
+    return net.network(x)
 
 
 def ramp(start: float | int, width: float | int) -> ReLUNetwork:
-    """A jump from 0 to 1 as a ramp: `rho((x - a)/tau) - rho((x - a)/tau - 1)`, `a = start`, `tau = width`.
+    """A jump from 0 to 1 as a clipped ramp: `min(max((x - a)/tau, 0), 1)`, `a = start`, `tau = width`.
 
-    Zero for `x <= a`, one for `x >= a + tau`.
+    Its two layers are those of `clip_inner` and `clip_outer`. In floating point the ramp itself moves by a few
+    roundings of `a`; beyond, the values are exactly 0 and exactly 1.
 
-    **Counts:** sizes `(1, 2, 1)`, connectivity `4 + [a != 0] + [a != -tau]`, weight magnitude
-    `max(1/tau, |a/tau|, |a/tau + 1|, 1)`.
+    **Counts:** sizes `(1, 1, 1, 1)`, connectivity `4 + [a != -tau]`, weight magnitude `max(1/tau, |1 + a/tau|, 1)`.
 
     **Raises:** `ValueError` if `width` is not positive and finite, if `start` is not finite, or if `1/width`
     overflows.
+
+    **Example:**
+
+        >>> from jaxgen.relu import ramp
+        >>> [float(ramp(0.5, 0.25)(x)[0]) for x in (0.0, 0.5, 0.625, 0.75, 100.0)]
+        [0.0, 0.0, 0.5, 1.0, 1.0]
     """
-    if not (np.isfinite(width) and width > 0):
-        raise ValueError(f"width is {width}: a ramp needs a positive, finite width.")
-    if not np.isfinite(start):
-        raise ValueError(f"start is {start}: expected a finite number.")
-    return ReLUNetwork([([[1 / width]] * 2, [-start / width, -start / width - 1]), ([[1, -1]], None)])
-
-
-def piecewise_linear(
-    breakpoints: Real[ArrayLike, " k"] | Sequence,
-    values: Real[ArrayLike, "k *out"] | Sequence,
-    left_slope: Real[ArrayLike, "..."] = 0.0,
-    right_slope: Real[ArrayLike, "..."] = 0.0,
-) -> ReLUNetwork:
-    """Any continuous piecewise-linear function of one variable, by its values at its breakpoints.
-
-    **Arguments:**
-
-    - `breakpoints`: `(k,)`, strictly increasing, `k >= 1`. They make `k + 1` pieces, the two outer ones
-        unbounded.
-    - `values`: `(k,)` for a real function, `(k, out)` for `out` functions that share their breakpoints.
-    - `left_slope`, `right_slope`: before the first and after the last breakpoint; scalars or `(out,)`.
-
-    **Counts:** sizes `(1, h, out)`, where `h <= k + 1` (one less than the number of pieces if `left_slope` is
-    0) is the number of breakpoints at which the slope changes, the first one taken as a change from 0, and
-    one more if `left_slope` is nonzero. Connectivity: `h`, and one for each of these neurons whose breakpoint
-    is not 0, and the nonzero changes of slope (per output), left slopes and entries of `values[0]`. A
-    constant has `h = 1` neuron without weights.
-
-    **Raises:** `ValueError` if the breakpoints are empty, unsorted or repeated (a jump is a `ramp`), if
-    shapes do not fit, or for NaN, infinity, or a slope that overflows.
-    """
-    x, y = _real("breakpoints", breakpoints), _real("values", values)
-    if x.ndim != 1 or x.size == 0:
-        raise ValueError(f"breakpoints has shape {x.shape}: expected (k,) with k >= 1.")
-    if y.ndim not in (1, 2) or y.shape[0] != x.size or y.size == 0:
-        raise ValueError(f"values has shape {y.shape}: expected ({x.size},) or ({x.size}, out), one per breakpoint.")
-    gaps = np.diff(x)
-    if (gaps <= 0).any():
-        first = int(np.argmax(gaps <= 0))
-        raise ValueError(
-            f"breakpoints must strictly increase, but {x[first]} is followed by {x[first + 1]}: sort them, "
-            "and give a jump two breakpoints, the width of its ramp apart."
-        )
-    y = y.reshape(x.size, -1)
-    left = _slope("left_slope", left_slope, y.shape[1])
-    right = _slope("right_slope", right_slope, y.shape[1])
-    with np.errstate(over="ignore"):
-        slopes = np.diff(y, axis=0) / gaps[:, None]
-    # From the first breakpoint x_0 to the right: y_0 + sum_i (change of slope at x_i, from 0) rho(x - x_i);
-    # to the left one mirrored neuron, - left_slope rho(x_0 - x).
-    signs = np.concatenate([[-1.0], np.ones(x.size)])
-    anchors = np.concatenate([x[:1], x])
-    kinks = np.concatenate([-left, np.diff(slopes, axis=0, prepend=np.zeros_like(right), append=right)])
-    used = kinks.any(axis=1)
-    if not used.any():
-        return ReLUNetwork([([[0.0]], None), (np.zeros((y.shape[1], 1)), y[0])])
-    return ReLUNetwork([(signs[used, None], -signs[used] * anchors[used]), (kinks[used].T, y[0])])
-
-
-def unfold(slope: float | int, level: int = 0) -> ReLUNetwork:
-    """One backward step of the Peano curve, `(c, 3^j w) -> 3^(j+1) unfold(c, w)`, where `j = level`.
-
-    For `c` and `w` in `[0, 1]`, `unfold(c, w) = (a + R^a w)/3` with `a = min(floor(3c), 2)` and
-    `R w = 1 - w`: the third of the unit interval that `c` names, run through backward if it is the middle one. The
-    factors `3^j` keep all weights integers (if `slope` is):
-
-        3 unfold = w + 2 rho(i_1 - w) + 2 rho(w + i_2 - 1),   i_m = rho(B(3c - m)) - rho(B(3c - m) - 1),
-
-    with `B = slope`. Exact unless `c` lies in one of the ramps `[m/3, m/3 + 1/(3B))`, `m = 1, 2`.
-    Source: theory, section 4.
-
-    **Counts:** sizes `(2, 5, 3, 1)`, connectivity 20, weight magnitude `max(3B, 2B + 1, 3^j)`.
-
-    **Raises:** `ValueError` if `slope < 1` or is not finite, or if `level < 0`.
-    """
-    if not (np.isfinite(slope) and slope >= 1):
-        raise ValueError(f"slope is {slope}: expected a finite number, at least 1.")
-    scale = 3.0 ** _whole("level", level)
-    # Neurons: B(3c - 1), B(3c - 1) - 1, B(3c - 2), B(3c - 2) - 1, and the nonnegative signal carried along.
-    ramps = [[3 * slope, 0]] * 4 + [[0, 1]]
-    choice = [[scale, -scale, 0, 0, -1], [0, 0, scale, -scale, 1], [0, 0, 0, 0, 1]]
-    return ReLUNetwork(
-        [
-            (ramps, [-slope, -slope - 1, -2 * slope, -2 * slope - 1, 0]),
-            (choice, [0, -scale, 0]),
-            ([[2, 2, 1]], None),
-        ]
-    )
+    return staircase([real_number(start, "start")], [positive_number(width, "width")], [1.0])
 
 
 def clip_inner(v: Signal, start: Real[ArrayLike, "..."] | Sequence, width: Real[ArrayLike, "..."] | Sequence) -> Signal:
@@ -196,7 +141,11 @@ def clip_inner(v: Signal, start: Real[ArrayLike, "..."] | Sequence, width: Real[
 def clip_outer(inner: Signal) -> Signal:
     """The outer half of a clipped ramp, `1 - inner`, for the layer after the one that holds `clip_inner`.
 
-    **Example:** `clip_inner` has one.
+    **Example:** `clip_inner` has a longer one.
+
+        >>> from jaxgen.relu import NetworkBuilder, clip_outer
+        >>> clip_outer(NetworkBuilder(half=1)["half"]).bias.tolist()
+        [1.0]
     """
     return 1 - inner
 
@@ -205,14 +154,14 @@ def staircase(
     starts: Real[ArrayLike, " m"] | Sequence,
     widths: Real[ArrayLike, " m"] | Sequence,
     rises: Real[ArrayLike, "m *d"] | Sequence,
-    first: Real[ArrayLike, "*d"] | Sequence,
+    first: Real[ArrayLike, "..."] | Sequence = 0.0,
 ) -> ReLUNetwork:
     """The sum of clipped ramps `u -> first + sum_j rises[j] min(max((u - starts[j])/widths[j], 0), 1)`.
 
     **Arguments:**
 
     - `starts`, `widths`: `(m,)`, in any order; widths are positive, a jump is a narrow ramp.
-    - `rises`: `(m,)`, or `(m, d)` for d outputs; `first`: a number or `(d,)`, the value before all ramps.
+    - `rises`: `(m,)`, or `(m, d)` for d outputs; `first`: a number or `(d,)`, the value left of all ramps.
 
     **Counts:** sizes `(1, m, m, d)`, depth 3, connectivity `nnz(1 + starts/widths) + 3 m + nnz(rises) + nnz(first)`.
 
@@ -234,32 +183,112 @@ def staircase(
         )
     if (widths <= 0).any():
         raise ValueError(f"widths must be positive, and the smallest is {widths.min()}: make a jump a narrow ramp.")
+    rises = rises[:, None] if rises.ndim == 1 else rises
     net = NetworkBuilder(u=1)
     net.layer(half=clip_inner(net["u"], starts, widths))
     net.layer(step=clip_outer(net["half"]))
-    return net.network(rises.T @ net["step"] + first)
+    return net.network(rises.T @ net["step"] + _per_output("first", first, rises.shape[1]))
 
 
-def _iterated(into: Any, shift: Any, out: Any, times: int) -> ReLUNetwork:
-    """`f o ... o f` for `f(x) = out rho(into x + shift)`, the touching maps merged; the identity if never."""
-    if times == 0:
-        return affine([[1.0]])
-    middle = np.asarray(into) @ np.asarray(out)
-    return ReLUNetwork([(into, shift), *[(middle, shift)] * (times - 1), (out, None)])
+def piecewise_linear(
+    breakpoints: Real[ArrayLike, " k"] | Sequence,
+    values: Real[ArrayLike, "k *out"] | Sequence,
+    left_slope: Real[ArrayLike, "..."] = 0.0,
+    right_slope: Real[ArrayLike, "..."] = 0.0,
+) -> ReLUNetwork:
+    """Any continuous piecewise-linear function of one variable, by its values at its breakpoints.
+
+    **Arguments:**
+
+    - `breakpoints`: `(k,)`, strictly increasing, `k >= 1`. They make `k + 1` pieces, the two outer ones
+        unbounded.
+    - `values`: `(k,)` for a real function, `(k, out)` for `out` functions that share their breakpoints.
+    - `left_slope`, `right_slope`: before the first and after the last breakpoint; scalars or `(out,)`.
+
+    **Counts:** sizes `(1, h, out)`, where `h <= k + 1` (one less than the number of pieces if `left_slope` is
+    0) is the number of breakpoints at which the slope changes, the first one taken as a change from 0, and
+    one more if `left_slope` is nonzero. Connectivity: `h`, and one for each of these neurons whose breakpoint
+    is not 0, and the nonzero changes of slope (per output), left slopes and entries of `values[0]`. A
+    constant has `h = 1` neuron without weights.
+
+    **Raises:** `ValueError` if the breakpoints are empty, unsorted or repeated (a jump is a `ramp`), if
+    shapes do not fit, or for NaN, infinity, or a slope that overflows.
+
+    **Example:**
+
+        >>> from jaxgen.relu import piecewise_linear
+        >>> bump = piecewise_linear([0.0, 0.5, 1.0], [0.0, 1.0, 0.25], right_slope=2.0)
+        >>> bump.sizes, [float(bump(x)[0]) for x in (-1.0, 0.25, 0.75, 2.0)]
+        ((1, 3, 1), [0.0, 0.5, 0.625, 2.25])
+    """
+    x, y = _real("breakpoints", breakpoints), _real("values", values)
+    if x.ndim != 1 or x.size == 0:
+        raise ValueError(f"breakpoints has shape {x.shape}: expected (k,) with k >= 1.")
+    if y.ndim not in (1, 2) or y.shape[0] != x.size or y.size == 0:
+        raise ValueError(f"values has shape {y.shape}: expected ({x.size},) or ({x.size}, out), one per breakpoint.")
+    gaps = np.diff(x)
+    if (gaps <= 0).any():
+        first = int(np.argmax(gaps <= 0))
+        raise ValueError(
+            f"breakpoints must strictly increase, but {x[first]} is followed by {x[first + 1]}: sort them, "
+            "and give a jump two breakpoints, the width of its ramp apart."
+        )
+    y = y.reshape(x.size, -1)
+    left = _per_output("left_slope", left_slope, y.shape[1])
+    right = _per_output("right_slope", right_slope, y.shape[1])
+    with np.errstate(over="ignore"):
+        slopes = np.diff(y, axis=0) / gaps[:, None]
+    # From the first breakpoint x_0 to the right: y_0 + sum_i (change of slope at x_i, from 0) rho(x - x_i);
+    # to the left one mirrored neuron, - left_slope rho(x_0 - x).
+    signs = np.concatenate([[-1.0], np.ones(x.size)])
+    anchors = np.concatenate([x[:1], x])
+    kinks = np.concatenate(
+        [-left[None], np.diff(slopes, axis=0, prepend=np.zeros_like(right)[None], append=right[None])]
+    )
+    used = kinks.any(axis=1)
+    net = NetworkBuilder(x=1)
+    net.layer(kink=signs[used] * (net["x"] - anchors[used]))
+    return net.network(kinks[used].T @ net["kink"] + y[0])
 
 
-def _whole(name: str, value: int) -> int:
-    value = operator.index(value)
-    if value < 0:
-        raise ValueError(f"{name} is {value}: expected a whole number, at least 0.")
-    return value
+def unfold(slope: float | int, level: int = 0) -> ReLUNetwork:
+    """One backward step of the Peano curve, `(c, 3^j w) -> 3^(j+1) unfold(c, w)`, where `j = level`.
+
+    For `c` and `w` in `[0, 1]`, `unfold(c, w) = (a + R^a w)/3` with `a = min(floor(3c), 2)` and
+    `R w = 1 - w`: the third of the unit interval that `c` names, run through backward if it is the middle one. The
+    factors `3^j` keep all weights integers (if `slope` is):
+
+        3 unfold = w + 2 rho(i_1 - w) + 2 rho(w + i_2 - 1),   i_m = rho(1 - rho(1 - B(3c - m))),
+
+    with `B = slope`. Exact unless `c` lies in one of the ramps `[m/3, m/3 + 1/(3B))`, `m = 1, 2`.
+    Source: theory, section 4.
+
+    **Counts:** sizes `(2, 3, 3, 3, 1)`, connectivity 19, weight magnitude `max(3B, 2B + 1, 3^j)`.
+
+    **Raises:** `ValueError` if `slope < 1` or is not finite, or if `level < 0`.
+
+    **Example:** the middle third, backward.
+
+        >>> from jaxgen.relu import unfold
+        >>> unfold(2**10)([0.5, 0.25]).tolist()
+        [1.75]
+    """
+    if positive_number(slope, "slope") < 1:
+        raise ValueError(f"slope must be at least 1; got {slope}")
+    scale = 3.0 ** whole_number(level, "level")
+    net = NetworkBuilder(c=1, w=1)
+    net.layer(half=clip_inner(3 * slope * net["c"], [slope, 2 * slope], 1), **net.carry("w"))
+    net.layer(step=clip_outer(net["half"]), **net.carry("w"))
+    first, second = scale * net["step"]
+    net.layer(turn=stack(first - net["w"], net["w"] + second - scale), **net.carry("w"))
+    return net.network(net["w"] + 2 * net["turn"].sum())
 
 
-def _slope(name: str, values: Any, size: int) -> np.ndarray:
+def _per_output(name: str, values: Any, size: int) -> np.ndarray:
     array = _real(name, values)
     if array.shape not in ((), (size,)):
         raise ValueError(f"{name} has shape {array.shape}: expected a scalar or ({size},), one per output.")
-    return np.broadcast_to(array, (1, size))
+    return np.broadcast_to(array, (size,))
 
 
 def _real(name: str, values: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from jaxgen.relu import hat, piecewise_linear, ramp, sawtooth, triangle_wave, unfold
+from jaxgen.relu import hat, piecewise_linear, ramp, sawtooth, staircase, triangle_wave, unfold
 
 few = settings(max_examples=25, deadline=None)
 
@@ -117,9 +117,55 @@ def test_ramp(start, exponent):
     network = ramp(a, tau)
     x = a + tau * np.arange(-8, 17) / 8
     np.testing.assert_array_equal(realize(network, x)[:, 0], np.clip((x - a) / tau, 0, 1))
-    assert network.sizes == (1, 2, 1)
-    assert network.connectivity == 4 + (a != 0) + (a != -tau)
-    assert network.weight_magnitude == max(1 / tau, abs(a / tau), abs(a / tau + 1), 1)
+    assert network.sizes == (1, 1, 1, 1)
+    assert network.connectivity == 4 + (a != -tau)
+    assert network.weight_magnitude == max(1 / tau, abs(1 + a / tau), 1)
+
+
+@pytest.mark.parametrize(("start", "width"), [(0.3, 1e-6), (-77.7, 2.0**-20), (1 / 3, 0.1), (0.0, 1e-3), (5.1, 1e5)])
+def test_ramp_is_exactly_0_and_1_outside_in_floating_point(start, width, precision):
+    rng = np.random.default_rng(0)
+    far = np.concatenate([np.logspace(-7, 30, 400), rng.uniform(0, 10, 200)])
+    # The ramp itself may lie a few roundings beside its place.
+    left, right = start - far, start + width + far
+    left = left[start - left > np.finfo(precision).eps * (abs(start) + np.abs(left) + width)]
+    right = right[right - start - width > np.finfo(precision).eps * (abs(start) + np.abs(right) + width)]
+    np.testing.assert_array_equal(
+        batch(ramp(start, width), np.concatenate([left, right])), [0.0] * len(left) + [1.0] * len(right)
+    )
+
+
+@few
+@given(st.data(), st.integers(0, 5), st.integers(1, 3))
+def test_staircase(data, m, d):
+    whole = st.integers(-8, 8)
+    starts, first = (np.array(data.draw(st.lists(whole, min_size=n, max_size=n))) / 4 for n in (m, d))
+    widths = 2.0 ** np.array(data.draw(st.lists(st.integers(-4, 1), min_size=m, max_size=m)))
+    rises = np.array(data.draw(st.lists(whole, min_size=m * d, max_size=m * d)), float).reshape(m, d)
+    network = staircase(starts, widths, rises, first)
+    u = np.arange(-20, 40) / 8
+    expected = first + np.clip((u[:, None] - starts) / widths, 0, 1) @ rises
+    np.testing.assert_array_equal(realize(network, u), expected)
+    assert network.sizes == (1, max(m, 1), max(m, 1), d)
+    counts = [np.count_nonzero(part) for part in (1 + starts / widths, rises, first)]
+    assert network.connectivity == 3 * m + sum(counts)
+    single = staircase(starts, widths, rises[:, 0], first[0])
+    np.testing.assert_array_equal(realize(single, u), expected[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0.0], [0.0], [1.0]), "widths must be positive"),
+        (([0.0], [np.nan], [1.0]), "widths.*NaN"),
+        (([0.0], [1.0, 1.0], [1.0]), r"shapes \(1,\), \(2,\)"),
+        (([0.0], [1.0], [1.0, 2.0]), "shapes"),
+        (([0.0], [1.0], [1.0], [1.0, 2.0]), r"first has shape \(2,\)"),
+    ],
+)
+def test_bad_staircase(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        staircase(*arguments)
 
 
 numbers = st.floats(-100, 100, allow_subnormal=False, width=32)
@@ -219,8 +265,8 @@ def test_bad_piecewise_linear(breakpoints, values, slopes, message):
 def test_unfold(level, x64):
     slope, scale = 2**20, 3**level
     network = unfold(slope, level)
-    assert network.sizes == (2, 5, 3, 1)
-    assert network.connectivity == 20
+    assert network.sizes == (2, 3, 3, 3, 1)
+    assert network.connectivity == 19
     assert network.weight_magnitude == max(3 * slope, 2 * slope + 1, scale)
     rng = np.random.default_rng(level)
     c, w = rng.integers(0, 257, (2, 200)) / 256  # no 1/256 lies in a ramp: they have width 2^-20/3, just after m/3
@@ -232,17 +278,17 @@ def test_unfold(level, x64):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: sawtooth(-1), "folds is -1"),
-        (lambda: triangle_wave(-2), "levels is -2"),
-        (lambda: ramp(0.0, 0.0), "width is 0.0"),
-        (lambda: ramp(0.0, -1.0), "width is -1.0"),
-        (lambda: ramp(0.0, np.nan), "width is nan"),
-        (lambda: ramp(np.inf, 1.0), "start is inf"),
+        (lambda: sawtooth(-1), "folds must not be negative; got -1"),
+        (lambda: triangle_wave(-2), "levels must not"),
+        (lambda: ramp(0.0, 0.0), "width must be a positive"),
+        (lambda: ramp(0.0, -1.0), "width must be a positive"),
+        (lambda: ramp(0.0, np.nan), "width must be a positive"),
+        (lambda: ramp(np.inf, 1.0), "starts.*infinite"),
         (lambda: ramp(0.0, 1e-50), "too large for float32"),
         (lambda: ramp(0.0, 1e-320), "NaN or infinite"),
-        (lambda: unfold(0.5), "slope is 0.5"),
-        (lambda: unfold(np.inf), "slope is inf"),
-        (lambda: unfold(100, -1), "level is -1"),
+        (lambda: unfold(0.5), "slope must be at least 1; got 0.5"),
+        (lambda: unfold(np.inf), "slope must be a positive finite"),
+        (lambda: unfold(100, -1), "level must not"),
     ],
 )
 def test_bad_arguments(call, message):
@@ -251,5 +297,5 @@ def test_bad_arguments(call, message):
 
 
 def test_folds_are_whole_numbers():
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="folds"):
         sawtooth(1.5)
