@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
 
 from .._checks import whole_number
-from ..coding import code_length, register_class
+from ..coding import code_length
 from ..measures import Label
 from ..relu import ReLUNetwork
 from ..source import stratum_words, words_to_float
@@ -69,13 +69,6 @@ class AbstractGenerator(eqx.Module):
     source_dim: ClassVar[int] = 1
     source_bits: ClassVar[int] = 24
     vocabulary: ClassVar[tuple[Label, ...] | None] = None
-
-    def __init_subclass__(cls, **options: object) -> None:
-        super().__init_subclass__(**options)
-        # Equinox makes a subclass of the same name while it runs __init__; only the class itself is to be found.
-        inner = any(base.__qualname__ == cls.__qualname__ for base in cls.__mro__[1:])
-        if not inner and cls.__module__.partition(".")[0] != "jaxgen":
-            register_class(cls)
 
     @abc.abstractmethod
     def __call__(self, u: ArrayLike) -> Float[Array, " dim"]:

@@ -2,41 +2,41 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32, PRNGKeyArray
-from scipy.ndimage import distance_transform_edt
+from jaxtyping import Array, ArrayLike, Float, Int, Int32, PRNGKeyArray, UInt32
 
-from ..measures import GridMeasure, check_points
-from ..relu import ReLUNetwork, compose
-from ._base import Certificate, exact_words, point_at
-from ._grid import AbstractGridGenerator, check_ramp, whole_number
-from ._layers import Layer, carry, clip_first, clip_second
-from ._peano import PeanoGenerator
+from .._checks import finite_points, ramp_width, whole_number
+from ..measures import GridMeasure
+from ..relu import NetworkBuilder, ReLUNetwork, clip_inner, clip_outer, stack
+from ._base import AbstractGenerator, point_at
+from ._certificate import Certificate
+from ._curve import CurveGenerator
+from ._explicit import AbstractExplicitGenerator, exact_words
 
 _MAX_CELLS = 1 << 20
 
 
-class GriddedCondition(eqx.Module):
+class GriddedCondition(AbstractGenerator):
     """The law of x given a continuous condition c: that of the cell of c, in a grid on a box of R^m.
 
     A cell without data is served by the nearest one with data: the distance is that of the centres where the box is
     the unit cube, so that the units of the axes of c do not matter. `generator` is the conditional generator, `table`
     the position in its vocabulary of the label that serves each cell. Theory, section 7.
 
-    !!! example
+    **Example:** points near a line, given the first coordinate.
 
-        ```python
-        g = GriddedCondition.from_samples(c, x, condition_resolution=16, resolution=32)
-        points = g.sample(key, 1000, [0.3])
-        ```
+        >>> import jax, numpy as np, jaxgen as jg
+        >>> c = np.linspace(0, 1, 1000)
+        >>> g = jg.GriddedCondition.from_samples(c, 10 * c, condition_resolution=10, resolution=100)
+        >>> bool(abs(g.sample(jax.random.key(0), 50, 0.35) - 3.5).max() < 0.6)
+        True
     """
 
-    generator: AbstractGridGenerator
+    generator: AbstractExplicitGenerator
     table: Int32[Array, " cells"]
     low: Float[Array, " m"]
     high: Float[Array, " m"]
@@ -44,22 +44,26 @@ class GriddedCondition(eqx.Module):
 
     def __init__(
         self,
-        generator: AbstractGridGenerator,
+        generator: AbstractExplicitGenerator,
         condition_resolution: int | Sequence[int],
-        low: Any = 0.0,
-        high: Any = 1.0,
+        low: ArrayLike = 0.0,
+        high: ArrayLike = 1.0,
     ):
-        """- `generator`: its labels are cells of the grid of conditions, numbered row by row (the last axis fastest).
+        """**Arguments:**
+
+        - `generator`: its labels are cells of the grid of conditions, numbered row by row (the last axis fastest).
         - `condition_resolution`: cells on each of the m axes of the condition; an integer is m = 1.
         - `low`, `high`: the box of the conditions, numbers or `(m,)`; the unit cube by default.
 
-        Raises `ValueError` for a resolution below 1, more than 2**20 cells, a box that is not finite or has
-        `low >= high`, and labels that are no cells; `TypeError` for anything but a generator of a grid measure.
+        **Raises:** `ValueError` for a resolution below 1, more than 2**20 cells, a box that is not finite or has
+        `low >= high`, and labels that are no cells; `TypeError` for anything but an explicit generator.
         """
-        if not isinstance(generator, AbstractGridGenerator):
-            raise TypeError(f"generator must be made from a grid measure; got {type(generator).__name__}")
+        from scipy.ndimage import distance_transform_edt
+
+        if not isinstance(generator, AbstractExplicitGenerator):
+            raise TypeError(f"generator must be an explicit one, made from a measure; got {type(generator).__name__}")
         self.condition_resolution, low, high = _checked_grid(condition_resolution, low, high)
-        self.low, self.high = jnp.asarray(low), jnp.asarray(high)
+        self.low, self.high = jnp.array(low), jnp.array(high)
         cells = math.prod(self.condition_resolution)
         given = generator.vocabulary or ()
         labels = [label for label in given if isinstance(label, int) and 0 <= label < cells]
@@ -81,26 +85,28 @@ class GriddedCondition(eqx.Module):
     @classmethod
     def from_samples(
         cls,
-        conditions: Any,
-        points: Any,
+        conditions: ArrayLike,
+        points: ArrayLike,
         *,
         condition_resolution: int | Sequence[int],
         resolution: int | Sequence[int],
-        make: Callable[[GridMeasure], AbstractGridGenerator] = PeanoGenerator,
-        low: Any = 0.0,
-        high: Any = 1.0,
+        make: Callable[[GridMeasure], AbstractExplicitGenerator] = CurveGenerator,
+        low: ArrayLike = 0.0,
+        high: ArrayLike = 1.0,
     ) -> "GriddedCondition":
         """From pairs of a condition and a point.
+
+        **Arguments:**
 
         - `conditions`: `(N, m)`, or `(N,)` for m = 1, in the box from `low` to `high`; `points`: `(N, d)`.
         - `condition_resolution`: cells on each axis of the condition; an integer holds for all of them.
         - `resolution`: cells on each axis of the points, on their bounding box, as in `GridMeasure.from_samples`.
         - `make`: what makes the generator of the measure of points labelled by cells.
 
-        Raises `ValueError` as the constructor does, as `GridMeasure.from_samples` does, and for conditions that are
+        **Raises:** `ValueError` as the constructor does, as `GridMeasure.from_samples` does, and for conditions that are
         not finite, lie outside the box, or are not as many as the points.
         """
-        conditions, points = check_points(conditions, "conditions"), check_points(points)
+        conditions, points = finite_points(conditions, "conditions"), finite_points(points)
         if len(conditions) != len(points):
             raise ValueError(f"there must be as many conditions as points; got {len(conditions)} and {len(points)}")
         grid, low, high = _checked_grid(condition_resolution, low, high, conditions.shape[1])
@@ -108,44 +114,88 @@ class GriddedCondition(eqx.Module):
         return cls(make(GridMeasure.from_samples(points, resolution, labels=labels)), grid, low, high)
 
     @property
+    def dim(self) -> int:
+        """Dimension of the points."""
+        return self.generator.dim
+
+    @property
+    def source_dim(self) -> int:
+        """How many uniform numbers go in, beside the condition."""
+        return self.generator.source_dim
+
+    @property
+    def source_bits(self) -> int:
+        """Bits of each uniform number that the law needs."""
+        return self.generator.source_bits
+
+    @property
     def condition_dim(self) -> int:
         """Dimension m of the condition."""
         return len(self.condition_resolution)
 
-    def __call__(self, u: Any, c: Any) -> Float[Array, " dim"]:
-        """The point, shape `(dim,)`, that one source value is sent to under one condition.
+    def __call__(self, u: ArrayLike, condition: ArrayLike | None = None) -> Float[Array, " dim"]:
+        """The point, shape `(dim,)`, that one source value is sent to under one condition; without one, by the law of x.
 
-        `u` is as for the generator; `c` has shape `(m,)`, or is a number for m = 1, in the box. Both may be traced.
-        Raises `ValueError` for a wrong shape, and a runtime error for c outside the box or NaN.
+        `u` is as for the generator; `condition` has shape `(m,)`, or is a number for m = 1, in the box. Both may be
+        traced. Raises `ValueError` for a wrong shape, and a runtime error for a condition outside the box or NaN.
         """
-        return point_at(self.generator, exact_words(self.generator, u), self.table[self._cell_of(c)])
+        code = None if condition is None else self.table[self._cell_of(condition)]
+        return point_at(self.generator, exact_words(self.generator, u), code)
 
-    def label(self, c: Any) -> int:
+    def push(
+        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+        """That of the generator."""
+        return self.generator.push(words, code)
+
+    def label(self, condition: ArrayLike) -> int:
         """The label that serves one condition: `g.generator.measure.given(g.label(c))` is the measure behind it."""
-        return int(np.asarray(self.generator.vocabulary)[int(self.table[self._cell_of(c)])])
+        return int(np.asarray(self.generator.vocabulary)[int(self.table[self._cell_of(condition)])])
 
-    def sample(self, key: PRNGKeyArray, n: int, c: Any, stratified: bool = False) -> Float[Array, "n dim"]:
+    def sample(
+        self, key: PRNGKeyArray, n: int, condition: ArrayLike | None = None, stratified: bool = False
+    ) -> Float[Array, "n dim"]:
         """Draws `n` points, as the `sample` of the generator does.
 
-        `c` is one condition, as in a call, or `(n, m)`, one a sample (also `(n,)` for m = 1). Raises `ValueError` for
-        a wrong shape, NaN, and conditions outside the box.
+        `condition` is one condition, as in a call, or `(n, m)`, one a sample (also `(n,)` for m = 1). Raises
+        `ValueError` for a wrong shape, NaN, and conditions outside the box.
         """
-        c, m = np.asarray(c), self.condition_dim
-        one = c.shape == (m,) or (m == 1 and c.ndim == 0)
-        if not one and c.shape != (n, m) and not (m == 1 and c.shape == (n,)):
-            raise ValueError(f"c must be one condition of shape ({m},), or one a sample, ({n}, {m}); got {c.shape}")
-        low, high = np.asarray(self.low), np.asarray(self.high)
-        cells = _cell(_in_box(c.reshape(-1, m), low, high, "c"), low, high, self.condition_resolution)
-        labels = np.asarray(self.generator.vocabulary)[np.asarray(self.table)[cells]].tolist()
-        return self.generator.sample(key, n, labels[0] if one else labels, stratified)
+        return self.generator.sample(key, n, None, stratified, code=self._codes(condition, n))
 
-    def certificate(self, ramp: float | None = None, c: Any = None) -> Certificate:
-        """The certificate of the generator: of the law of x alone, or of its law under the label that serves `c`.
+    def stream(
+        self,
+        key: PRNGKeyArray,
+        n: int,
+        condition: ArrayLike | None = None,
+        stratified: bool = False,
+        chunk_size: int | None = None,
+    ) -> Iterator[Float[Array, "chunk dim"]]:
+        """Yields the points of `sample`, in order, `chunk_size` at a time."""
+        return self.generator.stream(
+            key, n, None, stratified, chunk_size=chunk_size, code=self._codes(condition, n)
+        )
+
+    def certificate(self, ramp: float | None = None, condition: ArrayLike | None = None) -> Certificate:
+        """The certificate of the generator: of the law of x alone, or of its law under the label that serves a condition.
 
         It bounds the distance to the data of that label, and says nothing of how the law varies inside a cell. With
-        `ramp`, it holds for `network(ramp)` at every `c` outside the ramps. Errors as in a call.
+        `ramp`, it holds for `network(ramp)` at every condition outside the ramps. Errors as in a call.
         """
-        return self.generator.certificate(ramp, None if c is None else self.label(c))
+        return self.generator.certificate(ramp, None if condition is None else self.label(condition))
+
+    def _codes(self, condition: ArrayLike | None, n: int) -> Int[np.ndarray, "..."] | None:
+        if condition is None:
+            return None
+        c, m = np.asarray(condition), self.condition_dim
+        one = c.shape == (m,) or (m == 1 and c.ndim == 0)
+        if not one and c.shape != (n, m) and not (m == 1 and c.shape == (n,)):
+            raise ValueError(
+                f"condition must be one condition of shape ({m},), or one a sample, ({n}, {m}); got {c.shape}"
+            )
+        low, high = np.asarray(self.low), np.asarray(self.high)
+        cells = _cell(_in_box(c.reshape(-1, m), low, high, "condition"), low, high, self.condition_resolution)
+        codes = np.asarray(self.table)[cells]
+        return codes[0] if one else codes
 
     def transition_measure(self, ramp: float = 2.0**-20) -> float:
         """The share of the box of conditions on which the indicators of `network(ramp)` are not one-hot, exactly.
@@ -154,7 +204,7 @@ class GriddedCondition(eqx.Module):
         other c the network of (c, u) is that of the generator under the label of c. Raises `ValueError` for a ramp
         outside (0, 1).
         """
-        ramp = check_ramp(ramp)
+        ramp = ramp_width(ramp)
         return -math.expm1(sum(math.log1p(-(n - 1) * min(ramp, 1 / n)) for n in self.condition_resolution))
 
     def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
@@ -166,49 +216,35 @@ class GriddedCondition(eqx.Module):
 
         Raises `ValueError` for a ramp outside (0, 1), and where a weight would overflow the float type.
         """
-        generator: Any = self.generator  # whose `network` takes the width of the ramps
-        return compose(generator.network(ramp), self._indicators(ramp), nonnegative=True)
-
-    def _indicators(self, ramp: float) -> ReLUNetwork:
-        """`(c, u) -> (one-hot label, u)`, depth 5; connectivity O(m cells)."""
-        ramp = check_ramp(ramp)
-        grid, m, sources = self.condition_resolution, self.condition_dim, self.generator.source_dim
-        low = np.asarray(self.low, np.float64)
+        grid, m = self.condition_resolution, self.condition_dim
+        ramp, low = ramp_width(ramp), np.asarray(self.low, np.float64)
         side = np.asarray(self.high, np.float64) - low
         # The corner is taken away before anything is divided by the ramp, so that a box far from 0 costs no accuracy.
-        corner = Layer(m + sources)
-        corner.connect(corner.neurons(np.append(-low, np.zeros(sources))), np.arange(m + sources), 1.0)
+        net = NetworkBuilder(c=m, u=self.source_dim)
+        net.layer(c=net["c"] - low, u=net["u"])
         axis = np.repeat(np.arange(m), [n - 1 for n in grid])
         border = np.concatenate([np.arange(1, n) / n for n in grid])
-        rising = Layer(corner.size)
-        weight, bias = clip_first((border - ramp) * side[axis], ramp * side[axis])
-        inner = rising.neurons(bias)
-        rising.connect(inner, axis, weight)
-        u = carry(rising, m + np.arange(sources))
-        clipped = Layer(rising.size)
-        step = clip_second(clipped, inner)
-        u = carry(clipped, u)
+        net.layer(half=clip_inner(net["c"][axis], (border - ramp) * side[axis], ramp * side[axis]), **net.carry("u"))
+        net.layer(step=clip_outer(net["half"]), **net.carry("u"))
         # The indicator of bin i of an axis is step_i - step_{i+1}, with step_0 = 1 and step_n = 0; that of a cell is
         # rho(sum of m indicators - (m - 1)), at most their product.
         cells = np.arange(math.prod(grid))
         bins = cells[:, None] // _strides(grid) % np.asarray(grid)
-        trapezoid = Layer(clipped.size)
-        on = trapezoid.neurons(1.0 - m + np.sum(bins == 0, axis=1))
+        on = net.constant(1.0 - m + np.sum(bins == 0, axis=1))
         for k, before in enumerate(itertools.accumulate((n - 1 for n in grid[:-1]), initial=0)):
-            entered, left = bins[:, k] > 0, bins[:, k] < grid[k] - 1
-            trapezoid.connect(on[entered], step[before + bins[entered, k] - 1], 1.0)
-            trapezoid.connect(on[left], step[before + bins[left, k]], -1.0)
-        u = carry(trapezoid, u)
-        label = Layer(trapezoid.size)
-        label.connect(label.neurons(np.zeros(len(self.generator.vocabulary or ())))[np.asarray(self.table)], on, 1.0)
-        carry(label, u)
-        return ReLUNetwork([layer.pair() for layer in (corner, rising, clipped, trapezoid, label)])
+            entered, left = np.flatnonzero(bins[:, k] > 0), np.flatnonzero(bins[:, k] < grid[k] - 1)
+            on = on + net["step"][before + bins[entered, k] - 1].add_at(entered, len(cells))
+            on = on - net["step"][before + bins[left, k]].add_at(left, len(cells))
+        net.layer(on=on, **net.carry("u"))
+        label = net["on"].add_at(np.asarray(self.table), len(self.generator.vocabulary or ()))
+        source = stack(label, net["u"])
+        return net.network(net.apply(self.generator.network(ramp), source, merge=None, nonnegative=True))
 
     def _cell_of(self, c):
         c, m = jnp.asarray(c, self.low.dtype), self.condition_dim
         if c.shape != (m,) and not (m == 1 and c.shape == ()):
-            raise ValueError(f"c must have shape ({m},); got {c.shape}. Use jax.vmap for a batch.")
-        c = eqx.error_if(c, ~jnp.all((c >= self.low) & (c <= self.high)), "c must lie in the box of the conditions")
+            raise ValueError(f"condition must have shape ({m},); got {c.shape}. Use jax.vmap for a batch.")
+        c = eqx.error_if(c, ~jnp.all((c >= self.low) & (c <= self.high)), "condition must lie in the box of the conditions")
         return _cell(c.reshape(m), self.low, self.high, self.condition_resolution)
 
 
@@ -235,7 +271,7 @@ def _checked_grid(resolution, low, high, dim: int | None = None):
 
 def _in_box(c, low, high, name: str):
     """Conditions `(N, m)` in the float type of the box. Raises `ValueError` if they are not finite, or outside it."""
-    c = check_points(c, name).astype(low.dtype)
+    c = finite_points(c, name).astype(low.dtype)
     outside = np.any((c < low) | (c > high), axis=1).sum()
     if outside:
         raise ValueError(f"{outside} of {len(c)} rows of {name} lie outside the box low={low}, high={high}")
