@@ -1,7 +1,7 @@
 """Writing and reading a payload: occupancies through the range coder, and plain bits beside them.
 
 `Writer` and `Reader` have the same methods, so that what is coded is written down once, for both directions: a writer
-is given the values, a reader is given `None` (or room for them) and returns the values.
+is given the values, a reader is given `None` (or zeros to fill) and returns the values.
 """
 
 import numpy as np
