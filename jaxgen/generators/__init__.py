@@ -1,5 +1,6 @@
 """u -> x: maps from uniform numbers, and a prompt, to points."""
 
+from . import _codec as _codec
 from ._base import AbstractGenerator as AbstractGenerator, Size as Size
 from ._certificate import Certificate as Certificate
 from ._codebook import CodebookGenerator as CodebookGenerator

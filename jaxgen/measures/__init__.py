@@ -1,5 +1,6 @@
 """What is to be generated: laws on leaves, boxes with a mass each, in floats or in quanta."""
 
+from . import _codec as _codec
 from ._abstract import AbstractMeasure as AbstractMeasure, natural_generator as natural_generator
 from ._grid import AbstractGridMeasure as AbstractGridMeasure, GridMeasure as GridMeasure
 from ._leaves import (
