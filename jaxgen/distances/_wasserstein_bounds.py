@@ -1,20 +1,20 @@
 """Two numbers with W_p between them, for clouds that are too large for the exact solver."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, SupportsFloat
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
-from ott.geometry import epsilon_scheduler, geometry
-from ott.problems.linear import linear_problem
-from ott.solvers.linear import sinkhorn
-from scipy.spatial.distance import cdist
+from jaxtyping import Array, Float, Int
 
-from ._clouds import PointsLike, as_pair, check_order, line_distance, power_mean
-from ._curve import couplings, principal_axes
-from ._exact import assigned_distances
+from .._checks import transport_order
+from ._clouds import PointsLike, as_pair, line_distance, power_mean
+from ._curve_coupling import couplings, principal_axes
+from ._wasserstein import assigned_distances
+
+# The cost of a coupling, and the order of each cloud that it pairs.
+_Candidate = tuple[float, Int[np.ndarray, " n"], Int[np.ndarray, " m"]]
 
 # Sinkhorn runs on at most so many points a side; larger clouds lend it every k-th point along the curve.
 _SINKHORN_POINTS = 1000
@@ -34,25 +34,36 @@ class WassersteinBounds(NamedTuple):
     upper: float
 
 
-def wasserstein_bounds(x: PointsLike, y: PointsLike, p: float | int = 2) -> WassersteinBounds:
+def wasserstein_bounds(x: PointsLike, y: PointsLike, p: SupportsFloat = 2) -> WassersteinBounds:
     """A lower and an upper bound on W_p between the uniform laws on two clouds, at any size and dimension.
 
-    Both hold whatever the clouds are, up to rounding in float64: the lower bound is a feasible point of the
-    dual problem, the upper bound the cost of a coupling.
+    Both hold whatever the clouds are, up to rounding in float64: the lower bound is a feasible point of the dual
+    problem, the upper bound the cost of a coupling.
 
-    - lower: the better of (a) the one-dimensional distances along the coordinate axes, or along the principal
-      axes, put together, and (b) c-transformed Sinkhorn potentials, where n m (d + 8) <= 2^33.
-    - upper: the best of the pairings of `curve_coupling`; for equal sizes up to 2^15, that pairing improved
-      by exact assignment within blocks of 256 neighbors; up to 1000 points a side, Sinkhorn's plan rounded to
-      a coupling.
+    - lower: the better of (a) the one-dimensional distances along the coordinate axes, or along the principal axes, put
+        together, and (b) c-transformed Sinkhorn potentials (OTT-JAX), where n m (d + 8) <= 2^33.
+    - upper: the best of the pairings of `curve_coupling`; for equal sizes up to 2^15, that pairing improved by exact
+        assignment within blocks of 256 neighbors; up to 1000 points a side, Sinkhorn's plan rounded to a coupling.
+
+    Theory, section 11.
+
+    **Arguments:**
 
     - `x`, `y`: shapes `(n, d)` and `(m, d)`, or `(n,)` and `(m,)` for points of the line; sizes may differ.
     - `p`: any order >= 1.
 
-    Raises `ValueError` for clouds that are empty, not finite or of different dimension, and for p < 1.
-    Source: theory, section 11.
+    **Returns:** `(lower, upper)`, in the units of the points; equal, and W_p, on the line.
+
+    **Raises:** `ValueError` for clouds that are empty, not finite or of different dimension, and for p < 1;
+    `TypeError` for points that are not real numbers.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.wasserstein_bounds([0.0, 1.0], [0.5, 1.0, 1.0, 1.5], p=1)
+        WassersteinBounds(lower=0.5, upper=0.5)
     """
-    p = check_order(p)
+    p = transport_order(p)
     x, y, exponent = as_pair(x, y)
     if x.shape[1] == 1:
         exact = math.ldexp(line_distance(x[:, 0], y[:, 0], p), exponent)
@@ -73,16 +84,20 @@ def wasserstein_bounds(x: PointsLike, y: PointsLike, p: float | int = 2) -> Wass
 def _projections(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: float | int) -> float:
     """A lower bound from the distances W_p(k) of the coordinates: their l2 norm for p <= 2, else lp.
 
-    Let V = X - Y under an optimal coupling. Its coordinates couple the coordinates of the laws, so E|V_k|^p
-    >= W_p(k)^p. For p <= 2, |V|^p is the l_{2/p} norm of (|V_k|^p)_k, a convex function, so E|V|^p >=
-    |(E|V_k|^p)_k|_{2/p} (Jensen). For p > 2, |V|^p >= sum_k |V_k|^p. A single projection would be the largest
+    Let V = X - Y under an optimal coupling. Its coordinates couple the coordinates of the laws, so E|V_k|^p >=
+    W_p(k)^p. For p <= 2, |V|^p is the l_{2/p} norm of (|V_k|^p)_k, a convex function, so E|V|^p >=
+    |(E|V_k|^p)_k|_{2/p} (Jensen). For p > 2, |V|^p >= sum_k |V_k|^p, and no more: where only one coordinate differs at
+    a time, as from (0, 0), (10, 10) to (1, 0), (10, 11), that is an equality. A single projection would be the largest
     of the W_p(k) only.
     """
     along = np.array([line_distance(x[:, k], y[:, k], p) for k in range(x.shape[1])])
-    return power_mean(along, None, max(p, 2)) * len(along) ** (1 / max(p, 2))
+    # power_mean with the weights 1 of a sum.
+    return power_mean(along, None, max(p, 2.0)) * len(along) ** (1 / max(p, 2.0))
 
 
-def _refined(x: np.ndarray, y: np.ndarray, p: float | int, candidates: list) -> float:
+def _refined(
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n d"], p: float | int, candidates: list[_Candidate]
+) -> float:
     """The cost of the best candidate after exact assignments within blocks of pairs that are neighbors.
 
     Each candidate's order of x gives another notion of neighbor; an exact assignment never raises the cost.
@@ -98,7 +113,7 @@ def _refined(x: np.ndarray, y: np.ndarray, p: float | int, candidates: list) -> 
     return power_mean(np.linalg.norm(x - y[partner], axis=1), None, p)
 
 
-def _sinkhorn_bounds(x: np.ndarray, y: np.ndarray, p: float | int) -> tuple[float, float]:
+def _sinkhorn_bounds(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: float | int) -> tuple[float, float]:
     """Bounds from Sinkhorn's potentials, which run in float32 and on every k-th point if there are many.
 
     Lower: any vector g gives the pair f_i = min_j (c_ij - g_j) and g, feasible by definition whatever g is,
@@ -108,6 +123,8 @@ def _sinkhorn_bounds(x: np.ndarray, y: np.ndarray, p: float | int) -> tuple[floa
     Upper, where Sinkhorn saw all points: its plan, rounded to the right marginals (Altschuler, Weed,
     Rigollet, 2017).
     """
+    from scipy.spatial.distance import cdist
+
     part_x, part_y = (z[:: -(-len(z) // _SINKHORN_POINTS)] for z in (x, y))
     distances = cdist(part_x, part_y)
     scale = distances.max() or 1.0
@@ -129,8 +146,12 @@ def _sinkhorn_bounds(x: np.ndarray, y: np.ndarray, p: float | int) -> tuple[floa
 
 
 @jax.jit
-def _sinkhorn(cost: Float[Array, "n m"]) -> tuple[Array, Array, Array]:
+def _sinkhorn(cost: Float[Array, "n m"]) -> tuple[Float[Array, " n"], Float[Array, " m"], Float[Array, ""]]:
     """Potentials for an epsilon that decreases to a 500th of the mean cost, and that epsilon."""
+    from ott.geometry import epsilon_scheduler, geometry
+    from ott.problems.linear import linear_problem
+    from ott.solvers.linear import sinkhorn
+
     mean = jnp.mean(cost)
     epsilon = jnp.where(mean > 0, 0.002 * mean, 1.0)
     schedule = epsilon_scheduler.Epsilon(epsilon, init=500.0, decay=0.95)
@@ -156,6 +177,8 @@ def _c_transform(
     scale: float,
 ) -> Float[np.ndarray, " n"]:
     """`f_i = min_j ((|x_i - y_j| / scale)^p - g_j)`, some rows at a time."""
+    from scipy.spatial.distance import cdist
+
     rows = max(1, _CHUNK_PAIRS // len(y))
     chunks = [((cdist(x[i : i + rows], y) / scale) ** p - g).min(axis=1) for i in range(0, len(x), rows)]
     return np.concatenate(chunks)

@@ -2,38 +2,47 @@
 
 import math
 from collections.abc import Iterator
+from typing import SupportsFloat
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._checks import transport_order
 from ..curves import peano_argsort
-from ._clouds import PointsLike, as_pair, check_order, monotone_pairs, power_mean
+from ._clouds import PointsLike, as_pair, monotone_pairs, power_mean
 
-# Digits of the curve that are worth having: 3^40 cells tell apart as many points as fit any memory. More than
-# 19 levels would leave int32.
+# Digits of the curve that are worth having: 3^40 cells tell apart as many points as fit any memory. More than 19
+# levels would leave int32.
 _DIGITS = 40
 _MAX_LEVELS = 19
 
 
-def curve_coupling(x: PointsLike, y: PointsLike, p: float | int = 2) -> float:
+def curve_coupling(x: PointsLike, y: PointsLike, p: SupportsFloat = 2) -> float:
     """An upper bound on W_p between the uniform laws on two clouds: the cost of pairing them in Peano order.
 
-    Both clouds are put in the order of a Peano curve through their joint bounding cube and paired in order,
-    by quantile when the sizes differ. Every such pairing is a coupling, so its cost bounds W_p from above. A
-    handful of orders is tried and the cheapest is returned: the clouds as they are and with their means moved
-    together, along the given axes, all principal axes, and the few principal axes of largest variance. O(N
-    log N) time, O(N d) memory; exact on the line; exact for a cloud and its translate.
+    Both clouds are put in the order of a Peano curve through their joint bounding cube and paired in order, by quantile
+    when the sizes differ. Every such pairing is a coupling, so its cost bounds W_p from above. A handful of orders is
+    tried and the cheapest is returned: the clouds as they are and with their means moved together, along the given
+    axes, all principal axes, and the few principal axes of largest variance. O(N log N) time, O(N d) memory; exact on
+    the line; exact for a cloud and its translate. It says nothing about how far above W_p it is. Theory, section 11.
+
+    **Arguments:**
 
     - `x`, `y`: shapes `(n, d)` and `(m, d)`, or `(n,)` and `(m,)` for points of the line; sizes may differ.
     - `p`: any order >= 1.
 
-    Returns a number >= W_p (up to rounding), in the units of the points. It says nothing about how far above
-    W_p it is.
+    **Returns:** a number >= W_p (up to rounding), in the units of the points.
 
-    Raises `ValueError` for clouds that are empty, not finite or of different dimension, and for p < 1.
-    Source: theory, section 11.
+    **Raises:** `ValueError` for clouds that are empty, not finite or of different dimension, and for p < 1;
+    `TypeError` for points that are not real numbers.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.curve_coupling([[0.0, 0.0], [1.0, 0.0]], [[4.0, 4.0], [3.0, 4.0]]), 6)
+        5.0
     """
-    p = check_order(p)
+    p = transport_order(p)
     x, y, exponent = as_pair(x, y)
     return math.ldexp(min(cost for cost, *_ in couplings(x, y, p)), exponent)
 
@@ -52,13 +61,15 @@ def couplings(
         yield power_mean(np.linalg.norm(difference, axis=1), masses, p), order_x, order_y
 
 
-def _charts(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _charts(
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]
+) -> Iterator[tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "m k"]]]:
+    """Coordinates in which both clouds are put in order."""
     yield x, y
     dim = x.shape[1]
     if dim == 1:
         return
-    # For p = 2 the optimal coupling does not change when the means are moved together, so this is where to
-    # look.
+    # For p = 2 the optimal coupling does not change when the means are moved together, so this is where to look.
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     yield x, y
     axes = principal_axes(x, y)
