@@ -21,7 +21,8 @@ from ..generators import (
     PeanoGenerator,
     SawtoothGenerator,
 )
-from ..measures import GridMeasure, check_points
+from .._checks import finite_points as check_points
+from ..measures import GridMeasure
 from ..training import TrainingError, fit
 from ._data import Dataset, airports, load_points
 from ._entries import Judge, failure, measure, measure_or_report

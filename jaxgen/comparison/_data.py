@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from .. import modalities
-from ..measures import GridMeasure, check_points
+from .._checks import finite_points as check_points
+from ..measures import GridMeasure
 
 _TABLES = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
 _PICTURES = {".png", ".jpg", ".jpeg"}

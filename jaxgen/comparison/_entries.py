@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray
 
 from ..coding import code_length, module_bits
 from ..distances import wasserstein
-from ..generators import AbstractGenerator, AbstractGridGenerator, CodebookGenerator, MLPGenerator, PeanoGenerator
+from ..generators import AbstractGenerator, AbstractExplicitGenerator, CodebookGenerator, MLPGenerator, PeanoGenerator
 from ._report import Entry
 
 _PICTURE_POINTS = 4000
@@ -105,7 +105,7 @@ def array_bits(generator: Any) -> float | None:
 
     `None` where it has none: what a function keeps to itself cannot be counted.
     """
-    if isinstance(generator, AbstractGridGenerator | CodebookGenerator):
+    if isinstance(generator, AbstractExplicitGenerator | CodebookGenerator):
         return float(code_length(generator))
     has_arrays = jax.tree.leaves(eqx.filter(generator, eqx.is_inexact_array))
     return float(module_bits(generator, weight_bits=32)) if has_arrays else None

@@ -12,9 +12,10 @@ import jax.random as jr
 import numpy as np
 from tqdm import tqdm
 
-from ..coding import code_length, module_bits, network_bits, quantize
+from ..coding import code_length, module_bits, network_bits
+from ..rate import quantize
 from ..distances import data_bound
-from ..generators import AbstractGenerator, AbstractGridGenerator, MLPGenerator, PeanoGenerator
+from ..generators import AbstractGenerator, AbstractExplicitGenerator, MLPGenerator, PeanoGenerator
 from ..limits import type_class_bits
 from ..measures import GridMeasure, QuantizedMeasure
 from ._data import Dataset
@@ -89,7 +90,7 @@ def describe(obj: Any, points: np.ndarray | None = None) -> list[tuple[str, str]
         certificate = obj.certificate()
         rows.append(("certificate", f"W1 <= {certificate.w1:.4g}, W2 <= {certificate.w2:.4g} to its measure"))
     if points is not None and measure is not None:
-        law = obj if isinstance(obj, AbstractGridGenerator) else measure
+        law = obj if isinstance(obj, AbstractExplicitGenerator) else measure
         w1, w2 = (data_bound(points, law, p) for p in (1, 2))
         rows.append(("error to the data", f"W1 <= {w1:.4g}, W2 <= {w2:.4g}"))
     return rows

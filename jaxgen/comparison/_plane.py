@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import limits
-from ..coding import code_length, encode, quantize, quantize_network
+from ..coding import code_length, encode, quantize_network
+from ..rate import quantize
 from ..generators import PeanoGenerator
 from ..measures import GridMeasure
 from ._entries import Judge

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._checks import transport_order
-from ..curves import peano_argsort
+from ..curves import PeanoCurve
 from ._clouds import PointsLike, as_pair, monotone_pairs, power_mean
 
 # Digits of the curve that are worth having: 3^40 cells tell apart as many points as fit any memory. More than 19
@@ -89,4 +89,4 @@ def _order(unit: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
         return np.argsort(unit[:, 0], kind="stable")
     levels = min(_MAX_LEVELS, max(2, -(-_DIGITS // unit.shape[1])))
     cells = np.minimum((unit * 3**levels).astype(np.int64), 3**levels - 1)
-    return peano_argsort(np.maximum(cells, 0), levels)
+    return PeanoCurve().argsort(np.maximum(cells, 0), levels)

@@ -6,7 +6,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from .._checks import finite_points
-from ..curves import levels_for, peano_argsort
+from ..curves import PeanoCurve
 from ._clouds import PointsLike
 
 
@@ -50,13 +50,13 @@ def data_bound(points: PointsLike, law: object, p: SupportsFloat = 1) -> float:
     points = finite_points(points).astype(np.float64)
     if points.shape[1] != measure.dim:
         raise ValueError(f"points have dimension {points.shape[1]}; the law has {measure.dim}")
-    n, levels = np.asarray(measure.resolution, np.int64), levels_for(measure.resolution)
+    n, levels = np.asarray(measure.resolution, np.int64), PeanoCurve().levels_for(measure.resolution)
     low = np.asarray(measure.low, np.float64)
     sides = (np.asarray(measure.high, np.float64) - low) / n
     # One level below the cells: points that share a cell of which parts go elsewhere are then in order too.
     place = np.clip((points - low) * 3 / np.where(sides > 0, sides, 1.0), 0, 3 * n - 1)
-    points = points[peano_argsort(place.astype(np.int32 if 3 * n.max() < 1 << 31 else np.int64), levels + 1)]
-    order = peano_argsort(np.asarray(measure.cells), levels)
+    points = points[PeanoCurve().argsort(place.astype(np.int32 if 3 * n.max() < 1 << 31 else np.int64), levels + 1)]
+    order = PeanoCurve().argsort(np.asarray(measure.cells), levels)
     centers = measure._host_centers()[order]
     edges = np.cumsum(measure._weights().astype(np.float64)[order])
     edges /= edges[-1]

@@ -28,20 +28,21 @@ class Certificate:
 CHANGED = "the measure as it stands; its arrays were changed since it was made, so nothing is proven about an earlier one"
 
 
-def combined(filling: Bound, rounding: Bound | None, ramps: Bound | None) -> Certificate:
+def combined(filling: Bound, rounding: Bound | None, ramps: Bound | None, centred: bool) -> Certificate:
     """The bound on the whole way from the law to the measure it was built from.
 
     Let X follow the law, Y the quantized measure, and Z the measure it was rounded from; rounding moves whole leaves,
     so Z = Y + (a shift that depends on the leaf alone, where leaves are of one size). Given the finest cell, X and Y
-    have the same mean and do not depend on the shift: E<X - Y, Y - Z> = 0, and the squares add. First moments add by
-    the triangle inequality. All of it holds label by label: the path fills every finest cell alike.
+    have the same mean (`centred`) and do not depend on the shift: E<X - Y, Y - Z> = 0, and the squares add. Where the
+    means differ, and for first moments, the triangle inequality holds. All of it holds label by label.
 
     `rounding` is `None` where nothing is known any more; `ramps` where the kernel is meant and not the network.
     """
     parts = {"filling": filling, "rounding": rounding or (0.0, 0.0)}
-    w2 = math.hypot(filling[1], parts["rounding"][1])
+    together = math.hypot if centred else lambda a, b: a + b
+    w2 = together(filling[1], parts["rounding"][1])
     w1 = min(filling[0] + parts["rounding"][0], w2)
-    rule = "w2 = sqrt(filling^2 + rounding^2), w1 = min(filling + rounding, w2)"
+    rule = "w2 = sqrt(filling^2 + rounding^2), w1 = min(filling + rounding, w2)" if centred else "the parts are added"
     if ramps is not None:
         parts["ramps"] = ramps
         w1, w2, rule = w1 + ramps[0], w2 + ramps[1], rule + "; ramps are added to both"

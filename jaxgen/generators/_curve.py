@@ -83,6 +83,10 @@ class CurveGenerator(AbstractExplicitGenerator):
         return self.measure.dim * self.extra_levels * math.log2(self.curve.base)
 
     @property
+    def _order(self) -> Int[Array, " m"]:
+        return self.branches.value[self.branches.offsets[-2] :]
+
+    @property
     def _cell_levels(self) -> int:
         grid = isinstance(self.measure, AbstractGridMeasure)
         return self.curve.levels_for(self.measure.resolution) if grid else 0
@@ -133,7 +137,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         `NotImplementedError` for extra levels of a curve that has no network.
         """
         ramp, measure = ramp_width(ramp), self.measure
-        order = np.asarray(self.branches.value[self.branches.offsets[-2] :])
+        order = np.asarray(self._order)
         counts = measure._weights().astype(np.float64)[order]
         masses = counts / counts.sum()
         grid = isinstance(measure, AbstractGridMeasure)

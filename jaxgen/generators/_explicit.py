@@ -55,6 +55,11 @@ class AbstractExplicitGenerator(AbstractGenerator):
         """A bound on the measure of the u for which `network(ramp)` differs from the generator."""
 
     @property
+    def centred(self) -> bool:
+        """Whether the law has the mean of the leaf in each leaf, and leaves of one size: what makes squares add."""
+        return isinstance(self.measure, AbstractGridMeasure)
+
+    @property
     def dim(self) -> int:
         """Dimension of the points."""
         return self.measure.dim
@@ -81,10 +86,15 @@ class AbstractExplicitGenerator(AbstractGenerator):
         return math.ceil((leaf_bits + self.position_bits + GUARD_BITS - 1e-9) / 32)
 
     @property
+    def _order(self) -> Int[Array, " m"] | None:
+        """The leaves in the order of the construction; `None` for the order in which the measure keeps them."""
+        return None
+
+    @property
     def _tree(self) -> QuantileTree:
         """The tree of the measure as it stands: nothing about the masses is kept beside the masses."""
-        counts = self.measure.counts  # pyright: ignore[reportAttributeAccessIssue]
-        return self.branches.weighed(counts[self.branches.value[self.branches.offsets[-2] :]], self.limb_bits)
+        counts, order = self.measure.counts, self._order  # pyright: ignore[reportAttributeAccessIssue]
+        return self.branches.weighed(counts if order is None else counts[order], self.limb_bits)
 
     def __call__(
         self, u: ArrayLike, condition: Label | None = None, *, code: int | Int[Array, ""] | None = None
@@ -120,7 +130,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
         rounding = self.measure.proven("rounding", condition)
         if rounding is None and condition is not None and self.measure.proven("rounding") is not None:
             raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
-        return combined(self.filling(condition), rounding, ramps)
+        return combined(self.filling(condition), rounding, ramps, self.centred)
 
 
 class Needs:
