@@ -76,7 +76,9 @@ class MLPGenerator(AbstractGenerator):
         sizes = [len(self.vocabulary or ()) + self.source_dim, *[int(width)] * (int(depth) - 1), self.dim]
         self.weights, self.biases = _initial(sizes, self.source_dim, key)
 
-    def __call__(self, u: Any, condition: Label | Int[Array, ""] | None = None) -> Float[Array, " dim"]:
+    def __call__(
+        self, u: Any, condition: Label | Int[Array, ""] | None = None, *, code: Int[Array, ""] | None = None
+    ) -> Float[Array, " dim"]:
         """The point that `u`, a scalar or `(source_dim,)` in [0, 1], is sent to.
 
         `condition` is a label, or the position of one in the vocabulary as a (traceable) JAX integer. Without one, a
@@ -84,7 +86,8 @@ class MLPGenerator(AbstractGenerator):
         masses (theory, section 7).
         """
         u = require_unit_interval(u, self.source_dim)
-        code = condition if isinstance(condition, jax.Array) else self._code(condition)
+        if code is None:
+            code = condition if isinstance(condition, jax.Array) else self._code(condition)
         if self.vocabulary is not None and code is None:
             ends = jnp.cumsum(self._counts()).astype(u.dtype) / _QUANTA
             code = jnp.minimum(jnp.searchsorted(ends, u[0], side="right"), len(self.vocabulary) - 1)
