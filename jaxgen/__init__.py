@@ -8,6 +8,7 @@ from . import (
     coding as coding,
     comparison as comparison,
     curves as curves,
+    data as data,
     distances as distances,
     generators as generators,
     limits as limits,

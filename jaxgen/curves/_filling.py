@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
-import scipy.integrate
+
 from jaxtyping import Float
 
 
@@ -86,10 +86,12 @@ def diagonal_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
     squares = e**2
     # E|S| = (2/pi) int (1 - phi(t))/t^2 dt with phi the characteristic function of S; the tail of 1/t^2 is exact, and
     # |phi| is at most (2/(a t))^2 for the longest side a = 1, so that the rest of the tail is below 8/(3 pi end^3).
+    from scipy.integrate import quad
+
     end = 400.0
     value, error = 0.0, 8 / (3 * math.pi * end**3)
     for left in range(0, 400, 8):
-        part, wrong = scipy.integrate.quad(
+        part, wrong = quad(
             lambda t: (
                 (1 - np.prod(np.sinc(squares * t / (2 * math.pi)) ** 2)) / t**2 if t > 1e-4 else squares @ squares / 12
             ),
@@ -129,7 +131,7 @@ def _mean_length(sides: np.ndarray, transform: Callable[[np.ndarray], np.ndarray
     for side in a:
         product += np.log1p(-transform(side * s))  # transform gives 1 - E exp, which does not cancel for small s
     values = -np.expm1(product) / s
-    total = scipy.integrate.trapezoid(values, x) + values[0] + 1 / s[-1]
+    total = np.trapezoid(values, x) + values[0] + 1 / s[-1]
     return min(longest * float(total) / math.sqrt(math.pi), longest * math.sqrt(float(a @ a) * _SECOND[transform]))
 
 

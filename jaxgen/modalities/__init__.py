@@ -15,10 +15,9 @@ do go beyond the data, and nothing is proven about them.
 
 from . import _codec as _codec
 from ._audio import Audio as Audio
-from ._command import prompt as prompt, prompt_command as prompt_command
 from ._data import (
     DATA_SETS as DATA_SETS,
-    DataSet as DataSet,
+    PromptData as PromptData,
     airports as airports,
     digits as digits,
     example as example,
