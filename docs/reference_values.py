@@ -174,7 +174,7 @@ def main():
     zigzag, serpentine = np.stack([u, tooth], axis=1), np.stack([(np.floor(4 * u) + 0.5) / 4, tooth], axis=1)
     check("3: zigzag, W/h", 4 * np.array(exact(zigzag, square(40))), [0.33, 0.40], 6e-3)
     check("3: serpentine, W/h", 4 * np.array(exact(serpentine, square(40))), [0.25, 0.289], 3e-3)
-    points = np.asarray(jg.comparison.airports().points)
+    points = np.asarray(jg.data.airports().points)
     for name, columns, page in (("longitude", (0, 1), 0.0254), ("latitude", (1, 0), 0.0050)):
         measure = jg.GridMeasure.from_samples(points[:, columns], resolution=81)
         check(f"3: airports, {name} first", jg.SawtoothGenerator(measure, folds=6).certificate().w2, page, 5e-5)
