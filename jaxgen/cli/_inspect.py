@@ -49,7 +49,8 @@ def describe(obj: Any, points: np.ndarray | None = None) -> list[tuple[str, str]
         limit = type_class_bits(_cells(measure), measure.quanta)
         rows.append(("limit", f"{limit:.0f} bits for every measure with so many quanta on so many cells"))
     if points is not None and measure is not None:
-        w1, w2 = (data_bound(points, obj, p) for p in (1, 2))
+        law: Any = obj  # what has a grid is a measure or a generator of one
+        w1, w2 = (data_bound(points, law, p) for p in (1, 2))
         rows.append(("error to the data", f"W1 <= {w1:.4g}, W2 <= {w2:.4g}"))
     return rows
 

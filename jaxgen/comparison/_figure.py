@@ -23,8 +23,8 @@ _Panel = Callable[[Axes, Report], None]
 
 def draw(report: Report, path: str | os.PathLike[str]) -> None:
     """Target and samples, as clouds in one frame or as pictures; the curves; error against depth, size and bits."""
-    shown = [e for e in report.entries if e.samples is not None]
-    panels = [("held-out data", report.test, _TARGET)] + [(e.name, e.samples, _COLOURS[e.kind]) for e in shown]
+    panels = [("held-out data", report.test, _TARGET)]
+    panels += [(e.name, e.samples, _COLOURS[e.kind]) for e in report.entries if e.samples is not None]
     columns = 5
     rows = math.ceil(len(panels) / columns)
     extra = _extras(report)

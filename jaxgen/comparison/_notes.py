@@ -15,7 +15,9 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Train
         "The two-sample floor is what the training points themselves score: a law that fits perfectly scores about "
         "that much."
     )
-    yield "Certificates bound W1 and W2 between the law of a generator and the measure it was built from: proven bounds."
+    yield (
+        "Certificates are proven bounds on W1 and W2 between the law of a generator and the measure it was built from."
+    )
     one, many = entries[0], entries[2]
     if one.w1 and many.w1 and one.certificate:
         yield (

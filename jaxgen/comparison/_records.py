@@ -36,14 +36,16 @@ class Bound(NamedTuple):
     w2: float
 
 
-class Absence(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Absence:
     """Something that a generator does not have, and why."""
 
     what: str
     why: str
 
 
-class LabelError(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class LabelError:
     """W_1 between the held-out points of a label and samples given that label."""
 
     label: str

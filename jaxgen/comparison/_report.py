@@ -18,8 +18,6 @@ _HEADERS = (
     "generator", "source", "depth", "width", "weights", "bits", "W1 to held-out", "W2 to held-out", "certified W1, W2",
     "build s", "ns/sample",
 )  # fmt: skip
-# Arrays, for the figure only.
-_DRAWN = {"train", "test", "samples", "paths"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +93,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers of the report, ready for JSON; infinities and NaN become `None`."""
-        return _finite(dataclasses.asdict(self, dict_factory=lambda items: {k: v for k, v in items if k not in _DRAWN}))
+        return _finite(dataclasses.asdict(self, dict_factory=_without_arrays))
 
     def markdown(self) -> str:
         """The report as a Markdown page."""
@@ -140,6 +138,11 @@ def _tabulate(rows: list[list[Any]], headers: tuple[str, ...], style: str) -> st
     from tabulate import tabulate
 
     return tabulate(rows, headers, tablefmt=style, disable_numparse=True, missingval="")
+
+
+def _without_arrays(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Points and paths are for the figure.
+    return {name: value for name, value in items if name != "paths" and not isinstance(value, np.ndarray)}
 
 
 def _finite(value: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgen.comparison import Dataset, airports, load_points
+from jaxgen.data import Dataset, airports, load_points
 
 POINTS = np.random.default_rng(0).normal(size=(12, 2))
 
