@@ -67,7 +67,7 @@ def test_result_says_what_was_used(fitted):
 
 def test_learns_the_uniform_law_of_an_interval():
     data = 5 + 3 * (np.arange(256) + 0.5) / 256
-    fitted = train(generator(dim=1), data, steps=300, batch_size=64, learning_rate=1e-2)
+    fitted = train(generator(dim=1), data, steps=150, batch_size=64, learning_rate=1e-2)
     x = np.asarray(fitted.generator.sample(jr.key(3), 512, stratified=True))[:, 0]
     # The best constant, the middle of [5, 8], has W_1 = 3/4 and the first network is no better than 3/8; 3/40 is a
     # tenth of the constant's, and stratified sources and gridded data cost less than 3/256 together.
@@ -82,7 +82,7 @@ def test_conditional_laws_are_learnt():
     labels = ["left", "right"] * 100
     data = np.where(np.arange(200) % 2, 10.0, -10.0) + np.linspace(-1, 1, 200)
     g = generator(dim=1, vocabulary=("left", "right"))
-    fitted = train(g, data, labels=labels, steps=300, batch_size=32, learning_rate=1e-2).generator
+    fitted = train(g, data, labels=labels, steps=150, batch_size=32, learning_rate=1e-2).generator
     np.testing.assert_array_equal(np.asarray(fitted.label_counts), [2**23, 2**23])
     for label, middle in (("left", -10), ("right", 10)):
         x = np.asarray(fitted.sample(jr.key(4), 256, condition=label, stratified=True))[:, 0]
@@ -191,7 +191,7 @@ def test_constant_or_repeated_data():
 
 def test_two_sources():
     data = np.stack(np.meshgrid(np.linspace(0, 1, 16), np.linspace(0, 1, 16)), axis=-1).reshape(-1, 2)
-    fitted = train(generator(source_dim=2), data, steps=200, batch_size=64, learning_rate=1e-2)
+    fitted = train(generator(source_dim=2), data, steps=100, batch_size=32, learning_rate=1e-2)
     assert fitted.losses[-20:].mean() < fitted.losses[:5].mean() / 10
 
 
