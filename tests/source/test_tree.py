@@ -50,9 +50,7 @@ def test_descending_all_levels_is_the_quantile_step(seed, words):
     for code in (None, 0, 1):
         part = slice(None) if code is None else labels == code
         label, node, r = tree.enter(jnp.asarray(words, jnp.uint32), None if code is None else jnp.int32(code))
-        (expected_label, *expected), inside = path_of(
-            [labels[part], *(c[part] for c in columns)], counts[part], u
-        )
+        (expected_label, *expected), inside = path_of([labels[part], *(c[part] for c in columns)], counts[part], u)
         assert int(label) == expected_label
         for column in expected:
             node, r = tree.descend(node, r)
@@ -64,7 +62,7 @@ def test_descending_all_levels_is_the_quantile_step(seed, words):
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("labels", [1, 3])
 def test_locate_meets_each_leaf_as_often_as_it_has_quanta(labels, bits):
-    columns, codes, counts = example(7, 2, labels)
+    _, codes, counts = example(7, 2, labels)
     leaves = np.arange(len(counts))[::-1].copy()  # names of the leaves: not their places
     tree = branches([leaves], len(leaves), codes if labels > 1 else None)
     tree = tree.weighed(jnp.asarray(counts, jnp.uint32), bits)
