@@ -89,8 +89,9 @@ def peano_network(dim: int, levels: int, slope: int, path: str = "diagonal") -> 
     |---|---|---|
     | diagonal | D + K + 3 | D (D + K)/2 + 30 D - 3 d - 2 |
     | centre | D + K + 2 | D (D + K)/2 + 29 D - 6 d - 12, and d more for K = 1 |
+    | line | D + K + 2 | D (D + K)/2 + 29 D - 6 d - 28, and d + 3 more for K = 1 |
 
-    For K = 0 the depth is 1.
+    The line leaves out one of the D unfolds of the centre, which is 16 entries. For K = 0 the depth is 1.
 
     **Raises:** `ValueError` for a slope beyond the float type.
 
@@ -117,7 +118,7 @@ def peano_network(dim: int, levels: int, slope: int, path: str = "diagonal") -> 
         net.define(**{f"level{level}": stack(*(net[f"t{level * dim + i}"] for i in range(dim)))})
     half = (0 * net["t0"] + 0.5).repeat(dim - 1) if path == "line" and dim > 1 else (0 * net["t0"] + 0.5).repeat(dim)
     if path == "diagonal":
-        net.define(w=net[f"t{waves}"].repeat(dim))
+        net.define(w=net[f"t{waves}"])  # one signal, until the unfolds tell the coordinates apart
     elif path == "centre":
         net.define(w=half)
     else:
@@ -150,9 +151,8 @@ def _unfold(net: NetworkBuilder, dim: int, levels: int, slope: int, line: bool) 
             net.layer(**neurons, w=net["w"])
             continue
         rows, scale = active(unfolded), 3 ** (levels - 1 - unfolded)
+        w = net["w"] if len(net["w"]) == dim else net["w"].repeat(dim)
+        net.layer(**neurons, w=w, first=scale * net["on1"] - w[rows], second=w[rows] + scale * net["on2"] - scale)
         w = net["w"]
-        net.layer(
-            **neurons, w=w, first=scale * net["on1"] - w[rows], second=w[rows] + scale * net["on2"] - scale
-        )
-        turned = net["w"][rows] + 2 * net["first"] + 2 * net["second"]
-        net.define(w=turned if rows.stop == dim else stack(turned, 3 * net["w"][dim - 1 :]))
+        turned = w[rows] + 2 * net["first"] + 2 * net["second"]
+        net.define(w=turned if rows.stop == dim else stack(turned, 3 * w[dim - 1 :]))

@@ -111,7 +111,7 @@ def _resolution(data: Input, dim: int, equal: bool) -> tuple[int, ...]:
 
 
 def _write_leaves(out: Output, measure: QuantizedLeafMeasure) -> None:
-    """`2 (d - 1) + double`, leaves m, quanta; corners and sides, float32 or float64; leaves of each label; the counts."""
+    """`2 (d - 1) + double`, leaves m, quanta; corners and sides (float32 or float64); leaves a label; the counts."""
     boxes = np.stack([np.asarray(measure.low_corners, np.float64), np.asarray(measure.sides, np.float64)])
     values = float32_if_exact(boxes)
     out.integer((measure.dim - 1) << 1 | (values.dtype.itemsize == 8))

@@ -119,7 +119,7 @@ class AbstractGridMeasure(AbstractMeasure):
         return low + (np.asarray(self.cells) + 0.5) * ((high - low) / np.asarray(self.resolution))
 
     def _proof_arrays(self):
-        return self.cells, self._weights(), self.low, self.high
+        return self.cells, self._weights(), self.low, self.high, *(() if self.labels is None else (self.labels,))
 
 
 class GridMeasure(AbstractGridMeasure):
@@ -213,9 +213,7 @@ class GridMeasure(AbstractGridMeasure):
         return cls(**samples_to_grid(points, resolution, weights, low, high, labels, clip))
 
     @classmethod
-    def from_histogram(
-        cls, histogram: ArrayLike, *, low: ArrayLike = 0.0, high: ArrayLike = 1.0
-    ) -> "GridMeasure":
+    def from_histogram(cls, histogram: ArrayLike, *, low: ArrayLike = 0.0, high: ArrayLike = 1.0) -> "GridMeasure":
         """A dense array of nonnegative masses or counts, one axis a dimension, on a box (the unit cube by default)."""
         return cls(**histogram_to_grid(histogram, low, high))
 
@@ -240,9 +238,7 @@ class GridMeasure(AbstractGridMeasure):
         return cls(**density_to_grid(density, resolution, low, high, dim, nodes))
 
     @classmethod
-    def from_image(
-        cls, image: Any, *, resolution: int | None = None, invert: bool = False
-    ) -> "GridMeasure":
+    def from_image(cls, image: Any, *, resolution: int | None = None, invert: bool = False) -> "GridMeasure":
         """A picture as a density on the plane: brightness is mass, or darkness with `invert=True`.
 
         `image` is a path (PNG, JPEG, whatever Pillow reads), or an array `(height, width)` or `(height, width, 3)`.

@@ -74,7 +74,7 @@ class AbstractLeafMeasure(AbstractMeasure):
         return np.asarray(self.low_corners, np.float64) + np.asarray(self.sides, np.float64) / 2
 
     def _proof_arrays(self):
-        return self.low_corners, self.sides, self._weights()
+        return self.low_corners, self.sides, self._weights(), *(() if self.labels is None else (self.labels,))
 
 
 class LeafMeasure(AbstractLeafMeasure):

@@ -81,9 +81,7 @@ class Residual(eqx.Module):
         # -fraction = (1 - fraction) - 1 unless the fraction is zero, which the carry out says.
         whole = self.count - 1 - self.whole + carry
         end = whole == self.count
-        return Residual(
-            jnp.where(end, self.count - 1, whole), jnp.where(end, full, limbs), self.count, self.bits
-        )
+        return Residual(jnp.where(end, self.count - 1, whole), jnp.where(end, full, limbs), self.count, self.bits)
 
     def fold(self, folds: int) -> "Residual":
         """The sawtooth g_s, s = `folds` (theory, section 1): on dyadic interval number D, up if D is even, else down."""
@@ -93,9 +91,7 @@ class Residual(eqx.Module):
             tooth, r = r.scale(2**now)
             down = r.one_minus()
             odd = tooth % 2 == 1
-            r = Residual(
-                jnp.where(odd, down.whole, r.whole), jnp.where(odd, down.limbs, r.limbs), r.count, r.bits
-            )
+            r = Residual(jnp.where(odd, down.whole, r.whole), jnp.where(odd, down.limbs, r.limbs), r.count, r.bits)
             folds -= now
         return r
 

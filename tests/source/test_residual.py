@@ -9,20 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from jaxgen.curves import (
-    Residual,
-    float_to_words,
-    fold,
-    from_limbs,
-    limb_bits,
-    one_minus,
-    scale,
-    stratum_words,
-    ternary_digits,
-    to_float,
-    to_limbs,
-)
 from jaxgen.relu import sawtooth
+from jaxgen.source import Residual, float_to_words, limb_bits, stratum_words, words_to_float
 
 WORDS = 3
 few = settings(max_examples=25, deadline=None)
@@ -41,11 +29,13 @@ def residuals(draw):
 
 def build(example, bits):
     whole, limbs, count = example
-    return Residual(jnp.uint32(whole), to_limbs(jnp.asarray(limbs, jnp.uint32), bits), jnp.uint32(count))
+    return Residual(
+        jnp.uint32(whole), Residual.of_words(jnp.asarray(limbs, jnp.uint32), bits).limbs, jnp.uint32(count), bits
+    )
 
 
-def value(r, bits):
-    fraction = sum(Fraction(int(limb), 2 ** (bits * (i + 1))) for i, limb in enumerate(np.asarray(r.limbs)))
+def value(r):
+    fraction = sum(Fraction(int(limb), 2 ** (r.bits * (i + 1))) for i, limb in enumerate(np.asarray(r.limbs)))
     return (int(r.whole) + fraction) / int(r.count)
 
 
@@ -67,12 +57,9 @@ def test_limbs_leave_room_in_a_word():
 @few
 @given(words)
 def test_limbs_hold_the_same_fraction(example):
-    array = jnp.asarray(example, jnp.uint32)
     exact = sum(Fraction(w, 2 ** (32 * (i + 1))) for i, w in enumerate(example))
     for bits in (8, 16):
-        limbs = to_limbs(array, bits)
-        assert value(Residual(jnp.uint32(0), limbs, jnp.uint32(1)), bits) == exact
-        np.testing.assert_array_equal(from_limbs(limbs, bits), array)
+        assert value(Residual.of_words(jnp.asarray(example, jnp.uint32), bits)) == exact
 
 
 @few
@@ -84,34 +71,31 @@ def test_scale(example, data):
         r = build(example, bits)
         if example[2] * 2**bits > 2**32:
             continue
-        integer, left = jitted(scale, bits)(r, jnp.uint32(factor))
-        exact = factor * value(r, bits)
+        integer, left = jitted(Residual.scale)(r, jnp.uint32(factor))
+        exact = factor * value(r)
         assert int(integer) == exact // 1
-        assert value(left, bits) == exact % 1
+        assert value(left) == exact % 1
         assert int(left.whole) < int(left.count)
 
 
 @few
 @given(residuals())
 def test_one_minus(example):
-    bits = limb_bits(example[2])
-    r = build(example, bits)
-    flipped = value(jitted(one_minus, bits)(r), bits)
+    r = build(example, limb_bits(example[2]))
     smallest = Fraction(1, example[2] * 2 ** (32 * WORDS))
     # 1 is no residual, and becomes the largest one.
-    assert flipped == min(1 - value(r, bits), 1 - smallest)
+    assert value(jitted(Residual.one_minus)(r)) == min(1 - value(r), 1 - smallest)
 
 
 @few
 @given(residuals(), st.sampled_from([0, 1, 7, 8, 20]))
 def test_fold_is_the_sawtooth(example, folds):
-    bits = limb_bits(example[2])
-    r = build(example, bits)
-    exact = value(r, bits)
+    r = build(example, limb_bits(example[2]))
+    exact = value(r)
     for _ in range(folds):
         exact = tent(exact)
     smallest = Fraction(1, example[2] * 2 ** (32 * WORDS))
-    assert value(jitted(fold, folds, bits)(r), bits) == min(exact, 1 - smallest)
+    assert value(jitted(Residual.fold, folds)(r)) == min(exact, 1 - smallest)
 
 
 @pytest.mark.parametrize("folds", [0, 1, 3, 12])
@@ -120,27 +104,23 @@ def test_fold_is_the_sawtooth_network(folds):
     network = sawtooth(folds)
 
     def by_words(v):
-        one = jnp.ones((), jnp.uint32)
-        return to_float(fold(Residual(0 * one, to_limbs(float_to_words(v, 2), 8), one), folds, 8), 8, v.dtype)
+        return Residual.of_words(float_to_words(v, 2), 8).fold(folds).to_float(v.dtype)
 
     # A float32 of [2**-40, 1) fits two words, and both sides are exact.
     np.testing.assert_array_equal(jax.vmap(by_words)(u), jax.vmap(network)(u)[:, 0])
 
 
 @few
-@given(residuals(), st.sampled_from([0, 1, 4, 5, 23]))
-def test_ternary_digits(example, number):
-    bits = limb_bits(example[2])
-    r = build(example, bits)
-    # The number of digits that one step takes may depend on any bound of the count.
-    quanta = 2**16 if bits == 16 else 2**24
-    digits, left = jitted(ternary_digits, number, quanta, bits)(r)
-    exact, expected = value(r, bits), []
+@given(residuals(), st.sampled_from([2, 3, 10]), st.sampled_from([0, 1, 4, 5, 23]))
+def test_digits(example, base, number):
+    r = build(example, limb_bits(example[2]))
+    digits, left = jitted(Residual.digits, base, number)(r)
+    exact, expected = value(r), []
     for _ in range(number):
-        expected.append(int(3 * exact // 1))
-        exact = 3 * exact % 1
+        expected.append(int(base * exact // 1))
+        exact = base * exact % 1
     assert np.asarray(digits).tolist() == expected
-    assert value(left, bits) == exact
+    assert value(left) == exact
 
 
 @few
@@ -166,14 +146,27 @@ def test_one_has_all_its_bits_set():
 
 
 @few
+@given(words)
+def test_words_to_float_keeps_the_leading_bits(example):
+    exact = sum(Fraction(w, 2 ** (32 * (i + 1))) for i, w in enumerate(example))
+    got = Fraction(float(jitted(words_to_float, jnp.float32)(jnp.asarray(example, jnp.uint32))))
+    assert got == exact * 2**24 // 1 / Fraction(2**24)
+
+
+def test_words_to_float_in_float64(x64):
+    words = jnp.asarray([2**32 - 1, 2**32 - 1, 7], jnp.uint32)
+    assert float(words_to_float(words, jnp.float64)) == 1 - 2.0**-53
+    assert float(words_to_float(words[:1], jnp.float64)) == 1 - 2.0**-32
+
+
+@few
 @given(residuals())
 def test_to_float_rounds(example):
-    bits = limb_bits(example[2])
-    r = build(example, bits)
+    r = build(example, limb_bits(example[2]))
     # Each of three conversions, a sum and a division rounds once: 5 half units in the last place of at most 1.
-    assert abs(Fraction(float(jitted(to_float, bits, jnp.float32)(r))) - value(r, bits)) <= Fraction(5, 2**24)
+    assert abs(Fraction(float(jitted(Residual.to_float, jnp.float32)(r))) - value(r)) <= Fraction(5, 2**24)
 
 
 def test_to_float_in_float64(x64):
     r = build((5, [123456789, 987654321, 5], 2**24 - 1), 8)
-    assert abs(Fraction(float(to_float(r, 8, jnp.float64))) - value(r, 8)) <= Fraction(5, 2**53)
+    assert abs(Fraction(float(r.to_float(jnp.float64))) - value(r)) <= Fraction(5, 2**53)
