@@ -29,11 +29,10 @@ from ._held_out import HeldOut
 from ._measure import failure, measure, measure_or_report
 from ._notes import notes
 from ._plane import plane
-from ._records import Entry
+from ._records import Entry, Trained
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
 from ._split import as_dataset, halves
-from ._trained import Trained, sources
 
 _Result = TypeVar("_Result")
 # Atoms of the codebook, at most; affine layers of the trained networks.
@@ -93,7 +92,7 @@ def compare(
         >>> print(report.table())  # doctest: +SKIP
     """
     settings = _settings(
-        preset, widths=widths and tuple(widths), steps=steps, repeats=repeats, samples=samples, seed=seed, folds=folds,
+        preset, widths=None if widths is None else tuple(widths), steps=steps, repeats=repeats, samples=samples, seed=seed, folds=folds,
         extra_levels=extra_levels,
     )  # fmt: skip
     dataset = as_dataset(data, labels)
@@ -150,7 +149,7 @@ def _report(
         networks: list[Trained] = []
         for width, count in shapes:
             if not any(network.fitted.interrupted for network in networks):
-                name = f"trained, width {width}, {sources(count)}"
+                name = f"trained, width {width}, {count} source{'s'[: count > 1]}"
                 entry, network = stage(name, _train, name, train, width, count, held_out, settings, progress)
                 entries.append(entry)
                 networks += network

@@ -361,6 +361,7 @@ def test_few_points_of_the_line(tmp_path):
     result.save(tmp_path / "report")
 
 
+@pytest.mark.slow
 def test_three_dimensions(tmp_path):
     result = compare(np.random.default_rng(4).normal(size=(120, 3)), **UNTRAINED)
     assert all(e.failed is None and e.w1.mean < 1.6 * result.floor.w1.mean for e in result.entries)
