@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.signal
 from jaxtyping import Float
 
 from ._audio import Audio
@@ -83,6 +82,8 @@ def plucked_strings(plucks: int = 4, seed: int = 0) -> DataSet:
     A burst of noise runs round a delay line that damps it (Karplus & Strong, Digital Synthesis of Plucked-String and
     Drum Timbres, 1983). The filter's taps (1 - f, 1, f)/2 delay by 1/2 + f samples, which tunes the string.
     """
+    import scipy.signal
+
     rng = np.random.default_rng(seed)
     modality = Audio(samples=4000, rate=8000, levels=256)
     sounds, labels, descriptions = [], [], {}
