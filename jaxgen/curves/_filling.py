@@ -126,10 +126,9 @@ def _mean_length(sides: np.ndarray, transform: Callable[[np.ndarray], np.ndarray
     # In s = e^x the integrand is smooth and falls off exponentially on both sides.
     x = np.linspace(math.log(1e-9), math.log(1e9), 40_001)
     s = np.exp(x)
-    values = np.zeros_like(s)
     product = np.zeros_like(s)
-    for side in a:
-        product += np.log1p(-transform(side * s))  # transform gives 1 - E exp, which does not cancel for small s
+    for side, times in zip(*np.unique(a, return_counts=True), strict=True):
+        product += times * np.log1p(-transform(side * s))  # transform gives 1 - E exp: no cancellation for small s
     values = -np.expm1(product) / s
     total = np.trapezoid(values, x) + values[0] + 1 / s[-1]
     return min(longest * float(total) / math.sqrt(math.pi), longest * math.sqrt(float(a @ a) * _SECOND[transform]))

@@ -76,19 +76,8 @@ class AbstractGridMeasure(AbstractMeasure):
             raise ValueError(f"x must be one point of shape ({self.dim},); got {x.shape}. Use jax.vmap for a batch.")
         if not isinstance(self.low, Tracer) and np.any(np.asarray(self.low) == np.asarray(self.high)):
             raise ValueError("the box has a side of zero length, so the law has no density")
-        codes = jnp.zeros(self.masses.shape, jnp.int32) if self.labels is None else self.labels
-        asked = range(len(self.vocabulary or (None,)))
-        asked = asked if condition is None else [label_code(condition, self.vocabulary)]
-        unit = (x - self.low) / (self.high - self.low)
-        size = jnp.asarray(self.resolution)
-        inside = jnp.all((unit >= 0) & (unit <= 1))
-        cell = jnp.clip(jnp.floor(unit * size).astype(jnp.int32), 0, size - 1)
-        first, last = (jnp.searchsorted(codes, jnp.asarray(asked), side=side) for side in ("left", "right"))
-        at, found = jax.vmap(lambda lo, hi: _find(self.cells, cell, lo, hi))(first, last)
-        mass = jnp.sum(jnp.where(found, self.masses[at], 0.0))
-        if condition is not None:
-            mass = mass / jnp.sum(jnp.where(codes == asked[0], self.masses, 0.0))
-        return jnp.where(inside, jnp.log(mass), -jnp.inf) - jnp.sum(jnp.log(self.cell_sides))
+        code = None if condition is None else np.int32(label_code(condition, self.vocabulary))
+        return _log_density(self, x, code)
 
     def marginal(self, axes: int | Sequence[int]) -> Self:
         """The law of the coordinates `axes`, in that order. Raises `ValueError` for repeated or unknown axes."""
@@ -261,7 +250,7 @@ class GridMeasure(AbstractGridMeasure):
         return quantized(self, quanta)
 
     def counted(self) -> "QuantizedMeasure":
-        """In quanta as fine as uint32 arithmetic allows; the counts themselves where the masses are counts of points."""
+        """In quanta as fine as uint32 arithmetic allows; where the masses are counts of points, those counts."""
         from ._quantized import counted
 
         return counted(self)
@@ -311,6 +300,23 @@ def label_fields(labels, vocabulary, m: int):
             f"labels must use every code from 0 to {len(vocabulary or ()) - 1}, the size of the vocabulary"
         )
     return labels, vocabulary
+
+
+# Called eagerly, the search would be compiled anew at each call.
+@eqx.filter_jit
+def _log_density(measure: AbstractGridMeasure, x, code):
+    codes = jnp.zeros(measure.masses.shape, jnp.int32) if measure.labels is None else measure.labels
+    asked = jnp.arange(len(measure.vocabulary or (None,))) if code is None else code[None]
+    unit = (x - measure.low) / (measure.high - measure.low)
+    size = jnp.asarray(measure.resolution)
+    inside = jnp.all((unit >= 0) & (unit <= 1))
+    cell = jnp.clip(jnp.floor(unit * size).astype(jnp.int32), 0, size - 1)
+    first, last = (jnp.searchsorted(codes, asked, side=side) for side in ("left", "right"))
+    at, found = jax.vmap(lambda lo, hi: _find(measure.cells, cell, lo, hi))(first, last)
+    mass = jnp.sum(jnp.where(found, measure.masses[at], 0.0))
+    if code is not None:
+        mass = mass / jnp.sum(jnp.where(codes == code, measure.masses, 0.0))
+    return jnp.where(inside, jnp.log(mass), -jnp.inf) - jnp.sum(jnp.log(measure.cell_sides))
 
 
 def _find(cells, cell, low, high):

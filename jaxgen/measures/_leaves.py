@@ -21,8 +21,8 @@ from ._vocabulary import Label, label_code
 class AbstractLeafMeasure(AbstractMeasure):
     """A law on m boxes with corners and sides of their own; label by label, and within a label in the order given.
 
-    Leaf i spans `low_corners[i]` to `low_corners[i] + sides[i]`. Sides of zero length are atoms. Where boxes overlap the
-    law is the mixture of their uniform laws.
+    Leaf i spans `low_corners[i]` to `low_corners[i] + sides[i]`. Sides of zero length are atoms. Where boxes overlap
+    the law is the mixture of their uniform laws.
     """
 
     @property
@@ -83,7 +83,7 @@ class LeafMeasure(AbstractLeafMeasure):
     **Example:**
 
         >>> import jax, jaxgen as jg
-        >>> m = jg.LeafMeasure([[0.0], [2.0]], [[1.0], [0.5]], [0.25, 0.75])  # a quarter on [0, 1], the rest on [2, 2.5]
+        >>> m = jg.LeafMeasure([0.0, 2.0], [1.0, 0.5], [0.25, 0.75])  # a quarter on [0, 1], the rest on [2, 2.5]
         >>> round(float(m.mean()[0]), 4)
         1.8125
         >>> m.generator(extra_levels=0)(0.125).tolist()

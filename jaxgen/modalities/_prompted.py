@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -136,15 +136,27 @@ class PromptedGenerator(AbstractGenerator):
     def sample(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Any:
         """`n` things, as the modality's `restore` gives them: each the work of its own uniform number.
 
-        `condition`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string.
-        Raises as `prompt` and the generator's `sample` do.
+        `condition`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string;
+        `options` are those of that `sample`. Raises as `prompt` and the generator's `sample` do.
         """
-        return self.modality.restore(self.points(key, n, condition, **options))
+        return self._things(self.generator.sample(key, n, self._asked(condition), **options))
+
+    def stream(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Iterator[Any]:
+        """Yields the things of `sample`, in order, some at a time; `options` are those of the generator's `stream`."""
+        return map(self._things, self.generator.stream(key, n, self._asked(condition), **options))
 
     def points(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Float[np.ndarray, "n dim"]:
         """The points behind the things of `sample`."""
-        condition = self.prompt(condition) if isinstance(condition, str) else condition
-        return np.asarray(self.generator.sample(key, n, condition, **options))
+        return np.asarray(self.generator.sample(key, n, self._asked(condition), **options))
+
+    def _asked(self, condition: Any) -> Any:
+        return self.prompt(condition) if isinstance(condition, str) else condition
+
+    def _things(self, drawn: Any) -> Any:
+        """Things in place of points, with the labels where they come along."""
+        if isinstance(drawn, tuple):
+            return self.modality.restore(np.asarray(drawn[0])), drawn[1]
+        return self.modality.restore(np.asarray(drawn))
 
     def write(self, path: str | os.PathLike[str], key: PRNGKeyArray, n: int, condition: Any = None) -> None:
         """Writes the `n` things of `sample` into one file; see the modality for its form and errors."""

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from jaxgen import MLPGenerator, PeanoGenerator
+from jaxgen import AbstractGenerator, MLPGenerator, PeanoGenerator
 from jaxgen.modalities import (
     DATA_SETS,
     Images,
@@ -152,6 +152,38 @@ def test_a_trained_generator_is_asked_in_the_same_way(examples):
     assert "1,000 bits" in " ".join(t.get_text() for axes in figure.axes for t in axes.texts)
     with pytest.raises(ValueError, match="at least one"):
         show_prompts({}, ["errors"], jr.key(0))
+
+
+def test_it_is_a_generator_of_points_asked_for_things(examples):
+    g = examples["text"]
+    inner = g.generator
+    assert isinstance(g, AbstractGenerator)
+    assert (g.dim, g.source_dim, g.source_bits, g.vocabulary) == (
+        inner.dim, inner.source_dim, inner.source_bits, inner.vocabulary,
+    )  # fmt: skip
+    key, u = jr.key(4), np.float32(0.3)
+    points = g.points(key, 20, "on errors")
+    np.testing.assert_array_equal(points, inner.sample(key, 20, g.prompt("on errors")))
+    assert g.sample(key, 20, "on errors") == g.modality.restore(points)
+    # A label in text is read as text; any other condition goes to the generator as it is.
+    np.testing.assert_array_equal(g.points(key, 3, {"time": 1}), inner.sample(key, 3, "time"))
+    assert g.sample(key, 3) == g.modality.restore(np.asarray(inner.sample(key, 3)))
+    things, labels = g.sample(key, 9, stratified=True, return_labels=True)
+    assert things == g.sample(key, 9, stratified=True)
+    assert all(g.sample(key, 1, {label: 1}) for label in labels) and len(labels) == 9
+    parts = list(g.stream(key, 20, "on errors", chunk_size=8))
+    assert [len(part) for part in parts] == [8, 8, 4]
+    assert sum(parts, []) == g.sample(key, 20, "on errors")
+    for options in ({}, {"condition": "time"}, {"code": 2}):
+        np.testing.assert_array_equal(g(u, **options), inner(u, **options))
+    words = np.array([[123456789, 5]], np.uint32)
+    np.testing.assert_array_equal(g.push(words, None)[0], inner.push(words, None)[0])
+    assert g.certificate() == inner.certificate()
+    assert g.certificate(condition="time") == inner.certificate(condition="time")
+    ours, theirs = g.network(ramp=2.0**-10), inner.network(ramp=2.0**-10)
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True))
+    assert g.size().connectivity == inner.network().connectivity
 
 
 def test_refusals(examples):
