@@ -3,14 +3,13 @@
 | kind | body |
 |---|---|
 | 1 `SawtoothGenerator` | folds; the measure |
-| 2 `PeanoGenerator` | `4 extra_levels + path` (0 line, 1 diagonal, 2 centre); the measure |
+| 2 `CurveGenerator` | `8 extra_levels + 2 path + other` (path: 0 line, 1 diagonal, 2 centre); a curve other than Peano's, as an object after its length; the measure |
 | 3 `IndependentGenerator` | the measure |
 | 4 `CodebookGenerator` | `2 (d - 1) + double`, atoms N, quanta K; the atoms in float32 or float64; payload: N counts |
 | 5 `MLPGenerator` | see `_write_mlp` |
 | 7 `GriddedCondition` | m, m resolutions, how the corners are written (two bits each), low, high; the generator |
 """
 
-import inspect
 import itertools
 import math
 from typing import Any
@@ -43,11 +42,12 @@ from ..coding import (
     write_record,
     write_vocabulary,
 )
+from ..curves import AbstractCurve, PeanoCurve, centre_distance, diagonal_distance
 from ._codebook import CodebookGenerator
-from ._gridded import GriddedCondition
+from ._curve import CurveGenerator
+from ._gridded_condition import GriddedCondition
 from ._independent import IndependentGenerator
 from ._mlp import MLPGenerator
-from ._peano import PeanoGenerator, centre_constant, diagonal_constant
 from ._sawtooth import SawtoothGenerator
 
 _MAX_LEVELS = _MAX_SIZE = _MAX_DIM = 1 << 20
@@ -70,33 +70,36 @@ def _read_sawtooth(data: Input) -> SawtoothGenerator:
     return SawtoothGenerator(_read_measure(data), folds)
 
 
-def _write_peano(out: Output, generator: PeanoGenerator) -> None:
-    out.integer(generator.extra_levels << 2 | _PATHS.index(generator.path))
+def _write_curve(out: Output, generator: CurveGenerator) -> None:
+    peano = type(generator.curve) is PeanoCurve
+    out.integer((generator.extra_levels << 2 | _PATHS.index(generator.path)) << 1 | (not peano))
+    if not peano:
+        curve = Output()
+        write_object(curve, generator.curve)
+        out.block(curve.finish())
     write_object(out, generator.measure)
 
 
-def _read_peano(data: Input) -> PeanoGenerator:
-    levels = data.integer("extra_levels", 4 * _MAX_LEVELS)
-    path = levels & 3
-    levels = levels if data.version == 1 else levels >> 2
-    measure = _read_measure(data)
+def _read_curve(data: Input) -> CurveGenerator:
+    levels = data.integer("extra_levels", 8 * _MAX_LEVELS)
     if data.version == 1:
-        path = _path_1(np.asarray(measure.cell_sides, np.float64))
-    if path >= len(_PATHS):
-        raise CodeError(f"the file holds an unknown path {path} inside the cells")
-    # TODO: always, once the class takes it.
-    options = {"path": _PATHS[path]} if "path" in inspect.signature(PeanoGenerator).parameters else {}
-    return PeanoGenerator(measure, levels, **options)
+        measure = _read_measure(data)
+        return CurveGenerator(measure, levels, _path_1(np.asarray(measure.cell_sides, np.float64)))
+    curve = read_object(Input(data.block(), data.version)) if levels & 1 else PeanoCurve()
+    path = levels >> 1 & 3
+    if path >= len(_PATHS) or not isinstance(curve, AbstractCurve):
+        raise CodeError("the file holds an unknown path inside the cells, or no curve where one should be")
+    return CurveGenerator(_read_measure(data), levels >> 3, _PATHS[path], curve)
 
 
-def _path_1(sides: np.ndarray) -> int:
+def _path_1(sides: np.ndarray) -> str:
     """In version 1 the path was the diagonal of a finest cell, or its centre where that is nearer to the cell's law."""
     # E|S| <= sqrt(Var S) and Var T = 1/6 bound the constant of the diagonal from below, and settle the matter in high
     # dimension without it.
     squares = sides**2
     if squares.sum() / 6 - math.sqrt(float(squares @ squares) / 24) >= squares.sum() / 12 > 0:
-        return _PATHS.index("centre")
-    return _PATHS.index("diagonal" if diagonal_constant(sides) <= centre_constant(sides) else "centre")
+        return "centre"
+    return "diagonal" if diagonal_distance(sides)[1] <= centre_distance(sides)[1] else "centre"
 
 
 def _write_independent(out: Output, generator: IndependentGenerator) -> None:
@@ -107,17 +110,6 @@ def _read_independent(data: Input) -> IndependentGenerator:
     return IndependentGenerator(_read_measure(data))
 
 
-def _bounds_of(codebook: CodebookGenerator) -> dict[str, tuple[float, float]]:
-    """What was proven of a codebook, as `write_record` takes it."""
-    both = {"quantization": codebook.quantization, "rounding": codebook.rounding}
-    return {name: bounds for name, bounds in both.items() if any(bounds)}
-
-
-def _proven(atoms: np.ndarray, counts: np.ndarray, bounds: dict[str, tuple[float, float]]) -> CodebookGenerator:
-    """A codebook, and what `_bounds_of` gives of it."""
-    return CodebookGenerator(atoms, counts, **bounds)
-
-
 def _write_codebook(out: Output, codebook: CodebookGenerator) -> None:
     atoms, counts = np.asarray(codebook.atoms, np.float64), np.asarray(codebook.counts, np.int64)
     values = float32_if_exact(atoms)
@@ -125,7 +117,9 @@ def _write_codebook(out: Output, codebook: CodebookGenerator) -> None:
     out.integer(len(counts))
     out.integer(codebook.quanta)
     out.raw(values.tobytes())
-    write_record(out, _bounds_of(codebook))
+    record = codebook.measure.record
+    known = codebook.measure.proven("quantization") is not None and codebook.measure.proven("rounding") is not None
+    write_record(out, record.bounds if known else {})
     write_composition(out, counts)
 
 
@@ -144,7 +138,7 @@ def _read_codebook(data: Input) -> CodebookGenerator:
     if old and flags & 2:
         bounds["quantization"], bounds["rounding"] = check_bounds(data.numbers(4))
     atoms = data.array("<f8" if flags & 1 else "<f4", n * dim).reshape(n, dim)
-    return _proven(atoms, read_composition(data, n, quanta), bounds)
+    return CodebookGenerator(atoms, read_composition(data, n, quanta), **bounds)
 
 
 def _write_mlp(out: Output, network: MLPGenerator, *, weight_bits: int = 8) -> None:
@@ -232,7 +226,7 @@ def _read_gridded(data: Input) -> GriddedCondition:
 
 
 register(SawtoothGenerator, 1, _write_sawtooth, _read_sawtooth)
-register(PeanoGenerator, 2, _write_peano, _read_peano)
+register(CurveGenerator, 2, _write_curve, _read_curve)
 register(IndependentGenerator, 3, _write_independent, _read_independent)
 register(CodebookGenerator, 4, _write_codebook, _read_codebook)
 register(MLPGenerator, 5, _write_mlp, _read_mlp)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import equinox as eqx
 import jax
@@ -12,10 +12,12 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from ..curves import Residual, limb_bits, scale, to_float, to_limbs
+from .._checks import whole_number
+from ..measures import Label, as_vocabulary
 from ..relu import ReLUNetwork
-from ._base import AbstractGenerator, require_unit_interval
-from ._labels import Label
+from ..source import Residual, limb_bits
+from ._base import AbstractGenerator, unit_source
+from ._conditions import one_code
 
 # Label masses are held as this many quanta: the most that the fixed-point source divides exactly.
 _QUANTA = 1 << 24
@@ -36,7 +38,6 @@ class MLPGenerator(AbstractGenerator):
     label_counts: UInt32[Array, " labels"] | None
     dim: int = eqx.field(static=True)
     source_dim: int = eqx.field(static=True)
-    source_bits: int = eqx.field(static=True)
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
 
     def __init__(
@@ -65,26 +66,24 @@ class MLPGenerator(AbstractGenerator):
         and a box that is not finite or has `low >= high` on some axis.
         """
         for name, size in (("dim", dim), ("source_dim", source_dim), ("width", width), ("depth", depth)):
-            if isinstance(size, bool) or not isinstance(size, int | np.integer):
-                raise TypeError(f"{name} must be an integer; got {type(size).__name__}")
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1; got {size}")
-        self.dim, self.source_dim, self.source_bits = int(dim), int(source_dim), 24
-        self.vocabulary = None if vocabulary is None else _vocabulary(vocabulary)
+            whole_number(size, name, 1)
+        self.dim, self.source_dim = int(dim), int(source_dim)
+        self.vocabulary = as_vocabulary(vocabulary)
         self.label_counts = None if label_masses is None else _label_counts(label_masses, self.vocabulary)
         self.low, self.high = _box(low, high, self.dim)
         sizes = [len(self.vocabulary or ()) + self.source_dim, *[int(width)] * (int(depth) - 1), self.dim]
         self.weights, self.biases = _initial(sizes, self.source_dim, key)
 
-    def __call__(self, u: Any, condition: Label | Int[Array, ""] | None = None) -> Float[Array, " dim"]:
+    def __call__(
+        self, u: ArrayLike, condition: Label | None = None, *, code: int | Int[Array, ""] | None = None
+    ) -> Float[Array, " dim"]:
         """The point that `u`, a scalar or `(source_dim,)` in [0, 1], is sent to.
 
-        `condition` is a label, or the position of one in the vocabulary as a (traceable) JAX integer. Without one, a
+        `condition` is a label, `code` the position of one in the vocabulary, possibly traced. Without either, a
         conditional generator reads its label from the first number: the labels share [0, 1] in proportion to their
         masses (theory, section 7).
         """
-        u = require_unit_interval(u, self.source_dim)
-        code = condition if isinstance(condition, jax.Array) else self._code(condition)
+        u, code = unit_source(u, self.source_dim), one_code(condition, code, self.vocabulary)
         if self.vocabulary is not None and code is None:
             ends = jnp.cumsum(self._counts()).astype(u.dtype) / _QUANTA
             code = jnp.minimum(jnp.searchsorted(ends, u[0], side="right"), len(self.vocabulary) - 1)
@@ -92,6 +91,13 @@ class MLPGenerator(AbstractGenerator):
             # The last labels may have no mass: their interval is empty, and u = 1 is sent to its end.
             u = u.at[0].set(jnp.clip((u[0] - start) / jnp.maximum(ends[code] - start, 1 / _QUANTA), 0, 1))
         return self._map(u, code)
+
+    def trainable(self) -> "MLPGenerator":
+        """Which leaves are parameters, as a filter: weights and biases; the box is the unit of the output."""
+        frozen = jax.tree.map(lambda _: False, self)
+        return eqx.tree_at(
+            lambda g: (g.weights, g.biases), frozen, jax.tree.map(lambda _: True, (self.weights, self.biases))
+        )
 
     def network(self) -> ReLUNetwork:
         """The same map as a `ReLUNetwork` of the input u, or of (one-hot label, u); the box is folded in its end."""
@@ -106,10 +112,10 @@ class MLPGenerator(AbstractGenerator):
         return ReLUNetwork(layers, dtype=self.weights[0].dtype)
 
     def bits(self) -> int:
-        """32 for each weight and bias."""
+        """32 for each weight and bias: what the network takes as it is, without rounding."""
         return 32 * sum(a.size for a in (*self.weights, *self.biases))
 
-    def certificate(self) -> Any:
+    def certificate(self) -> NoReturn:
         """Raises `ValueError`: nothing is proven about a trained network."""
         raise ValueError(
             "a trained network has no certificate: nothing bounds the distance of its law from its data. Measure it "
@@ -151,23 +157,21 @@ class MLPGenerator(AbstractGenerator):
             x = low + (high - low) * x
         return x
 
-    def _push(
+    def push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+        """The label exactly by its interval of the first number, and then the network, on 24 bits of each number."""
         dtype = self.weights[0].dtype
         u = (words[:, 0] >> 8).astype(dtype) * 2.0**-24
         if self.vocabulary is None:
             return self._map(u, None), jnp.zeros((), jnp.int32)
         if code is None:
-            # The label by its interval of the first number, and what is left of that number, exactly.
             counts = self._counts()
             ends = jnp.cumsum(counts)
-            bits = limb_bits(_QUANTA)
-            whole = Residual(jnp.zeros((), jnp.uint32), to_limbs(words[0], bits), jnp.ones((), jnp.uint32))
-            quantum, rest = scale(whole, _QUANTA, bits)
+            quantum, rest = Residual.of_words(words[0], limb_bits(_QUANTA)).scale(_QUANTA)
             code = jnp.searchsorted(ends, quantum, side="right").astype(jnp.int32)
             start = ends[code] - counts[code]
-            u = u.at[0].set(to_float(Residual(quantum - start, rest.limbs, counts[code]), bits, dtype))
+            u = u.at[0].set(Residual(quantum - start, rest.limbs, counts[code], rest.bits).to_float(dtype))
         return self._map(u, code), jnp.asarray(code, jnp.int32)
 
     def _counts(self) -> UInt32[Array, " labels"]:
@@ -203,15 +207,6 @@ def _initial(sizes, source_dim, key):
         weights.append(w)
         biases.append(b)
     return tuple(weights), tuple(biases)
-
-
-def _vocabulary(labels) -> tuple[Label, ...]:
-    names = tuple(c.item() if isinstance(c, np.generic) else c for c in labels)
-    if isinstance(labels, str) or not names:
-        raise ValueError(f"vocabulary must be a sequence of at least one label, or None; got {labels!r}")
-    if len(set(names)) < len(names):
-        raise ValueError("vocabulary repeats a label; give every label once")
-    return names
 
 
 def _label_counts(masses, vocabulary):

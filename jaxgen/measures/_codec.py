@@ -14,34 +14,35 @@ from ..coding import (
     Output,
     check_bounds,
     corner_kind,
+    float32_if_exact,
+    read_composition,
     read_corner,
     read_occupied,
     read_record,
     read_vocabulary,
     refuse,
     register,
+    write_composition,
     write_corner,
     write_occupied,
     write_record,
     write_vocabulary,
 )
 from ._grid import GridMeasure
+from ._leaves import LeafMeasure, QuantizedLeafMeasure
 from ._quantized import QuantizedMeasure
+from ._record import Record
+from ._rounding import MAX_QUANTA
 
 _MAX_DIM = 1 << 20
 _MAX_RESOLUTION = 1 << 30
 
 
-def _bounds_of(measure: QuantizedMeasure):
-    """What was proven of a measure, as `write_record` takes it."""
-    bounds = {"rounding": measure.rounding} if any(measure.rounding) else {}
-    return bounds, None if measure.label_rounding is None else {"rounding": measure.label_rounding}
-
-
-def _proven(fields: dict, bounds: dict, label_bounds: dict | None) -> QuantizedMeasure:
-    """A measure, and what `_bounds_of` gives of it."""
-    fields["rounding"] = bounds.get("rounding", (0.0, 0.0))
-    return QuantizedMeasure(**fields, label_rounding=(label_bounds or {}).get("rounding"))
+def _bounds_of(measure: QuantizedMeasure | QuantizedLeafMeasure):
+    """What is proven of a measure as it stands, as `write_record` takes it."""
+    if measure.proven("rounding") is None:
+        return {}, None
+    return measure.record.bounds, measure.record.label_bounds or None
 
 
 def _write(out: Output, measure: QuantizedMeasure) -> None:
@@ -70,11 +71,7 @@ def _read(data: Input) -> QuantizedMeasure:
     labelled = vocabulary is not None
     cells, counts = read_occupied(data, (len(vocabulary), *resolution) if labelled else resolution)
     labels, cells = (cells[:, 0], cells[:, 1:]) if labelled else (None, cells)
-    fields = {
-        **{"cells": cells, "counts": counts, "low": low, "high": high, "resolution": resolution},
-        **{"labels": labels, "vocabulary": vocabulary},
-    }
-    return _proven(fields, bounds, label_bounds)
+    return QuantizedMeasure(cells, counts, low, high, resolution, labels, vocabulary, Record(bounds, label_bounds))
 
 
 def _header(data: Input):
@@ -113,5 +110,41 @@ def _resolution(data: Input, dim: int, equal: bool) -> tuple[int, ...]:
     return resolution
 
 
+def _write_leaves(out: Output, measure: QuantizedLeafMeasure) -> None:
+    """`2 (d - 1) + double`, leaves m, quanta; corners and sides (float32 or float64); leaves a label; the counts."""
+    boxes = np.stack([np.asarray(measure.low_corners, np.float64), np.asarray(measure.sides, np.float64)])
+    values = float32_if_exact(boxes)
+    out.integer((measure.dim - 1) << 1 | (values.dtype.itemsize == 8))
+    out.integer(measure.size)
+    out.integer(measure.quanta)
+    out.raw(values.tobytes())
+    if measure.vocabulary is not None:
+        for size in np.diff(measure.label_offsets):
+            out.integer(int(size))
+    write_vocabulary(out, measure.vocabulary)
+    write_record(out, *_bounds_of(measure))
+    write_composition(out, np.asarray(measure.counts, np.int64))
+
+
+def _read_leaves(data: Input) -> QuantizedLeafMeasure:
+    flags = data.integer("dim", 2 * _MAX_DIM - 1)
+    dim = (flags >> 1) + 1
+    m, quanta = data.integer("the number of leaves", MAX_QUANTA), data.integer("quanta", MAX_QUANTA)
+    if not 1 <= m <= quanta:
+        raise CodeError(f"the file claims {m} leaves with {quanta} quanta")
+    corners, sides = data.array("<f8" if flags & 1 else "<f4", 2 * m * dim).reshape(2, m, dim)
+    vocabulary = read_vocabulary(data)
+    labels = None
+    if vocabulary is not None:
+        sizes = [data.integer("the leaves of a label", m) for _ in vocabulary]
+        if sum(sizes) != m:
+            raise CodeError(f"the file claims {sum(sizes)} leaves with labels, of {m}")
+        labels = np.repeat(np.arange(len(vocabulary)), sizes)
+    record = Record(*read_record(data))
+    return QuantizedLeafMeasure(corners, sides, read_composition(data, m, quanta), labels, vocabulary, record)
+
+
 register(QuantizedMeasure, 0, _write, _read)
+register(QuantizedLeafMeasure, 8, _write_leaves, _read_leaves)
+refuse(LeafMeasure, "Its masses are floats: encode measure.quantize(quanta).")
 refuse(GridMeasure, "Its masses are floats: encode measure.quantize(quanta).")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from ._files import replacing
+from .._io import replacing
 from ._modality import AbstractModality, Box, finite_points, level_box, to_levels, whole
 
 

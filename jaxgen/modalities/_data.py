@@ -2,17 +2,15 @@
 
 import ast
 import codecs
-import csv
-import importlib.resources
 import importlib.util
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.signal
 from jaxtyping import Float
 
+from ..data import airports as data_airports
 from ._audio import Audio
 from ._modality import AbstractModality
 from ._names import STATES, ZEN_TOPICS
@@ -25,7 +23,7 @@ _DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 _NOTES = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
 
 
-class DataSet(NamedTuple):
+class PromptData(NamedTuple):
     """Points `(N, modality.dim)`, a label a point, the modality, and a description a label."""
 
     points: Float[np.ndarray, "n d"]
@@ -43,15 +41,15 @@ def _load_digits():
     return bunch.images.astype(np.int64), bunch.target
 
 
-def digits() -> DataSet:
+def digits() -> PromptData:
     """Handwritten digits: 1797 pictures of 8 x 8 pixels and 17 levels, labels "zero" to "nine" (scikit-learn)."""
     images, targets = _load_digits()
     modality = Images(shape=(8, 8), levels=17)
     descriptions = {name: f"handwritten digit {name}" for name in _DIGITS}
-    return DataSet(modality.points(images), [_DIGITS[t] for t in targets], modality, descriptions)
+    return PromptData(modality.points(images), [_DIGITS[t] for t in targets], modality, descriptions)
 
 
-def moving_digits(each: int = 3, seed: int = 0) -> DataSet:
+def moving_digits(each: int = 3, seed: int = 0) -> PromptData:
     """Handwritten digits in motion: clips of 12 frames of 16 x 16 pixels, 10 a second.
 
     A digit crosses the frame to the left, right, up or down on a line of its own. Labels such as "seven left",
@@ -74,15 +72,17 @@ def moving_digits(each: int = 3, seed: int = 0) -> DataSet:
                 clip[frame, y : y + 8, x : x + 8] = image
             clips.append(clip)
             labels.append(label)
-    return DataSet(modality.points(np.stack(clips)), labels, modality, descriptions)
+    return PromptData(modality.points(np.stack(clips)), labels, modality, descriptions)
 
 
-def plucked_strings(plucks: int = 4, seed: int = 0) -> DataSet:
+def plucked_strings(plucks: int = 4, seed: int = 0) -> PromptData:
     """Plucked strings: half a second at 8 kHz and 8 bits of the 25 notes C3 to C5, `plucks` different ones each.
 
     A burst of noise runs round a delay line that damps it (Karplus & Strong, Digital Synthesis of Plucked-String and
     Drum Timbres, 1983). The filter's taps (1 - f, 1, f)/2 delay by 1/2 + f samples, which tunes the string.
     """
+    import scipy.signal
+
     rng = np.random.default_rng(seed)
     modality = Audio(samples=4000, rate=8000, levels=256)
     sounds, labels, descriptions = [], [], {}
@@ -100,10 +100,10 @@ def plucked_strings(plucks: int = 4, seed: int = 0) -> DataSet:
             sound = np.asarray(scipy.signal.lfilter([1], feedback, burst))
             sounds.append(0.95 * sound / np.abs(sound).max())
             labels.append(label)
-    return DataSet(modality.points(np.stack(sounds)), labels, modality, descriptions)
+    return PromptData(modality.points(np.stack(sounds)), labels, modality, descriptions)
 
 
-def lines() -> DataSet:
+def lines() -> PromptData:
     """The 19 aphorisms of the Zen of Python, as `import this` prints them, by topic (Tim Peters, PEP 20)."""
     spec = importlib.util.find_spec("this")
     source = spec.loader.get_source("this") if spec and spec.loader else None  # type: ignore[attr-defined]
@@ -113,20 +113,18 @@ def lines() -> DataSet:
     texts = codecs.decode(text, "rot13").splitlines()[2:]
     labels = [topic for topic, _, count in ZEN_TOPICS for _ in range(count)]
     modality = Text.of(texts)
-    return DataSet(modality.points(texts), labels, modality, {topic: about for topic, about, _ in ZEN_TOPICS})
+    return PromptData(modality.points(texts), labels, modality, {topic: about for topic, about, _ in ZEN_TOPICS})
 
 
-def airports() -> DataSet:
+def airports() -> PromptData:
     """3376 airports of the United States, in degrees (longitude, latitude), by the code of their state."""
-    table = importlib.resources.files("jaxgen").joinpath("data/us_airports.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(table.splitlines()))
-    modality = Table(columns=("longitude", "latitude"), low=(-180.0, 0.0), high=(180.0, 90.0))
-    points = modality.points([[float(row[name]) for name in modality.columns] for row in rows])
-    labels = [row["state"] for row in rows]
-    return DataSet(points, labels, modality, {label: STATES[label] for label in sorted(set(labels))})
+    data = data_airports("state")
+    modality = Table(columns=data.columns, low=(-180.0, 0.0), high=(180.0, 90.0))
+    labels = [str(label) for label in data.labels or ()]
+    return PromptData(modality.points(data.points), labels, modality, {c: STATES[c] for c in sorted(set(labels))})
 
 
-DATA_SETS: dict[str, Callable[[], DataSet]] = {
+DATA_SETS: dict[str, Callable[[], PromptData]] = {
     "images": digits,
     "audio": plucked_strings,
     "video": moving_digits,

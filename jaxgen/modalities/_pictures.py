@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from ._files import replacing
+from .._io import replacing
 from ._modality import AbstractModality, Box, byte_levels, level_box, picture_shape, to_levels, to_points, whole
 
 # Small pictures are enlarged by a whole factor, so that their shorter side takes at least this many pixels.

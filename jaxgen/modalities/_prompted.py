@@ -7,11 +7,11 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
 
-from ..generators import AbstractGenerator, PeanoGenerator
-from ..measures import GridMeasure
+from ..generators import AbstractGenerator, Certificate, CurveGenerator
+from ..measures import GridMeasure, Label
+from ..relu import ReLUNetwork
 from ._audio import Audio
 from ._modality import AbstractModality
 from ._pictures import Images, Video
@@ -22,7 +22,7 @@ from ._words import match
 _KINDS: dict[str, type[AbstractModality]] = {kind.__name__: kind for kind in (Images, Audio, Video, Text, Table)}
 
 
-class PromptedGenerator(eqx.Module):
+class PromptedGenerator(AbstractGenerator):
     """A conditional generator, the modality of its points, and a description of each label.
 
     Its law, given a prompt, is the quantised empirical law of the labels that the prompt names, if the generator was
@@ -59,13 +59,13 @@ class PromptedGenerator(eqx.Module):
     def exact(
         cls, points: ArrayLike, labels: Any, modality: AbstractModality, descriptions: Mapping[Any, str] | None = None
     ) -> "PromptedGenerator":
-        """The explicit generator of data: `PeanoGenerator` on their exact counts, one quantum a point.
+        """The explicit generator of data: `CurveGenerator` on their exact counts, one quantum a point.
 
         `points`: `(N, dim)` as `modality.points` gives them, `labels`: one a point. Takes a data set whole:
         `PromptedGenerator.exact(*digits())`. Raises as `GridMeasure.from_samples` does, and for data that do not fit.
         """
         measure = GridMeasure.from_samples(points, labels=labels, **modality.box._asdict())
-        return cls(PeanoGenerator(measure, extra_levels=0), modality, descriptions)
+        return cls(CurveGenerator(measure, extra_levels=0, path="centre"), modality, descriptions)
 
     @classmethod
     def from_parts(cls, generator: AbstractGenerator, metadata: Mapping[str, Any]) -> "PromptedGenerator":
@@ -76,6 +76,44 @@ class PromptedGenerator(eqx.Module):
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"metadata is not that of a PromptedGenerator: {error!r}") from error
         return cls(generator, modality, descriptions)
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the points."""
+        return self.generator.dim
+
+    @property
+    def source_dim(self) -> int:
+        """How many uniform numbers go in."""
+        return self.generator.source_dim
+
+    @property
+    def source_bits(self) -> int:
+        """Bits of each uniform number that the law needs."""
+        return self.generator.source_bits
+
+    @property
+    def vocabulary(self) -> tuple[Label, ...] | None:
+        """The labels that can be asked for."""
+        return self.generator.vocabulary
+
+    def __call__(self, u: ArrayLike, condition: Label | None = None, **options: Any) -> Float[Array, " dim"]:
+        """The point, not the thing, that one source value is sent to; as the generator's call."""
+        return self.generator(u, condition, **options)  # pyright: ignore[reportCallIssue]
+
+    def push(
+        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+        """That of the generator."""
+        return self.generator.push(words, code)
+
+    def network(self, **options: Any) -> ReLUNetwork:
+        """That of the generator."""
+        return self.generator.network(**options)
+
+    def certificate(self, **options: Any) -> Certificate:
+        """That of the generator: of the law of points."""
+        return self.generator.certificate(**options)
 
     @property
     def descriptions(self) -> dict[Any, str]:
@@ -95,21 +133,22 @@ class PromptedGenerator(eqx.Module):
         """
         return match(text, self.descriptions)
 
-    def sample(self, key: PRNGKeyArray, n: int, prompt: Any = None) -> Any:
+    def sample(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Any:
         """`n` things, as the modality's `restore` gives them: each the work of its own uniform number.
 
-        `prompt`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string.
+        `condition`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string.
         Raises as `prompt` and the generator's `sample` do.
         """
-        return self.modality.restore(self._points(key, n, prompt))
+        return self.modality.restore(self.points(key, n, condition, **options))
 
-    def write(self, path: str | os.PathLike, key: PRNGKeyArray, n: int, prompt: Any = None) -> None:
+    def points(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Float[np.ndarray, "n dim"]:
+        """The points behind the things of `sample`."""
+        condition = self.prompt(condition) if isinstance(condition, str) else condition
+        return np.asarray(self.generator.sample(key, n, condition, **options))
+
+    def write(self, path: str | os.PathLike[str], key: PRNGKeyArray, n: int, condition: Any = None) -> None:
         """Writes the `n` things of `sample` into one file; see the modality for its form and errors."""
-        self.modality.write(path, self._points(key, n, prompt))
-
-    def _points(self, key, n, prompt):
-        condition = self.prompt(prompt) if isinstance(prompt, str) else prompt
-        return np.asarray(self.generator.sample(key, n, condition))
+        self.modality.write(path, self.points(key, n, condition))
 
 
 def modality_from_metadata(metadata: Mapping[str, Any]) -> AbstractModality:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from ._files import replacing
+from .._io import replacing
 from ._modality import AbstractModality, Box, level_box, to_levels, whole
 
 
