@@ -12,13 +12,14 @@ from ._numbers import float_bytes, natural_bytes, read_float
 
 
 class Output:
-    """Bytes being written, and sections that stand before them."""
+    """Bytes being written, and sections that stand before them; `depth` counts the objects around this one."""
 
-    def __init__(self):
-        self._parts: list[bytes] = []
+    def __init__(self, depth: int = 0):
+        self.depth = depth
+        self._parts: list[bytes | memoryview] = []
         self.sections: dict[int, bytes] = {}
 
-    def raw(self, data: bytes) -> None:
+    def raw(self, data: bytes | memoryview) -> None:
         """Bytes as they are."""
         self._parts.append(data)
 
@@ -64,11 +65,17 @@ class Output:
 class Input:
     """Bytes being read; every method raises `CodeError` where they end too early or claim too much.
 
-    `version` is that of the file: numbers of version 1 have a fixed size.
+    `version` is that of the file: numbers of version 1 have a fixed size. `depth` counts the objects around this one.
     """
 
-    def __init__(self, data: bytes | memoryview, version: int, sections: dict[int, memoryview] | None = None):
-        self._data, self._place, self.version = memoryview(data), 0, version
+    def __init__(
+        self,
+        data: bytes | memoryview,
+        version: int,
+        sections: dict[int, memoryview] | None = None,
+        depth: int = 0,
+    ):
+        self._data, self._place, self.version, self.depth = memoryview(data), 0, version, depth
         self.sections = {} if sections is None else sections
 
     @property
@@ -142,7 +149,7 @@ class Input:
         first = bytes(self.block())
         return Reader(first, bytes(self.part(self.left)))
 
-    def require(self, bits: float, what: str) -> None:
+    def require(self, bits: float | int, what: str) -> None:
         """Raises `CodeError` unless what is left can hold so many bits, before memory is taken for them."""
         if bits > 8.1 * self.left + 64:
             raise CodeError(f"the file claims {what}, {bits:.0f} bits or more, but only {8 * self.left} are left")

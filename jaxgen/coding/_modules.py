@@ -20,6 +20,7 @@ from ._registry import class_of, name_of, read_object, register_modules, write_o
 
 _NONE, _FALSE, _TRUE, _INTEGER, _FLOAT, _TEXT, _TUPLE, _LIST, _DICT, _MODULE, _SCALAR, _NUMPY, _JAX = range(13)
 _SINGLETONS = (None, False, True)
+_DEEPEST = 64  # values in one another, so that what is written can be read
 # By their place in files: new ones go to the end.
 _DTYPES = tuple(
     jnp.dtype(name)
@@ -40,7 +41,7 @@ def write_module(out: Output, module: eqx.Module) -> None:
         if not hasattr(module, field.name):
             raise TypeError(f"{where} has no value and cannot be encoded; give it one")
         out.text(field.name)
-        _write(out, getattr(module, field.name), where)
+        _write(out, getattr(module, field.name), where, out.depth)
 
 
 def read_module(data: Input) -> eqx.Module:
@@ -49,7 +50,7 @@ def read_module(data: Input) -> eqx.Module:
     values = {}
     for _ in range(data.integer("the number of fields", data.left)):
         name = data.text()
-        values[name] = _read(data)
+        values[name] = _read(data, data.depth)
     names = {field.name for field in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
     if set(values) != names:
         raise CodeError(
@@ -62,7 +63,9 @@ def read_module(data: Input) -> eqx.Module:
     return module
 
 
-def _write(out: Output, value: Any, where: str) -> None:
+def _write(out: Output, value: Any, where: str, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise TypeError(f"{where} is more than {_DEEPEST} deep, or holds itself; no file holds that")
     if any(value is known for known in _SINGLETONS):
         out.byte(_SINGLETONS.index(value))
     elif type(value) is int:
@@ -78,17 +81,17 @@ def _write(out: Output, value: Any, where: str) -> None:
         out.byte(_TUPLE if type(value) is tuple else _LIST)
         out.integer(len(value))
         for i, item in enumerate(value):
-            _write(out, item, f"{where}[{i}]")
+            _write(out, item, f"{where}[{i}]", depth + 1)
     elif type(value) is dict:
         out.byte(_DICT)
         out.integer(len(value))
         for key, item in value.items():
             if type(key) not in (str, int, bool):
                 raise TypeError(f"the keys of {where} must be strings or integers to be encoded; got {key!r}")
-            _write(out, key, where)
-            _write(out, item, f"{where}[{key!r}]")
+            _write(out, key, where, depth)
+            _write(out, item, f"{where}[{key!r}]", depth + 1)
     elif isinstance(value, eqx.Module):
-        part = Output()
+        part = Output(depth)
         write_object(part, value)
         out.byte(_MODULE)
         out.block(part.finish())
@@ -101,7 +104,9 @@ def _write(out: Output, value: Any, where: str) -> None:
         )
 
 
-def _read(data: Input) -> Any:
+def _read(data: Input, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise CodeError(f"the file holds values more than {_DEEPEST} deep")
     what = data.byte()
     if what in (_NONE, _FALSE, _TRUE):
         return _SINGLETONS[what]
@@ -112,18 +117,18 @@ def _read(data: Input) -> Any:
     if what == _TEXT:
         return data.text()
     if what in (_TUPLE, _LIST):
-        items = [_read(data) for _ in range(data.integer("the length of a list", data.left))]
+        items = [_read(data, depth + 1) for _ in range(data.integer("the length of a list", data.left))]
         return items if what == _LIST else tuple(items)
     if what == _DICT:
         table = {}
         for _ in range(data.integer("the length of a dict", data.left)):
-            key = _read(data)
+            key = _read(data, depth)
             if type(key) not in (str, int, bool):
                 raise CodeError("the keys of a dict in the file must be strings or integers")
-            table[key] = _read(data)
+            table[key] = _read(data, depth + 1)
         return table
     if what == _MODULE:
-        return read_object(Input(data.block(), data.version))
+        return read_object(Input(data.block(), data.version, depth=depth))
     if what in (_SCALAR, _NUMPY, _JAX):
         array = _read_array(data)
         return _to_jax(array) if what == _JAX else array if what == _NUMPY else array[()]
@@ -131,17 +136,18 @@ def _read(data: Input) -> Any:
 
 
 def _write_array(out: Output, value: Any, where: str) -> None:
-    if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         raise TypeError(f"{where} is a key, which no file holds; keep jax.random.key_data of it")
     array = np.asarray(value)
-    if array.dtype not in _DTYPES:
+    dtype = array.dtype.newbyteorder("=")
+    if dtype not in _DTYPES:
         raise TypeError(f"{where} is an array of {array.dtype}, which no file holds; use numbers or booleans")
     out.byte(_JAX if isinstance(value, jax.Array) else _NUMPY if isinstance(value, np.ndarray) else _SCALAR)
-    out.byte(_DTYPES.index(array.dtype))
+    out.byte(_DTYPES.index(dtype))
     out.integer(array.ndim)
     for size in array.shape:
         out.integer(size)
-    out.raw(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    out.raw(array.astype(dtype.newbyteorder("<")).tobytes())
 
 
 def _read_array(data: Input) -> np.ndarray:

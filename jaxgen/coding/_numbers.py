@@ -8,7 +8,7 @@ takes one byte, 1 and 0.375 two, a float32 of ordinary size at most four, and no
 
 import math
 import struct
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -50,6 +50,7 @@ def float_bytes(value: float) -> bytes:
     return min(bytes([head | _FAR << 4]) + natural_bytes(folded) + significand, raw, key=len)
 
 
+@runtime_checkable
 class _Source(Protocol):
     """What a number is read from: an `Input`."""
 

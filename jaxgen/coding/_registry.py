@@ -78,7 +78,7 @@ def refuse(cls: type, why: str) -> None:
     _REFUSED[cls] = why
 
 
-def register_class(cls: type[eqx.Module], name: str | None = None) -> None:
+def register_class(cls: type[eqx.Module] | object, name: str | None = None) -> None:
     """Says which class a name in a file means: that of the class by default, and the newest class of that name.
 
     Needed only where two classes share a name, or where a class was renamed since its files were written: files find
@@ -106,28 +106,40 @@ def register_class(cls: type[eqx.Module], name: str | None = None) -> None:
 
 
 def class_of(name: str) -> type[eqx.Module]:
-    """The class that a file means. Raises `CodeError` if there is none."""
-    if name in _CLASSES:
-        return _CLASSES[name]
-    own = {kind.cls for kind in _KINDS.values()} | set(_REFUSED)
-    found = [cls for cls in _subclasses(eqx.Module) if cls.__name__ == name and cls not in own]
+    """The class that a file means. Raises `CodeError` if there is none, or more than one."""
+    found = _classes(name)
     if not found:
         raise CodeError(
             f"the file holds a {name!r}, a class that is not defined here: define or import it before loading"
         )
+    if places := _others(found[-1], found):
+        raise CodeError(f"the file holds a {name!r}, which may be that of {places}; {_CHOOSE}")
     return found[-1]
 
 
 def name_of(cls: type[eqx.Module]) -> str:
     """The name of a class in files. Raises `TypeError` if a file would find another class by it."""
     name = next((name for name, known in _CLASSES.items() if known is cls), cls.__name__)
-    found = class_of(name)
-    if (found.__module__, found.__qualname__) != (cls.__module__, cls.__qualname__):
-        raise TypeError(
-            f"two classes are called {name!r}, in {cls.__module__} and in {found.__module__}; "
-            "give one another name in files with jaxgen.coding.register_class(cls, name)"
-        )
+    if places := _others(cls, _classes(name)):
+        raise TypeError(f"two classes are called {name!r}, those of {places}; {_CHOOSE}")
     return name
+
+
+_CHOOSE = "say which with jaxgen.coding.register_class(cls), or give one another name with register_class(cls, name)"
+
+
+def _classes(name: str) -> list[type[eqx.Module]]:
+    """The classes of a name: the registered one, or all that are defined, the newest last."""
+    if name in _CLASSES:
+        return [_CLASSES[name]]
+    own = {kind.cls for kind in _KINDS.values()} | set(_REFUSED)
+    return [cls for cls in _subclasses(eqx.Module) if cls.__name__ == name and cls not in own]
+
+
+def _others(cls: type, found: list[type[eqx.Module]]) -> str:
+    """Where a class and others of its name are defined; empty if all are the same one, defined again."""
+    places = {f"{other.__module__}.{other.__qualname__}" for other in (cls, *found)}
+    return " and ".join(sorted(places)) if len(places) > 1 else ""
 
 
 def _subclasses(cls: type) -> Iterator[type]:
@@ -146,7 +158,7 @@ def write_object(out: Output, obj: Any, **options: Any) -> None:
     for option in options:
         if not any(p.kind is p.VAR_KEYWORD or p.name == option for p in known):
             raise ValueError(f"{option} is for networks; a {type(obj).__name__} is encoded exactly. Leave it out.")
-    body = Output()
+    body = Output(out.depth + 1)
     kind.write(body, obj, **options)
     out.byte(kind.number | (_SECTIONS if body.sections else 0))
     if body.sections:
@@ -165,7 +177,7 @@ def read_object(data: Input) -> Any:
         if number in sections:
             raise CodeError(f"the file has two sections {number}")
         sections[number] = data.block()
-    body = Input(data.part(data.left), data.version, sections)
+    body = Input(data.part(data.left), data.version, sections, data.depth + 1)
     return read_body(body, byte & ~_SECTIONS)
 
 

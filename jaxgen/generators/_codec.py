@@ -136,7 +136,7 @@ def _read_codebook(data: Input) -> CodebookGenerator:
     if set(bounds) - {"quantization", "rounding"}:
         raise CodeError(f"the file claims bounds of a codebook on {', '.join(bounds)}")
     if old and flags & 2:
-        bounds = dict(zip(("quantization", "rounding"), check_bounds(data.numbers(4)), strict=True))
+        bounds["quantization"], bounds["rounding"] = check_bounds(data.numbers(4))
     atoms = data.array("<f8" if flags & 1 else "<f4", n * dim).reshape(n, dim)
     return CodebookGenerator(atoms, read_composition(data, n, quanta), **bounds)
 

@@ -1,6 +1,6 @@
 """The best measure in quanta for a budget of bits (theory, sections 8 and 11)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import SupportsFloat
 
 import numpy as np
@@ -20,8 +20,8 @@ def quantize(
     bits: SupportsFloat | object,
     *,
     p: int = 1,
-    low: ArrayLike | None = None,
-    high: ArrayLike | None = None,
+    low: ArrayLike | Sequence[float] | None = None,
+    high: ArrayLike | Sequence[float] | None = None,
 ) -> QuantizedMeasure:
     """The measure in quanta with the smallest error bound whose code fits a budget of bits.
 
@@ -49,10 +49,10 @@ def quantize(
         >>> jg.code_length(measure) <= 200, measure.dim
         (True, 1)
     """
-    budget, points = real_number(bits, "bits"), finite_points(points)
+    budget, cloud = real_number(bits, "bits"), finite_points(points)
 
     def at(n: int, quanta: int) -> QuantizedMeasure:
-        return _on_its_own(GridMeasure.from_samples(points, n, low=low, high=high).quantize(quanta))
+        return _on_its_own(GridMeasure.from_samples(cloud, n, low=low, high=high).quantize(quanta))
 
     least = at(1, 1)
     overhead = code_length(least)
@@ -66,16 +66,16 @@ def quantize(
     def attempt(n: int) -> float:
         """The error bound at n cells an axis; infinite where not even one quantum fits."""
         if n not in tried:
-            quanta = min(_affordable(n ** points.shape[1], budget - overhead), len(points))
+            quanta = min(_affordable(n ** cloud.shape[1], budget - overhead), len(cloud))
             tried[n] = None
             if quanta >= 1:
                 measure = at(n, quanta)
-                tried[n] = data_bound(points, measure, p), measure
+                tried[n] = data_bound(cloud, measure, p), measure
         best = tried[n]
         return np.inf if best is None else best[0]
 
     # With 16 bits a cell the masses are exact to what their cells can show, and only finer cells are worth their bits.
-    first = ((budget - overhead) / 16) ** (1 / points.shape[1])
+    first = ((budget - overhead) / 16) ** (1 / cloud.shape[1])
     best = _search(attempt, max(1, min(int(first), _MAX_RESOLUTION)))
     found = tried[best]
     assert found is not None  # one cell and one quantum fit: that is `least`
