@@ -88,19 +88,20 @@ class CurveGenerator(AbstractExplicitGenerator):
 
     @property
     def _cell_levels(self) -> int:
-        grid = isinstance(self.measure, AbstractGridMeasure)
-        return self.curve.levels_for(self.measure.resolution) if grid else 0
+        measure = self.measure
+        return self.curve.levels_for(measure.resolution) if isinstance(measure, AbstractGridMeasure) else 0
 
     def push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate, then place."""
         label, leaf, r = self._tree.locate(words[0], code)
-        grid = isinstance(self.measure, AbstractGridMeasure)
-        cell = self.measure.cells[leaf] if grid else jnp.zeros((self.dim,), jnp.int32)
-        dtype = self.measure.low_corners.dtype
+        measure, cell = self.measure, jnp.zeros((self.dim,), jnp.int32)
+        if isinstance(measure, AbstractGridMeasure):
+            cell = measure.cells[leaf]
+        dtype = measure.low_corners.dtype
         inside = self.curve.walk(cell, self._cell_levels, r, self.extra_levels, dtype, self.path)
-        return self.measure.place(leaf, inside), label
+        return measure.place(leaf, inside), label
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """The constants of the path inside the finest cells, of side `side / base**extra_levels`; over all leaves."""
@@ -161,7 +162,7 @@ class CurveGenerator(AbstractExplicitGenerator):
 
     def _backward(self) -> np.ndarray:
         """Which coordinates run backwards in each leaf, `(m, d)`."""
-        if not isinstance(self.measure, AbstractGridMeasure) or self.path == "centre" and self.extra_levels == 0:
+        if not isinstance(self.measure, AbstractGridMeasure) or (self.path == "centre" and self.extra_levels == 0):
             return np.zeros((self.measure.size, self.dim), bool)
         return np.asarray(_entered(self.curve, self._cell_levels, self.measure.cells))
 

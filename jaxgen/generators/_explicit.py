@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int, UInt32
 
 from .._checks import ramp_width
@@ -147,7 +148,7 @@ class Needs:
     def of(self, measure: AbstractMeasure, position_bits: float) -> tuple[int, int]:
         """Bits that resolve the finest cells of all the mass, and of 99 % of it (theory, section 9)."""
         counts = measure.counts  # pyright: ignore[reportAttributeAccessIssue]
-        if counts is not self._counts and not isinstance(counts, jax.core.Tracer):
+        if counts is not self._counts and not isinstance(counts, Tracer):
             self._counts, self._found = counts, _bits_needed(np.asarray(counts), position_bits)
         return self._found
 
@@ -184,8 +185,8 @@ def on_a_grid(measure: AbstractMeasure) -> AbstractGridMeasure:
     """The same, for the constructions that need a grid. **Raises:** `TypeError`, naming those that do not."""
     if isinstance(measure, AbstractLeafMeasure):
         raise TypeError(
-            f"measure must be a GridMeasure or a QuantizedMeasure; got {type(measure).__name__}, whose leaves are on no "
-            "grid. CurveGenerator takes it, or measure.generator()."
+            f"measure must be a GridMeasure or a QuantizedMeasure; got {type(measure).__name__}, whose leaves are on "
+            "no grid. CurveGenerator takes it, or measure.generator()."
         )
     return in_quanta(measure)  # pyright: ignore[reportReturnType]
 
@@ -193,7 +194,9 @@ def on_a_grid(measure: AbstractMeasure) -> AbstractGridMeasure:
 def limbs_for(measure: AbstractMeasure, position_bits: float, name: str) -> int:
     """Bits of a limb. **Raises:** `ValueError`, naming the argument that asks for too long a source."""
     if position_bits > _MAX_SOURCE_BITS - 24:
-        raise ValueError(f"{name} asks for a source of {position_bits:.0f} bits; at most 2**20 are possible. Use fewer.")
+        raise ValueError(
+            f"{name} asks for a source of {position_bits:.0f} bits; at most 2**20 are possible. Use fewer."
+        )
     return limb_bits(int(measure._weights().sum(dtype=np.int64)))
 
 

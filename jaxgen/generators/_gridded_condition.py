@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Int32, PRNGKeyArray, UInt32
@@ -103,8 +104,8 @@ class GriddedCondition(AbstractGenerator):
         - `resolution`: cells on each axis of the points, on their bounding box, as in `GridMeasure.from_samples`.
         - `make`: what makes the generator of the measure of points labelled by cells.
 
-        **Raises:** `ValueError` as the constructor does, as `GridMeasure.from_samples` does, and for conditions that are
-        not finite, lie outside the box, or are not as many as the points.
+        **Raises:** `ValueError` as the constructor does, as `GridMeasure.from_samples` does, and for conditions that
+        are not finite, lie outside the box, or are not as many as the points.
         """
         conditions, points = finite_points(conditions, "conditions"), finite_points(points)
         if len(conditions) != len(points):
@@ -134,7 +135,7 @@ class GriddedCondition(AbstractGenerator):
         return len(self.condition_resolution)
 
     def __call__(self, u: ArrayLike, condition: ArrayLike | None = None) -> Float[Array, " dim"]:
-        """The point, shape `(dim,)`, that one source value is sent to under one condition; without one, by the law of x.
+        """The point, `(dim,)`, that one source value is sent to under a condition; without one, by the law of x.
 
         `u` is as for the generator; `condition` has shape `(m,)`, or is a number for m = 1, in the box. Both may be
         traced. Raises `ValueError` for a wrong shape, and a runtime error for a condition outside the box or NaN.
@@ -152,7 +153,8 @@ class GriddedCondition(AbstractGenerator):
         """The label that serves one condition: `g.generator.measure.given(g.label(c))` is the measure behind it."""
         return int(np.asarray(self.generator.vocabulary)[int(self.table[self._cell_of(condition)])])
 
-    def sample(
+    # A condition is a point here, where other generators have labels.
+    def sample(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, key: PRNGKeyArray, n: int, condition: ArrayLike | None = None, stratified: bool = False
     ) -> Float[Array, "n dim"]:
         """Draws `n` points, as the `sample` of the generator does.
@@ -162,7 +164,7 @@ class GriddedCondition(AbstractGenerator):
         """
         return self.generator.sample(key, n, None, stratified, code=self._codes(condition, n))
 
-    def stream(
+    def stream(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         key: PRNGKeyArray,
         n: int,
@@ -171,19 +173,17 @@ class GriddedCondition(AbstractGenerator):
         chunk_size: int | None = None,
     ) -> Iterator[Float[Array, "chunk dim"]]:
         """Yields the points of `sample`, in order, `chunk_size` at a time."""
-        return self.generator.stream(
-            key, n, None, stratified, chunk_size=chunk_size, code=self._codes(condition, n)
-        )
+        return self.generator.stream(key, n, None, stratified, chunk_size=chunk_size, code=self._codes(condition, n))
 
     def certificate(self, ramp: float | None = None, condition: ArrayLike | None = None) -> Certificate:
-        """The certificate of the generator: of the law of x alone, or of its law under the label that serves a condition.
+        """That of the generator: of the law of x alone, or of its law under the label that serves a condition.
 
         It bounds the distance to the data of that label, and says nothing of how the law varies inside a cell. With
         `ramp`, it holds for `network(ramp)` at every condition outside the ramps. Errors as in a call.
         """
         return self.generator.certificate(ramp, None if condition is None else self.label(condition))
 
-    def _codes(self, condition: ArrayLike | None, n: int) -> Int[np.ndarray, "..."] | None:
+    def _codes(self, condition: ArrayLike | None, n: int) -> Int[Array, "..."] | None:
         if condition is None:
             return None
         c, m = np.asarray(condition), self.condition_dim
@@ -195,7 +195,7 @@ class GriddedCondition(AbstractGenerator):
         low, high = np.asarray(self.low), np.asarray(self.high)
         cells = _cell(_in_box(c.reshape(-1, m), low, high, "condition"), low, high, self.condition_resolution)
         codes = np.asarray(self.table)[cells]
-        return codes[0] if one else codes
+        return jax.device_put(codes[0] if one else codes)
 
     def transition_measure(self, ramp: float = 2.0**-20) -> float:
         """The share of the box of conditions on which the indicators of `network(ramp)` are not one-hot, exactly.
@@ -244,7 +244,9 @@ class GriddedCondition(AbstractGenerator):
         c, m = jnp.asarray(c, self.low.dtype), self.condition_dim
         if c.shape != (m,) and not (m == 1 and c.shape == ()):
             raise ValueError(f"condition must have shape ({m},); got {c.shape}. Use jax.vmap for a batch.")
-        c = eqx.error_if(c, ~jnp.all((c >= self.low) & (c <= self.high)), "condition must lie in the box of the conditions")
+        c = eqx.error_if(
+            c, ~jnp.all((c >= self.low) & (c <= self.high)), "condition must lie in the box of the conditions"
+        )
         return _cell(c.reshape(m), self.low, self.high, self.condition_resolution)
 
 
