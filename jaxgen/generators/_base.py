@@ -2,8 +2,8 @@
 
 import abc
 import math
-from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, NamedTuple, overload
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, overload
 
 import equinox as eqx
 import jax
@@ -26,6 +26,9 @@ GUARD_BITS = 32
 # Numbers alive at once while sampling. It bounds the memory beside the output, and nothing else: sample i is a function
 # of the key and of i alone, whatever the chunk it is drawn in.
 _CHUNK_NUMBERS = 1 << 22
+
+# Numbers of any shape, such as a source value or a corner of a box: what NumPy makes into an array.
+Numbers: TypeAlias = ArrayLike | Sequence[Any]
 
 
 class Size(NamedTuple):
@@ -279,7 +282,7 @@ def _draw(generator: AbstractGenerator, key, first, n: int, codes, strata):
     return jax.vmap(one)(jnp.arange(n, dtype=jnp.uint32), codes, strata)
 
 
-def unit_source(u: ArrayLike, source_dim: int) -> Float[Array, " source_dim"]:
+def unit_source(u: Numbers, source_dim: int) -> Float[Array, " source_dim"]:
     """`u` as a float array of shape `(source_dim,)`, with a runtime error outside [0, 1].
 
     **Raises:** `ValueError` for another shape.

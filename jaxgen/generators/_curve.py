@@ -1,6 +1,7 @@
 """Generator B: leaves along a curve, one search and one walk, in any dimension (theory, section 4)."""
 
 import math
+from typing import SupportsFloat, SupportsIndex
 
 import equinox as eqx
 import jax
@@ -50,10 +51,10 @@ class CurveGenerator(AbstractExplicitGenerator):
 
     def __init__(
         self,
-        measure: AbstractMeasure,
-        extra_levels: int = 2,
+        measure: AbstractMeasure | object,
+        extra_levels: SupportsIndex | object = 2,
         path: str = "line",
-        curve: AbstractCurve = PeanoCurve(),  # noqa: B008  (a module without fields)
+        curve: AbstractCurve | object = PeanoCurve(),  # noqa: B008  (a module without fields)
     ):
         """**Arguments:**
 
@@ -118,7 +119,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         w1, square = np.average(each * [1, 0] + each**2 * [0, 1], axis=0, weights=weights)
         return float(w1), math.sqrt(square)
 
-    def ramp_measure(self, ramp: float) -> float:
+    def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.
 
         The ramps that find a leaf take the share `ramp` at either end of it; inside, each of the waves of the curve
@@ -128,7 +129,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         waves = self.dim * self.extra_levels
         return min(1.0, ramp * ((2 if self.measure.size > 1 else 0) + 2 * waves / self.curve.base))
 
-    def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
+    def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network: staircases from u to the corner of the leaf, then the curve inside the leaf.
 
         With labels the input is `(one-hot label, u)`, else `u`. Depth `O(d s)`, connectivity `O(d m + (d s)^2)` for m
