@@ -2,14 +2,15 @@
 
 import abc
 import math
-from collections.abc import Iterator
-from typing import ClassVar, Literal, NamedTuple, overload
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, overload
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
 
 from .._checks import whole_number
@@ -25,6 +26,9 @@ GUARD_BITS = 32
 # Numbers alive at once while sampling. It bounds the memory beside the output, and nothing else: sample i is a function
 # of the key and of i alone, whatever the chunk it is drawn in.
 _CHUNK_NUMBERS = 1 << 22
+
+# Numbers of any shape, such as a source value or a corner of a box: what NumPy makes into an array.
+Numbers: TypeAlias = ArrayLike | Sequence[Any]
 
 
 class Size(NamedTuple):
@@ -48,7 +52,7 @@ class AbstractGenerator(eqx.Module):
     - If it has them: `network()`, the same map as a ReLU network, and `certificate()`, a proven bound. A report says
         where they are missing.
 
-    Fields are what makes an instance: `save` writes them, and `load` finds the class by its name, which must be defined.
+    Fields are what makes an instance: `save` writes them, and `load` finds the class, which must be defined, by name.
 
     **Example:** the uniform law on a ring.
 
@@ -152,11 +156,9 @@ class AbstractGenerator(eqx.Module):
         **Raises:** `ValueError` for n < 1, an unknown label (naming the nearest known ones), a condition on an
         unconditional generator, and `stratified=True` with more than one source or n > 2**24.
         """
-        codes, strata = self._plan(key, n, condition, stratified, code)
+        n, codes, strata = self._plan(key, n, condition, stratified, code)
         chunk = self._chunk_size()
-        drawn = [
-            _drawn(self, key, first, min(chunk, n - first), codes, strata) for first in range(0, int(n), chunk)
-        ]
+        drawn = [_drawn(self, key, first, min(chunk, n - first), codes, strata) for first in range(0, n, chunk)]
         x = drawn[0][0] if len(drawn) == 1 else jnp.concatenate([part[0] for part in drawn])
         return (x, self._names([part[1] for part in drawn])) if return_labels else x
 
@@ -184,16 +186,18 @@ class AbstractGenerator(eqx.Module):
         chunk_size: int | None = None,
         code: int | Int[Array, "..."] | None = None,
     ) -> Iterator[tuple[Float[Array, "chunk dim"], list[Label]]]: ...
-    def stream(self, key, n, condition=None, stratified=False, return_labels=False, chunk_size=None, *, code=None):
+    def stream(
+        self, key, n, condition=None, stratified=False, return_labels=False, chunk_size=None, *, code=None
+    ) -> Iterator[Any]:
         """Yields the points of `sample(key, n, ...)`, in order, `chunk_size` at a time: for outputs beyond memory.
 
         The default chunk holds about 2**22 numbers. Arguments and errors as in `sample`.
         """
-        codes, strata = self._plan(key, n, condition, stratified, code)
+        n, codes, strata = self._plan(key, n, condition, stratified, code)
         size = self._chunk_size() if chunk_size is None else whole_number(chunk_size, "chunk_size", 1)
 
         def chunks():
-            for first in range(0, int(n), size):
+            for first in range(0, n, size):
                 x, labels = _drawn(self, key, first, min(size, n - first), codes, strata)
                 yield (x, self._names([labels])) if return_labels else x
 
@@ -204,11 +208,11 @@ class AbstractGenerator(eqx.Module):
         return 1 << (most.bit_length() - 1)
 
     def _plan(self, key, n, condition, stratified, code):
-        """The codes of the labels asked for, and the rank and number of each sample among those of its stratum."""
+        """n, the codes of the labels asked for, and the rank and number of each sample among those of its label."""
         n = whole_number(n, "n", 1, 2**32 - 1)
         codes = sample_codes(condition, code, self.vocabulary, n, key, stratified)
         if not stratified:
-            return codes, None
+            return n, codes, None
         if self.source_dim != 1:
             raise ValueError(
                 f"stratified=True needs a generator with one source; this one has {self.source_dim}. "
@@ -222,7 +226,7 @@ class AbstractGenerator(eqx.Module):
         order = np.argsort(groups, kind="stable")
         ranks = np.empty(n, np.uint32)
         ranks[order] = np.arange(n) - np.repeat(np.cumsum(totals) - totals, totals)
-        return codes, (ranks, totals[groups].astype(np.uint32))
+        return n, codes, (ranks, totals[groups].astype(np.uint32))
 
     def _names(self, codes: list[Int[Array, " n"]]) -> list[Label]:
         known = np.concatenate([np.asarray(part) for part in codes])
@@ -243,7 +247,7 @@ def _drawn(generator: AbstractGenerator, key, first: int, n: int, codes, strata)
         if array is None:
             return None
         some = array[first : first + n]
-        if isinstance(some, jax.core.Tracer):
+        if isinstance(some, Tracer):
             return jnp.pad(some, (0, size - n), constant_values=fill)
         return jax.device_put(np.pad(np.asarray(some), (0, size - n), constant_values=fill))
 
@@ -261,7 +265,7 @@ def _padded(n: int) -> int:
 def _cut(array: Array, n: int) -> Array:
     if array.shape[0] == n:
         return array
-    if isinstance(array, jax.core.Tracer) or array.nbytes > 1 << 26:
+    if isinstance(array, Tracer) or array.nbytes > 1 << 26:
         return array[:n]
     return jax.device_put(np.asarray(array)[:n], array.sharding)
 
@@ -278,7 +282,7 @@ def _draw(generator: AbstractGenerator, key, first, n: int, codes, strata):
     return jax.vmap(one)(jnp.arange(n, dtype=jnp.uint32), codes, strata)
 
 
-def unit_source(u: ArrayLike, source_dim: int) -> Float[Array, " source_dim"]:
+def unit_source(u: Numbers, source_dim: int) -> Float[Array, " source_dim"]:
     """`u` as a float array of shape `(source_dim,)`, with a runtime error outside [0, 1].
 
     **Raises:** `ValueError` for another shape.

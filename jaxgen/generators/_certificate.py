@@ -25,7 +25,7 @@ class Certificate:
     about: str = "the measure that the generator was built from"
 
 
-CHANGED = "the measure as it stands; its arrays were changed since it was made, so nothing is proven about an earlier one"
+CHANGED = "the measure as it stands: its arrays were changed since it was made, and nothing is proven about the earlier"
 
 
 def combined(filling: Bound, rounding: Bound | None, ramps: Bound | None, centred: bool) -> Certificate:

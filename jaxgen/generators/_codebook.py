@@ -1,6 +1,7 @@
 """Generator D: N atoms, the law on them a staircase in one uniform number (theory, section 6)."""
 
 import math
+from typing import SupportsFloat, SupportsIndex
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -41,8 +42,8 @@ class CodebookGenerator(AbstractExplicitGenerator):
 
     def __init__(
         self,
-        atoms: ArrayLike,
-        masses: ArrayLike | None = None,
+        atoms: ArrayLike | object,
+        masses: ArrayLike | object | None = None,
         quantization: Bound = (0.0, 0.0),
         rounding: Bound = (0.0, 0.0),
     ):
@@ -86,13 +87,13 @@ class CodebookGenerator(AbstractExplicitGenerator):
     @classmethod
     def from_samples(
         cls,
-        points: ArrayLike,
-        n_atoms: int,
+        points: ArrayLike | object,
+        n_atoms: SupportsIndex | object,
         *,
         key: PRNGKeyArray,
-        weights: ArrayLike | None = None,
-        restarts: int = 4,
-        max_steps: int = 500,
+        weights: ArrayLike | object | None = None,
+        restarts: SupportsIndex | object = 4,
+        max_steps: SupportsIndex | object = 500,
     ) -> "CodebookGenerator":
         """The codebook nearest to points in W_2, as far as local search finds it.
 
@@ -115,12 +116,12 @@ class CodebookGenerator(AbstractExplicitGenerator):
     @classmethod
     def from_measure(
         cls,
-        measure: AbstractGridMeasure,
-        n_atoms: int,
+        measure: AbstractGridMeasure | object,
+        n_atoms: SupportsIndex | object,
         *,
         key: PRNGKeyArray,
-        restarts: int = 4,
-        max_steps: int = 500,
+        restarts: SupportsIndex | object = 4,
+        max_steps: SupportsIndex | object = 500,
     ) -> "CodebookGenerator":
         """The codebook nearest to a grid measure in W_2, as far as local search finds it; labels are left out.
 
@@ -207,7 +208,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
         """Zero: the law is that of the atoms."""
         return 0.0, 0.0
 
-    def certificate(self, ramp: float | None = None, condition: Label | None = None) -> Certificate:
+    def certificate(self, ramp: SupportsFloat | None = None, condition: Label | None = None) -> Certificate:
         """A proven bound on W_1 and W_2 between the law and the measure the codebook was made from.
 
         With `ramp`, between the law of `network(ramp)` and that measure. Without a measure, to the atoms with the
@@ -231,11 +232,11 @@ class CodebookGenerator(AbstractExplicitGenerator):
         masses = np.asarray(self.counts, np.float64)[1:] / self.quanta
         return float(ramp * (masses @ rises) / 2), math.sqrt(float(ramp * (masses @ rises**2) / 3))
 
-    def ramp_measure(self, ramp: float) -> float:
+    def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator."""
         return ramp_width(ramp) if self.measure.size > 1 else 0.0
 
-    def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
+    def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network of u: a staircase, with a ramp in the first `ramp` of each atom's stretch.
 
         Depth 3, width N - 1, connectivity at most `(N - 1) (d + 4) + d`; equal neighbours share a step. Jumps are
@@ -252,7 +253,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
         )  # fmt: skip
 
 
-def _check_weights(weights: ArrayLike, n: int) -> np.ndarray:
+def _check_weights(weights: ArrayLike | object, n: int) -> np.ndarray:
     """Nonnegative weights with a positive sum, int64 or float64."""
     weights = np.asarray(weights)
     whole = np.issubdtype(weights.dtype, np.integer)
@@ -266,7 +267,7 @@ def _check_weights(weights: ArrayLike, n: int) -> np.ndarray:
     return weights if whole else weights / weights.max()
 
 
-def _check_masses(masses: ArrayLike | None, n: int) -> np.ndarray:
+def _check_masses(masses: ArrayLike | object | None, n: int) -> np.ndarray:
     """Positive masses: int64 counts with a sum of at most 2**24, or float64."""
     masses = np.ones(n, np.int64) if masses is None else np.asarray(masses)
     whole = np.issubdtype(masses.dtype, np.integer)

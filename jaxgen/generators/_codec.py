@@ -3,11 +3,13 @@
 | kind | body |
 |---|---|
 | 1 `SawtoothGenerator` | folds; the measure |
-| 2 `CurveGenerator` | `8 extra_levels + 2 path + other` (path: 0 line, 1 diagonal, 2 centre); a curve other than Peano's, as an object after its length; the measure |
+| 2 `CurveGenerator` | `8 extra_levels + 2 path + other` (path: 0 line, 1 diagonal, 2 centre); the measure |
 | 3 `IndependentGenerator` | the measure |
 | 4 `CodebookGenerator` | `2 (d - 1) + double`, atoms N, quanta K; the atoms in float32 or float64; payload: N counts |
 | 5 `MLPGenerator` | see `_write_mlp` |
 | 7 `GriddedCondition` | m, m resolutions, how the corners are written (two bits each), low, high; the generator |
+
+A curve other than Peano's (`other` is 1) stands before the measure, as an object after its length.
 """
 
 import itertools

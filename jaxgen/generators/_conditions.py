@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from ..measures import Label, label_code, plain_label, unknown_label
@@ -83,9 +83,9 @@ def _drawn(weighted, vocabulary, n, key, stratified) -> Int[Array, " n"]:
 def _checked_codes(code, shape: tuple[int, ...], vocabulary) -> Int[Array, "..."]:
     if vocabulary is None:
         raise ValueError("code was given, but there are no labels: build the measure with labels=")
-    codes = code if isinstance(code, jax.core.Tracer) else np.asarray(code)
+    codes = code if isinstance(code, Tracer) else np.asarray(code)
     if not np.issubdtype(codes.dtype, np.integer) or codes.shape not in ((), shape):
         raise ValueError(f"code must be an integer or have shape {shape}; got {codes.dtype}, shape {codes.shape}")
-    if isinstance(codes, np.ndarray) and codes.size and not (0 <= codes.min() and codes.max() < len(vocabulary)):
+    if isinstance(codes, np.ndarray) and codes.size and (codes.min() < 0 or codes.max() >= len(vocabulary)):
         raise ValueError(f"code must lie between 0 and {len(vocabulary) - 1}, positions in the vocabulary; got {code}")
     return jnp.asarray(codes, jnp.int32)

@@ -1,6 +1,7 @@
 """Generator B: leaves along a curve, one search and one walk, in any dimension (theory, section 4)."""
 
 import math
+from typing import SupportsFloat, SupportsIndex
 
 import equinox as eqx
 import jax
@@ -50,10 +51,10 @@ class CurveGenerator(AbstractExplicitGenerator):
 
     def __init__(
         self,
-        measure: AbstractMeasure,
-        extra_levels: int = 2,
+        measure: AbstractMeasure | object,
+        extra_levels: SupportsIndex | object = 2,
         path: str = "line",
-        curve: AbstractCurve = PeanoCurve(),  # noqa: B008  (a module without fields)
+        curve: AbstractCurve | object = PeanoCurve(),  # noqa: B008  (a module without fields)
     ):
         """**Arguments:**
 
@@ -88,19 +89,20 @@ class CurveGenerator(AbstractExplicitGenerator):
 
     @property
     def _cell_levels(self) -> int:
-        grid = isinstance(self.measure, AbstractGridMeasure)
-        return self.curve.levels_for(self.measure.resolution) if grid else 0
+        measure = self.measure
+        return self.curve.levels_for(measure.resolution) if isinstance(measure, AbstractGridMeasure) else 0
 
     def push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate, then place."""
         label, leaf, r = self._tree.locate(words[0], code)
-        grid = isinstance(self.measure, AbstractGridMeasure)
-        cell = self.measure.cells[leaf] if grid else jnp.zeros((self.dim,), jnp.int32)
-        dtype = self.measure.low_corners.dtype
+        measure, cell = self.measure, jnp.zeros((self.dim,), jnp.int32)
+        if isinstance(measure, AbstractGridMeasure):
+            cell = measure.cells[leaf]
+        dtype = measure.low_corners.dtype
         inside = self.curve.walk(cell, self._cell_levels, r, self.extra_levels, dtype, self.path)
-        return self.measure.place(leaf, inside), label
+        return measure.place(leaf, inside), label
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """The constants of the path inside the finest cells, of side `side / base**extra_levels`; over all leaves."""
@@ -117,7 +119,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         w1, square = np.average(each * [1, 0] + each**2 * [0, 1], axis=0, weights=weights)
         return float(w1), math.sqrt(square)
 
-    def ramp_measure(self, ramp: float) -> float:
+    def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.
 
         The ramps that find a leaf take the share `ramp` at either end of it; inside, each of the waves of the curve
@@ -127,7 +129,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         waves = self.dim * self.extra_levels
         return min(1.0, ramp * ((2 if self.measure.size > 1 else 0) + 2 * waves / self.curve.base))
 
-    def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
+    def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network: staircases from u to the corner of the leaf, then the curve inside the leaf.
 
         With labels the input is `(one-hot label, u)`, else `u`. Depth `O(d s)`, connectivity `O(d m + (d s)^2)` for m
@@ -161,7 +163,7 @@ class CurveGenerator(AbstractExplicitGenerator):
 
     def _backward(self) -> np.ndarray:
         """Which coordinates run backwards in each leaf, `(m, d)`."""
-        if not isinstance(self.measure, AbstractGridMeasure) or self.path == "centre" and self.extra_levels == 0:
+        if not isinstance(self.measure, AbstractGridMeasure) or (self.path == "centre" and self.extra_levels == 0):
             return np.zeros((self.measure.size, self.dim), bool)
         return np.asarray(_entered(self.curve, self._cell_levels, self.measure.cells))
 

@@ -2,18 +2,20 @@
 
 import abc
 import math
+from typing import SupportsFloat
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, UInt32
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import ramp_width
 from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label, label_code
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree, float_to_words, limb_bits
-from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
+from ._base import GUARD_BITS, AbstractGenerator, Numbers, point_at, unit_source
 from ._certificate import Certificate, combined, ramp_cost
 from ._conditions import one_code
 
@@ -47,11 +49,11 @@ class AbstractExplicitGenerator(AbstractGenerator):
         """Bounds on W_1 and W_2 between the law and the measure in quanta: what the path inside a leaf costs."""
 
     @abc.abstractmethod
-    def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
+    def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network, in which jumps are ramps that take the share `ramp` of what they lead to."""
 
     @abc.abstractmethod
-    def ramp_measure(self, ramp: float) -> float:
+    def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator."""
 
     @property
@@ -97,7 +99,11 @@ class AbstractExplicitGenerator(AbstractGenerator):
         return self.branches.weighed(counts if order is None else counts[order], self.limb_bits)
 
     def __call__(
-        self, u: ArrayLike, condition: Label | None = None, *, code: int | Int[Array, ""] | None = None
+        self,
+        u: Numbers,
+        condition: Label | None = None,
+        *,
+        code: int | Int[Array, ""] | None = None,
     ) -> Float[Array, " dim"]:
         """The point that one source value is sent to, shape `(dim,)`, in the coordinates of the measure.
 
@@ -112,7 +118,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
         """
         return point_at(self, exact_words(self, u), one_code(condition, code, self.vocabulary))
 
-    def certificate(self, ramp: float | None = None, condition: Label | None = None) -> Certificate:
+    def certificate(self, ramp: SupportsFloat | None = None, condition: Label | None = None) -> Certificate:
         """A proven bound on W_1 and W_2 between the law and the measure the generator was built from.
 
         Parts: `filling` (the path inside a leaf), `rounding` (float masses to quanta; zero for a measure in quanta),
@@ -147,7 +153,7 @@ class Needs:
     def of(self, measure: AbstractMeasure, position_bits: float) -> tuple[int, int]:
         """Bits that resolve the finest cells of all the mass, and of 99 % of it (theory, section 9)."""
         counts = measure.counts  # pyright: ignore[reportAttributeAccessIssue]
-        if counts is not self._counts and not isinstance(counts, jax.core.Tracer):
+        if counts is not self._counts and not isinstance(counts, Tracer):
             self._counts, self._found = counts, _bits_needed(np.asarray(counts), position_bits)
         return self._found
 
@@ -167,7 +173,7 @@ def _bits_needed(counts: np.ndarray, position_bits: float) -> tuple[int, int]:
     return every, most
 
 
-def in_quanta(measure: AbstractMeasure) -> AbstractMeasure:
+def in_quanta(measure: AbstractMeasure | object) -> AbstractMeasure:
     """The measure a generator runs on: its own counts where they are known, else 2**24 quanta.
 
     **Raises:** `TypeError` for anything but a measure.
@@ -180,12 +186,12 @@ def in_quanta(measure: AbstractMeasure) -> AbstractMeasure:
     return measure.counted()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def on_a_grid(measure: AbstractMeasure) -> AbstractGridMeasure:
+def on_a_grid(measure: AbstractMeasure | object) -> AbstractGridMeasure:
     """The same, for the constructions that need a grid. **Raises:** `TypeError`, naming those that do not."""
     if isinstance(measure, AbstractLeafMeasure):
         raise TypeError(
-            f"measure must be a GridMeasure or a QuantizedMeasure; got {type(measure).__name__}, whose leaves are on no "
-            "grid. CurveGenerator takes it, or measure.generator()."
+            f"measure must be a GridMeasure or a QuantizedMeasure; got {type(measure).__name__}, whose leaves are on "
+            "no grid. CurveGenerator takes it, or measure.generator()."
         )
     return in_quanta(measure)  # pyright: ignore[reportReturnType]
 
@@ -193,11 +199,13 @@ def on_a_grid(measure: AbstractMeasure) -> AbstractGridMeasure:
 def limbs_for(measure: AbstractMeasure, position_bits: float, name: str) -> int:
     """Bits of a limb. **Raises:** `ValueError`, naming the argument that asks for too long a source."""
     if position_bits > _MAX_SOURCE_BITS - 24:
-        raise ValueError(f"{name} asks for a source of {position_bits:.0f} bits; at most 2**20 are possible. Use fewer.")
+        raise ValueError(
+            f"{name} asks for a source of {position_bits:.0f} bits; at most 2**20 are possible. Use fewer."
+        )
     return limb_bits(int(measure._weights().sum(dtype=np.int64)))
 
 
-def exact_words(generator: AbstractExplicitGenerator, u: ArrayLike) -> UInt32[Array, "source_dim words"]:
+def exact_words(generator: AbstractExplicitGenerator, u: Numbers) -> UInt32[Array, "source_dim words"]:
     """The fixed-point source that floats or uint32 words stand for.
 
     **Raises:** `ValueError` for a wrong shape, and for a float type with fewer bits than resolve the law.

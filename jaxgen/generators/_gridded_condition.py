@@ -3,8 +3,10 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import SupportsFloat, SupportsIndex
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Int32, PRNGKeyArray, UInt32
@@ -12,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Int32, PRNGKeyArray, UInt32
 from .._checks import finite_points, ramp_width, whole_number
 from ..measures import GridMeasure
 from ..relu import NetworkBuilder, ReLUNetwork, clip_inner, clip_outer, stack
-from ._base import AbstractGenerator, point_at
+from ._base import AbstractGenerator, Numbers, point_at
 from ._certificate import Certificate
 from ._curve import CurveGenerator
 from ._explicit import AbstractExplicitGenerator, exact_words
@@ -44,10 +46,10 @@ class GriddedCondition(AbstractGenerator):
 
     def __init__(
         self,
-        generator: AbstractExplicitGenerator,
-        condition_resolution: int | Sequence[int],
-        low: ArrayLike = 0.0,
-        high: ArrayLike = 1.0,
+        generator: AbstractExplicitGenerator | object,
+        condition_resolution: SupportsIndex | Sequence[SupportsIndex] | object,
+        low: Numbers = 0.0,
+        high: Numbers = 1.0,
     ):
         """**Arguments:**
 
@@ -85,14 +87,14 @@ class GriddedCondition(AbstractGenerator):
     @classmethod
     def from_samples(
         cls,
-        conditions: ArrayLike,
-        points: ArrayLike,
+        conditions: ArrayLike | object,
+        points: ArrayLike | object,
         *,
-        condition_resolution: int | Sequence[int],
+        condition_resolution: SupportsIndex | Sequence[SupportsIndex] | object,
         resolution: int | Sequence[int],
         make: Callable[[GridMeasure], AbstractExplicitGenerator] = CurveGenerator,
-        low: ArrayLike = 0.0,
-        high: ArrayLike = 1.0,
+        low: Numbers = 0.0,
+        high: Numbers = 1.0,
     ) -> "GriddedCondition":
         """From pairs of a condition and a point.
 
@@ -103,8 +105,8 @@ class GriddedCondition(AbstractGenerator):
         - `resolution`: cells on each axis of the points, on their bounding box, as in `GridMeasure.from_samples`.
         - `make`: what makes the generator of the measure of points labelled by cells.
 
-        **Raises:** `ValueError` as the constructor does, as `GridMeasure.from_samples` does, and for conditions that are
-        not finite, lie outside the box, or are not as many as the points.
+        **Raises:** `ValueError` as the constructor does, as `GridMeasure.from_samples` does, and for conditions that
+        are not finite, lie outside the box, or are not as many as the points.
         """
         conditions, points = finite_points(conditions, "conditions"), finite_points(points)
         if len(conditions) != len(points):
@@ -133,8 +135,8 @@ class GriddedCondition(AbstractGenerator):
         """Dimension m of the condition."""
         return len(self.condition_resolution)
 
-    def __call__(self, u: ArrayLike, condition: ArrayLike | None = None) -> Float[Array, " dim"]:
-        """The point, shape `(dim,)`, that one source value is sent to under one condition; without one, by the law of x.
+    def __call__(self, u: Numbers, condition: Numbers | None = None) -> Float[Array, " dim"]:
+        """The point, `(dim,)`, that one source value is sent to under a condition; without one, by the law of x.
 
         `u` is as for the generator; `condition` has shape `(m,)`, or is a number for m = 1, in the box. Both may be
         traced. Raises `ValueError` for a wrong shape, and a runtime error for a condition outside the box or NaN.
@@ -148,12 +150,13 @@ class GriddedCondition(AbstractGenerator):
         """That of the generator."""
         return self.generator.push(words, code)
 
-    def label(self, condition: ArrayLike) -> int:
+    def label(self, condition: Numbers) -> int:
         """The label that serves one condition: `g.generator.measure.given(g.label(c))` is the measure behind it."""
         return int(np.asarray(self.generator.vocabulary)[int(self.table[self._cell_of(condition)])])
 
-    def sample(
-        self, key: PRNGKeyArray, n: int, condition: ArrayLike | None = None, stratified: bool = False
+    # A condition is a point here, where other generators have labels.
+    def sample(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, key: PRNGKeyArray, n: int, condition: Numbers | None = None, stratified: bool = False
     ) -> Float[Array, "n dim"]:
         """Draws `n` points, as the `sample` of the generator does.
 
@@ -162,28 +165,26 @@ class GriddedCondition(AbstractGenerator):
         """
         return self.generator.sample(key, n, None, stratified, code=self._codes(condition, n))
 
-    def stream(
+    def stream(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         key: PRNGKeyArray,
         n: int,
-        condition: ArrayLike | None = None,
+        condition: Numbers | None = None,
         stratified: bool = False,
         chunk_size: int | None = None,
     ) -> Iterator[Float[Array, "chunk dim"]]:
         """Yields the points of `sample`, in order, `chunk_size` at a time."""
-        return self.generator.stream(
-            key, n, None, stratified, chunk_size=chunk_size, code=self._codes(condition, n)
-        )
+        return self.generator.stream(key, n, None, stratified, chunk_size=chunk_size, code=self._codes(condition, n))
 
-    def certificate(self, ramp: float | None = None, condition: ArrayLike | None = None) -> Certificate:
-        """The certificate of the generator: of the law of x alone, or of its law under the label that serves a condition.
+    def certificate(self, ramp: SupportsFloat | None = None, condition: Numbers | None = None) -> Certificate:
+        """That of the generator: of the law of x alone, or of its law under the label that serves a condition.
 
         It bounds the distance to the data of that label, and says nothing of how the law varies inside a cell. With
         `ramp`, it holds for `network(ramp)` at every condition outside the ramps. Errors as in a call.
         """
         return self.generator.certificate(ramp, None if condition is None else self.label(condition))
 
-    def _codes(self, condition: ArrayLike | None, n: int) -> Int[np.ndarray, "..."] | None:
+    def _codes(self, condition: Numbers | None, n: int) -> Int[Array, "..."] | None:
         if condition is None:
             return None
         c, m = np.asarray(condition), self.condition_dim
@@ -195,9 +196,9 @@ class GriddedCondition(AbstractGenerator):
         low, high = np.asarray(self.low), np.asarray(self.high)
         cells = _cell(_in_box(c.reshape(-1, m), low, high, "condition"), low, high, self.condition_resolution)
         codes = np.asarray(self.table)[cells]
-        return codes[0] if one else codes
+        return jax.device_put(codes[0] if one else codes)
 
-    def transition_measure(self, ramp: float = 2.0**-20) -> float:
+    def transition_measure(self, ramp: SupportsFloat = 2.0**-20) -> float:
         """The share of the box of conditions on which the indicators of `network(ramp)` are not one-hot, exactly.
 
         `1 - prod_k (1 - (n_k - 1) min(ramp, 1/n_k))` for n_k cells on axis k: at most `ramp sum_k (n_k - 1)`. For every
@@ -207,7 +208,7 @@ class GriddedCondition(AbstractGenerator):
         ramp = ramp_width(ramp)
         return -math.expm1(sum(math.log1p(-(n - 1) * min(ramp, 1 / n)) for n in self.condition_resolution))
 
-    def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
+    def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network of `(c, u)`: indicators of the cells, then the generator's `network(ramp)`.
 
         The indicators are trapezoids, whose ramps take the last `ramp` of the box's side before each border between
@@ -244,7 +245,9 @@ class GriddedCondition(AbstractGenerator):
         c, m = jnp.asarray(c, self.low.dtype), self.condition_dim
         if c.shape != (m,) and not (m == 1 and c.shape == ()):
             raise ValueError(f"condition must have shape ({m},); got {c.shape}. Use jax.vmap for a batch.")
-        c = eqx.error_if(c, ~jnp.all((c >= self.low) & (c <= self.high)), "condition must lie in the box of the conditions")
+        c = eqx.error_if(
+            c, ~jnp.all((c >= self.low) & (c <= self.high)), "condition must lie in the box of the conditions"
+        )
         return _cell(c.reshape(m), self.low, self.high, self.condition_resolution)
 
 

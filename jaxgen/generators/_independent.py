@@ -1,5 +1,7 @@
 """Generator C: d independent uniforms, the baseline to compare against (theory, section 5)."""
 
+from typing import SupportsFloat
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
@@ -31,7 +33,7 @@ class IndependentGenerator(AbstractExplicitGenerator):
     limb_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
 
-    def __init__(self, measure: AbstractMeasure):
+    def __init__(self, measure: AbstractMeasure | object):
         """**Arguments:** `measure`: a `GridMeasure` or `QuantizedMeasure`, labels included.
 
         **Raises:** `TypeError` for a measure that is on no grid.
@@ -59,7 +61,7 @@ class IndependentGenerator(AbstractExplicitGenerator):
         """Zero: the law is the measure in quanta itself."""
         return 0.0, 0.0
 
-    def ramp_measure(self, ramp: float) -> float:
+    def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs: `ramp` of each number, for the jumps and
         for the borders between the bins."""
         ramp = ramp_width(ramp)
@@ -67,7 +69,7 @@ class IndependentGenerator(AbstractExplicitGenerator):
         jumps = sum(bool(np.any(coordinate.gap)) for coordinate in rows)
         return min(1.0, ramp * (jumps + self.dim - 1))
 
-    def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
+    def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network of `(u_1, ..., u_d)`, behind the one-hot label if there are labels.
 
         Each row of conditional masses reads `rho(u_k + on - 1)`, with `on` the indicator of the bin that it is given:

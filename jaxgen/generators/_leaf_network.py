@@ -36,7 +36,7 @@ def leaf_network(
     **Arguments:**
 
     - `starts`, `masses`: of the leaves, in their order; `corners`, nonnegative, and `sides`, in multiples of `unit`.
-    - `backward`: where the path runs backwards. `path`: r -> [0, top]^d inside a leaf; `None` for leaves that are atoms.
+    - `backward`: where the path runs backward. `path`: r -> [0, top]^d inside a leaf; `None` for leaves that are atoms.
     - `ramp`: the share of each leaf that its ramps take, on either side: u of measure `2 ramp` in all.
     """
     leaves = _Leaves(NetworkBuilder(u=1), starts, masses, ramp)
@@ -115,5 +115,3 @@ def _gated(net: NetworkBuilder, sides: np.ndarray, pairs: list[tuple[int, float]
     axis, size = np.array([k for k, _ in pairs]), np.array([s for _, s in pairs])
     net.layer(**net.carry("corner"), open=size * (net["inside"][axis] + net["gate"] - 1))
     return net["corner"] + net["open"].add_at(axis, sides.shape[1])
-
-

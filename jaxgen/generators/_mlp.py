@@ -2,21 +2,20 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn, SupportsIndex
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from .._checks import whole_number
 from ..measures import Label, as_vocabulary
 from ..relu import ReLUNetwork
 from ..source import Residual, limb_bits
-from ._base import AbstractGenerator, unit_source
+from ._base import AbstractGenerator, Numbers, unit_source
 from ._conditions import one_code
 
 # Label masses are held as this many quanta: the most that the fixed-point source divides exactly.
@@ -42,16 +41,16 @@ class MLPGenerator(AbstractGenerator):
 
     def __init__(
         self,
-        dim: int = 2,
-        source_dim: int = 1,
-        width: int = 64,
-        depth: int = 4,
+        dim: SupportsIndex | object = 2,
+        source_dim: SupportsIndex | object = 1,
+        width: SupportsIndex | object = 64,
+        depth: SupportsIndex | object = 4,
         *,
         key: PRNGKeyArray,
         vocabulary: Sequence[Label] | None = None,
-        label_masses: ArrayLike | None = None,
-        low: ArrayLike | None = None,
-        high: ArrayLike | None = None,
+        label_masses: Numbers | None = None,
+        low: Numbers | None = None,
+        high: Numbers | None = None,
     ):
         """**Arguments:**
 
@@ -65,17 +64,20 @@ class MLPGenerator(AbstractGenerator):
         **Raises:** `ValueError` for sizes below 1, a vocabulary that is empty or repeats a label, bad label masses,
         and a box that is not finite or has `low >= high` on some axis.
         """
-        for name, size in (("dim", dim), ("source_dim", source_dim), ("width", width), ("depth", depth)):
-            whole_number(size, name, 1)
-        self.dim, self.source_dim = int(dim), int(source_dim)
+        self.dim, self.source_dim = whole_number(dim, "dim", 1), whole_number(source_dim, "source_dim", 1)
+        width, depth = whole_number(width, "width", 1), whole_number(depth, "depth", 1)
         self.vocabulary = as_vocabulary(vocabulary)
         self.label_counts = None if label_masses is None else _label_counts(label_masses, self.vocabulary)
         self.low, self.high = _box(low, high, self.dim)
-        sizes = [len(self.vocabulary or ()) + self.source_dim, *[int(width)] * (int(depth) - 1), self.dim]
+        sizes = [len(self.vocabulary or ()) + self.source_dim, *[width] * (depth - 1), self.dim]
         self.weights, self.biases = _initial(sizes, self.source_dim, key)
 
     def __call__(
-        self, u: ArrayLike, condition: Label | None = None, *, code: int | Int[Array, ""] | None = None
+        self,
+        u: Numbers,
+        condition: Label | None = None,
+        *,
+        code: int | Int[Array, ""] | None = None,
     ) -> Float[Array, " dim"]:
         """The point that `u`, a scalar or `(source_dim,)` in [0, 1], is sent to.
 
@@ -122,7 +124,7 @@ class MLPGenerator(AbstractGenerator):
             "on held-out data with jaxgen.wasserstein, or build a SawtoothGenerator or a PeanoGenerator."
         )
 
-    def suited_to(self, points: Float[ArrayLike, "n dim"], codes: Int[ArrayLike, " n"] | None = None) -> "MLPGenerator":
+    def suited_to(self, points: Numbers, codes: Numbers | None = None) -> "MLPGenerator":
         """The same network, with the box of `points` and the label masses of `codes` where none were given.
 
         Raises `ValueError` for points that are empty, not finite, or not of shape `(n, dim)`.

@@ -79,9 +79,7 @@ def nested_rows(tree: Branches, counts: np.ndarray, dim: int) -> Iterator[Rows]:
         yield Rows(row, (start[here] - start[above][row]) / mass[above][row], mass[here] / mass[above][row], gap)
 
 
-def nested_network(
-    tree: Branches, measure: AbstractGridMeasure, folds: int | None, ramp: float
-) -> ReLUNetwork:
+def nested_network(tree: Branches, measure: AbstractGridMeasure, folds: int | None, ramp: float) -> ReLUNetwork:
     """The same map as a ReLU network of u, or of `(u_1, ..., u_d)` where `folds` is `None`, behind the label if any.
 
     Each row of conditional masses has a value v in [0, 1], written as a combination of neurons; off its branch v is at
@@ -153,8 +151,8 @@ class _NestedBuilder:
     def _turn(self, position: Signal) -> dict[str, Signal]:
         """The neurons of a position in a bin, folded once: the tent `g(z) = rho(2 rho(z) - 4 rho(z - 1/2))`.
 
-        Its outer rho, in the next layer, cuts off z > 1. Without folds the position is passed on as it is, and dies in a
-        ramp at the end of the bin: no two branches are alive at once, so that their sum stays in the box.
+        Its outer rho, in the next layer, cuts off z > 1. Without folds the position is passed on as it is, and dies in
+        a ramp at the end of the bin: no two branches are alive at once, so that their sum stays in the box.
         """
         return {"rise": position, "fall": position - (0.5 if self.folds else 1 - self.ramp)}
 

@@ -1,5 +1,7 @@
 """Generator A: nested sawtooth (Perekrestenko, Eberhard, Boelcskei; theory, section 3)."""
 
+from typing import SupportsFloat, SupportsIndex
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
@@ -38,7 +40,7 @@ class SawtoothGenerator(AbstractExplicitGenerator):
     limb_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
 
-    def __init__(self, measure: AbstractMeasure, folds: int = 6):
+    def __init__(self, measure: AbstractMeasure | object, folds: SupportsIndex | object = 6):
         """**Arguments:**
 
         - `measure`: a `GridMeasure` or `QuantizedMeasure` of any dimension, resolution and box, labels included.
@@ -76,7 +78,7 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         """Whether the law has the mean of the cell in each cell; without folds a cell sees a part of the bin only."""
         return self.folds > 0 or self.dim == 1
 
-    def ramp_measure(self, ramp: float) -> float:
+    def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.
 
         A row of conditional masses is entered with a uniform number, of which the ramps of its jumps take `ramp` at
@@ -87,7 +89,7 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         jumps = sum(bool(np.any(coordinate.gap)) for coordinate in rows)
         return min(1.0, ramp * (jumps + (self.dim - 1 if self.folds == 0 else 0)))
 
-    def network(self, ramp: float = 2.0**-20) -> ReLUNetwork:
+    def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network; jumps over empty bins become ramps, in the first `ramp` of the next bin.
 
         With labels the input is `(one-hot label, u)`, else `u`. Depth `(d - 1) max(folds, 1) + 3`, more with labels;

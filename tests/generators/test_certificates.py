@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from jaxgen.curves import diagonal_distance
 from jaxgen.generators import IndependentGenerator, PeanoGenerator, SawtoothGenerator
-from jaxgen.generators._peano import centre_constant, diagonal_constant
 from jaxgen.measures import GridMeasure, QuantizedMeasure
 
 

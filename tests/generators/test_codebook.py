@@ -20,12 +20,6 @@ from jaxgen.measures import GridMeasure
 KEY = jr.key(0)
 
 
-@pytest.fixture
-def x64():
-    with jax.enable_x64(True):
-        yield
-
-
 def cloud(n, d, seed=0):
     return np.random.default_rng(seed).normal(size=(n, d))
 

@@ -13,7 +13,7 @@ KEY = jr.key(0)
 def test_digits():
     images = pytest.importorskip("sklearn.datasets").load_digits()
     m = GridMeasure.from_samples(images.data, 17, low=0, high=16, labels=images.target)
-    assert m.dim == 64 and m.vocabulary == tuple(range(10)) and m.total == 1797
+    assert m.dim == 64 and m.vocabulary == tuple(range(10)) and m.record.total == 1797
     g = PeanoGenerator(m, 1)
     x = np.asarray(g.sample(KEY, 200, condition=3))
     assert x.shape == (200, 64) and x.min() >= 0 and x.max() <= 16
