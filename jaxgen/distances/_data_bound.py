@@ -5,12 +5,12 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from .._checks import finite_points
+from .._checks import Numbers, finite_points
 from ..curves import PeanoCurve
-from ._clouds import PointsLike
 
 
-def data_bound(points: PointsLike, law: object, p: SupportsFloat = 1) -> float:
+
+def data_bound(points: Numbers, law: object, p: SupportsFloat = 1) -> float:
     """An upper bound on W_p between the uniform law on points and a grid measure, or the law of its generator.
 
     Points and cells are both taken in the order of the Peano curve and coupled monotonically; inside its cell the law

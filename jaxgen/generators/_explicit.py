@@ -11,11 +11,11 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, UInt32
 
-from .._checks import ramp_width
+from .._checks import Numbers, ramp_width
 from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label, label_code
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree, float_to_words, limb_bits
-from ._base import GUARD_BITS, AbstractGenerator, Numbers, point_at, unit_source
+from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
 from ._certificate import Certificate, combined, ramp_cost
 from ._conditions import one_code
 

@@ -11,11 +11,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from .._checks import whole_number
+from .._checks import Numbers, whole_number
 from ..measures import Label, as_vocabulary
 from ..relu import ReLUNetwork
 from ..source import QuantileTree, branches, float_to_words, limb_bits
-from ._base import AbstractGenerator, Numbers, unit_source
+from ._base import AbstractGenerator, unit_source
 from ._conditions import one_code
 
 # Label masses are held as this many quanta: the most that the fixed-point source divides exactly.
