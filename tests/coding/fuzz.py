@@ -32,6 +32,7 @@ class Everything(eqx.Module):
 
 def specimens() -> list[bytes]:
     """Small files of every kind, of every part of the format, and of both versions."""
+    jg.coding.register_class(Everything)
     plain = jg.QuantizedMeasure([[0, 1], [2, 2], [1, 0]], np.array([3, 1, 2]), 0.0, 1.0, 3)
     cells, counts = [[0, 1], [2, 2], [0, 1]], np.array([3, 1, 2])
     record = jg.measures.Record({"rounding": (0.1, 0.2)})
