@@ -29,11 +29,10 @@ from ._held_out import HeldOut
 from ._measure import failure, measure, measure_or_report
 from ._notes import notes
 from ._plane import plane
-from ._records import Entry
+from ._records import Entry, Trained
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
 from ._split import as_dataset, halves
-from ._trained import Trained, sources
 
 _Result = TypeVar("_Result")
 # Atoms of the codebook, at most; affine layers of the trained networks.
@@ -92,10 +91,8 @@ def compare(
         >>> report = jg.compare(preset="quick", progress=False)  # doctest: +SKIP
         >>> print(report.table())  # doctest: +SKIP
     """
-    settings = _settings(
-        preset, widths=widths and tuple(widths), steps=steps, repeats=repeats, samples=samples, seed=seed, folds=folds,
-        extra_levels=extra_levels,
-    )  # fmt: skip
+    asked = {"widths": widths, "steps": steps, "repeats": repeats, "samples": samples}
+    settings = _settings(preset, seed=seed, folds=folds, extra_levels=extra_levels, **asked)
     dataset = as_dataset(data, labels)
     dim = dataset.points.shape[1]
     if image_shape is not None and (len(image_shape) != 2 or image_shape[0] * image_shape[1] != dim):
@@ -123,6 +120,8 @@ def _settings(preset: str, **asked: Any) -> Settings:
         if asked[name] is not None:
             whole_number(asked[name], name, 1)
     given = {name: value for name, value in asked.items() if value is not None}
+    if "widths" in given:
+        given["widths"] = tuple(given["widths"])
     return dataclasses.replace(PRESETS[preset], device=jax.devices()[0].device_kind, **given)
 
 
@@ -150,7 +149,7 @@ def _report(
         networks: list[Trained] = []
         for width, count in shapes:
             if not any(network.fitted.interrupted for network in networks):
-                name = f"trained, width {width}, {sources(count)}"
+                name = f"trained, width {width}, {count} source{'s'[: count > 1]}"
                 entry, network = stage(name, _train, name, train, width, count, held_out, settings, progress)
                 entries.append(entry)
                 networks += network

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from ._records import Entry
+from ._records import Entry, Trained
 from ._settings import Settings
-from ._trained import Trained
 
 
 def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Trained]) -> Iterator[str]:

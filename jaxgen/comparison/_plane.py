@@ -10,9 +10,8 @@ from ..data import Dataset
 from ..generators import PeanoGenerator
 from ..measures import GridMeasure
 from ._held_out import HeldOut
-from ._records import BitsLimit, LengthLimit, Limits, PlanePoint
+from ._records import BitsLimit, LengthLimit, Limits, PlanePoint, Trained
 from ._settings import Settings
-from ._trained import Trained, sources
 
 # Levels below the cells of a quantized measure: they cost no bits, and the filling is then no part of the error.
 _EXTRA_LEVELS = 3
@@ -49,7 +48,7 @@ def _trained(held_out: HeldOut, networks: Sequence[Trained], settings: Settings)
             bits = min(code_length(network, weight_bits=precision), network.bits() // 32 * precision)
             sampler = held_out.sampler(quantize_network(network, precision))
             (w1,) = held_out.distances(sampler, orders=(1,))
-            family = f"trained, {sources(network.source_dim)}"
+            family = f"trained, {network.source_dim} source{'s'[: network.source_dim > 1]}"
             yield PlanePoint(family, trained.name, bits, w1.mean, precision=precision)
 
 

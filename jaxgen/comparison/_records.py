@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ..training import Fitted
+
 
 class Spread(NamedTuple):
     """Mean and standard deviation over the repeats of a measurement.
@@ -105,6 +107,14 @@ class Entry:
     absent: tuple[Absence, ...] = ()
     failed: str | None = None
     samples: Float[np.ndarray, "n d"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A network that was trained, under its name in the report."""
+
+    name: str
+    fitted: Fitted
 
 
 @dataclasses.dataclass(frozen=True)
