@@ -1,6 +1,5 @@
 """The generator that is trained, not built: a plain ReLU network from uniform numbers to points."""
 
-import functools as ft
 import itertools
 from collections.abc import Sequence
 from typing import NoReturn, SupportsIndex
@@ -71,7 +70,7 @@ class MLPGenerator(AbstractGenerator):
         self.label_counts = None if label_masses is None else _label_counts(label_masses, self.vocabulary)
         self.low, self.high = _box(low, high, self.dim)
         sizes = [len(self.vocabulary or ()) + self.source_dim, *[width] * (depth - 1), self.dim]
-        self.weights, self.biases = _initial(tuple(sizes), self.source_dim, key)
+        self.weights, self.biases = _initial(sizes, self.source_dim, key)
 
     def __call__(
         self,
@@ -181,7 +180,6 @@ class MLPGenerator(AbstractGenerator):
         return plain.weighed(counts, limb_bits(_QUANTA))
 
 
-@ft.partial(jax.jit, static_argnums=(0, 1))
 def _initial(sizes, source_dim, key):
     """He scaling; the kink of each first-layer neuron passes through a random point of the cube of sources.
 
