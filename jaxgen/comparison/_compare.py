@@ -91,10 +91,8 @@ def compare(
         >>> report = jg.compare(preset="quick", progress=False)  # doctest: +SKIP
         >>> print(report.table())  # doctest: +SKIP
     """
-    settings = _settings(
-        preset, widths=None if widths is None else tuple(widths), steps=steps, repeats=repeats, samples=samples, seed=seed, folds=folds,
-        extra_levels=extra_levels,
-    )  # fmt: skip
+    asked = {"widths": widths, "steps": steps, "repeats": repeats, "samples": samples}
+    settings = _settings(preset, seed=seed, folds=folds, extra_levels=extra_levels, **asked)
     dataset = as_dataset(data, labels)
     dim = dataset.points.shape[1]
     if image_shape is not None and (len(image_shape) != 2 or image_shape[0] * image_shape[1] != dim):
@@ -122,6 +120,8 @@ def _settings(preset: str, **asked: Any) -> Settings:
         if asked[name] is not None:
             whole_number(asked[name], name, 1)
     given = {name: value for name, value in asked.items() if value is not None}
+    if "widths" in given:
+        given["widths"] = tuple(given["widths"])
     return dataclasses.replace(PRESETS[preset], device=jax.devices()[0].device_kind, **given)
 
 

@@ -1,6 +1,5 @@
 """How far apart two laws are: exactly, in comparison, and between two bounds."""
 
-from ._clouds import PointsLike as PointsLike
 from ._curve_coupling import curve_coupling as curve_coupling
 from ._data_bound import data_bound as data_bound
 from ._sinkhorn_divergence import SinkhornDivergence as SinkhornDivergence, sinkhorn_divergence as sinkhorn_divergence

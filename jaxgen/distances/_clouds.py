@@ -1,27 +1,14 @@
 """What every distance here asks of its arguments, and the sums that all of them take."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import ArrayLike, Float, Int
+from jaxtyping import Float, Int
 
-from .._checks import finite_points
-
-
-@runtime_checkable
-class SupportsArray(Protocol):
-    """An array of another library, such as a table."""
-
-    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray: ...
+from .._checks import Numbers, finite_points
 
 
-# Points, real numbers of shape `(n, d)`, or `(n,)` for points of the line: whatever NumPy makes into an array.
-PointsLike: TypeAlias = ArrayLike | SupportsArray | Sequence[object]
-
-
-def as_pair(x: PointsLike, y: PointsLike) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"], int]:
+def as_pair(x: Numbers, y: Numbers) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"], int]:
     """Both clouds, checked, in float64 and divided by a common power of two, and its exponent.
 
     The division is exact and keeps powers of the largest and the smallest distances inside the range of float64.

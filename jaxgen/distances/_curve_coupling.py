@@ -7,9 +7,9 @@ from typing import SupportsFloat
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._checks import transport_order
+from .._checks import Numbers, transport_order
 from ..curves import PeanoCurve
-from ._clouds import PointsLike, as_pair, monotone_pairs, power_mean
+from ._clouds import as_pair, monotone_pairs, power_mean
 
 # Digits of the curve that are worth having: 3^40 cells tell apart as many points as fit any memory. More than 19
 # levels would leave int32.
@@ -17,7 +17,7 @@ _DIGITS = 40
 _MAX_LEVELS = 19
 
 
-def curve_coupling(x: PointsLike, y: PointsLike, p: SupportsFloat = 2) -> float:
+def curve_coupling(x: Numbers, y: Numbers, p: SupportsFloat = 2) -> float:
     """An upper bound on W_p between the uniform laws on two clouds: the cost of pairing them in Peano order.
 
     Both clouds are put in the order of a Peano curve through their joint bounding cube and paired in order, by quantile

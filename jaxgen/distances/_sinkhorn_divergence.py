@@ -9,8 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from .._checks import finite_points, nonnegative_weights, positive_number, whole_number
-from ._clouds import PointsLike
+from .._checks import Numbers, finite_points, nonnegative_weights, positive_number, whole_number
+
 
 _RELATIVE_EPSILON = 0.05
 # A cost matrix with more entries than this is recomputed in blocks of rows instead of stored.
@@ -41,12 +41,12 @@ class SinkhornDivergence(eqx.Module):
 
 
 def sinkhorn_divergence(
-    x: PointsLike,
-    y: PointsLike,
+    x: Numbers,
+    y: Numbers,
     epsilon: SupportsFloat | None = None,
     *,
-    a: PointsLike | None = None,
-    b: PointsLike | None = None,
+    a: Numbers | None = None,
+    b: Numbers | None = None,
     threshold: SupportsFloat = 1e-3,
     max_iterations: SupportsIndex = 2000,
 ) -> SinkhornDivergence:
@@ -126,7 +126,7 @@ def _divergence(
     return SinkhornDivergence(value, epsilon, jnp.all(jnp.stack(out.converged)), jnp.max(jnp.stack(out.n_iters)))
 
 
-def _cloud(points: PointsLike, name: str) -> Float[np.ndarray, "n d"] | Float[Array, "n d"]:
+def _cloud(points: Numbers, name: str) -> Float[np.ndarray, "n d"] | Float[Array, "n d"]:
     if not isinstance(points, Tracer):
         return finite_points(points, name).astype(np.float64)
     if points.ndim not in (1, 2) or points.size == 0:
@@ -134,7 +134,7 @@ def _cloud(points: PointsLike, name: str) -> Float[np.ndarray, "n d"] | Float[Ar
     return points[:, None] if points.ndim == 1 else points
 
 
-def _weights(weights: PointsLike | None, n: int, name: str) -> Float[Array, " n"]:
+def _weights(weights: Numbers | None, n: int, name: str) -> Float[Array, " n"]:
     dtype = jnp.result_type(float)
     if weights is None:
         return jnp.full((n,), 1 / n, dtype)

@@ -7,8 +7,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from .._checks import finite_points, transport_order, whole_number
-from ._clouds import PointsLike
+from .._checks import Numbers, finite_points, transport_order, whole_number
+
 from ._wasserstein import wasserstein
 
 
@@ -20,7 +20,7 @@ class TwoSampleFloor(NamedTuple):
 
 
 def two_sample_floor(
-    points: PointsLike,
+    points: Numbers,
     n: SupportsIndex,
     p: SupportsFloat = 2,
     *,

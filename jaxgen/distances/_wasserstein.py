@@ -6,13 +6,13 @@ from typing import SupportsFloat
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._checks import transport_order
-from ._clouds import PointsLike, as_pair, line_distance, power_mean
+from .._checks import Numbers, transport_order
+from ._clouds import as_pair, line_distance, power_mean
 
 _MAX_ASSIGNMENT = 5000
 
 
-def wasserstein(x: PointsLike, y: PointsLike, p: SupportsFloat = 2) -> float:
+def wasserstein(x: Numbers, y: Numbers, p: SupportsFloat = 2) -> float:
     """The exact distance W_p between the uniform laws on two clouds of equal size, for the Euclidean norm.
 
     An optimal coupling of two uniform laws on N points can be taken to be a permutation (Birkhoff), so this is an

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from .._checks import transport_order
-from ._clouds import PointsLike, as_pair, line_distance, power_mean
+from .._checks import Numbers, transport_order
+from ._clouds import as_pair, line_distance, power_mean
 from ._curve_coupling import couplings, principal_axes
 from ._wasserstein import assigned_distances
 
@@ -34,7 +34,7 @@ class WassersteinBounds(NamedTuple):
     upper: float
 
 
-def wasserstein_bounds(x: PointsLike, y: PointsLike, p: SupportsFloat = 2) -> WassersteinBounds:
+def wasserstein_bounds(x: Numbers, y: Numbers, p: SupportsFloat = 2) -> WassersteinBounds:
     """A lower and an upper bound on W_p between the uniform laws on two clouds, at any size and dimension.
 
     Both hold whatever the clouds are, up to rounding in float64: the lower bound is a feasible point of the dual

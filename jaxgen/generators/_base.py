@@ -13,22 +13,20 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
 
-from .._checks import whole_number
+from .._checks import Numbers, whole_number
 from ..coding import code_length
 from ..measures import Label
 from ..relu import ReLUNetwork
 from ..source import stratum_words, words_to_float
 from ._certificate import Certificate
 from ._conditions import Condition, sample_codes
+from ._padding import cut, padded_size
 
 # Bits drawn beyond the last one that the law needs: the masses of the finest cells are then right to 2**-GUARD_BITS.
 GUARD_BITS = 32
 # Numbers alive at once while sampling. It bounds the memory beside the output, and nothing else: sample i is a function
 # of the key and of i alone, whatever the chunk it is drawn in.
 _CHUNK_NUMBERS = 1 << 22
-
-# Numbers of any shape, such as a source value or a corner of a box: what NumPy makes into an array.
-Numbers: TypeAlias = ArrayLike | Sequence[Any]
 
 
 class Size(NamedTuple):
@@ -241,7 +239,7 @@ def _drawn(generator: AbstractGenerator, key, first: int, n: int, codes, strata)
     They are drawn in a batch of a size that many n share, so that a new n is no new program; what is too much is cut
     off on the host, where a cut of a new size compiles nothing.
     """
-    size = _padded(n)
+    size = padded_size(n)
 
     def part(array, fill: int):
         if array is None:
@@ -253,21 +251,7 @@ def _drawn(generator: AbstractGenerator, key, first: int, n: int, codes, strata)
 
     where = None if strata is None else (part(strata[0], 0), part(strata[1], 1))
     x, labels = _draw(generator, key, np.uint32(first), size, part(codes, 0), where)
-    return _cut(x, n), _cut(labels, n)
-
-
-def _padded(n: int) -> int:
-    """The least of 2**k and 3 * 2**k that is at least n: at most a half more."""
-    power = 1 << max(0, (n - 1).bit_length())
-    return 3 * power // 4 if power >= 4 and n <= 3 * power // 4 else power
-
-
-def _cut(array: Array, n: int) -> Array:
-    if array.shape[0] == n:
-        return array
-    if isinstance(array, Tracer) or array.nbytes > 1 << 26:
-        return array[:n]
-    return jax.device_put(np.asarray(array)[:n], array.sharding)
+    return cut(x, n), cut(labels, n)
 
 
 @eqx.filter_jit

@@ -4,6 +4,7 @@ import math
 from typing import SupportsFloat, SupportsIndex
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
@@ -181,6 +182,10 @@ class CodebookGenerator(AbstractExplicitGenerator):
     def masses(self) -> Float[Array, " n"]:
         """Masses of the atoms, counts / quanta."""
         return self.measure.masses
+
+    def trainable(self) -> "CodebookGenerator":
+        """Which leaves are parameters, as a filter: the atoms."""
+        return eqx.tree_at(lambda g: g.measure.low_corners, jax.tree.map(lambda _: False, self), True)
 
     @property
     def error(self) -> float:

@@ -76,7 +76,7 @@ def _write_curve(out: Output, generator: CurveGenerator) -> None:
     peano = type(generator.curve) is PeanoCurve
     out.integer((generator.extra_levels << 2 | _PATHS.index(generator.path)) << 1 | (not peano))
     if not peano:
-        curve = Output()
+        curve = Output(out.depth)
         write_object(curve, generator.curve)
         out.block(curve.finish())
     write_object(out, generator.measure)
@@ -87,7 +87,7 @@ def _read_curve(data: Input) -> CurveGenerator:
     if data.version == 1:
         measure = _read_measure(data)
         return CurveGenerator(measure, levels, _path_1(np.asarray(measure.cell_sides, np.float64)))
-    curve = read_object(Input(data.block(), data.version)) if levels & 1 else PeanoCurve()
+    curve = read_object(Input(data.block(), data.version, depth=data.depth)) if levels & 1 else PeanoCurve()
     path = levels >> 1 & 3
     if path >= len(_PATHS) or not isinstance(curve, AbstractCurve):
         raise CodeError("the file holds an unknown path inside the cells, or no curve where one should be")

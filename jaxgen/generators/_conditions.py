@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from ..measures import Label, label_code, plain_label, unknown_label
+from ._padding import padded_size
 
 Condition: TypeAlias = Label | Sequence[Label] | Mapping[Label, float] | None
 
@@ -25,7 +26,7 @@ def one_code(
         raise ValueError("give condition, a label, or code, its position in the vocabulary: not both")
     if condition is not None:
         return jnp.asarray(label_code(condition, vocabulary), jnp.int32)
-    return None if code is None else _checked_codes(code, (), vocabulary)
+    return None if code is None else jnp.asarray(_checked_codes(code, (), vocabulary))
 
 
 def sample_codes(
@@ -35,21 +36,23 @@ def sample_codes(
     n: int,
     key: PRNGKeyArray,
     stratified: bool,
-) -> Int[Array, " n"] | None:
+) -> Int[Array | np.ndarray, " n"] | None:
     """The code of the label of each of `n` samples; `None` where the label is left to the law.
 
-    Weights are rounded to whole samples when `stratified`, and drawn independently otherwise.
+    Weights are rounded to whole samples when `stratified`, and drawn independently otherwise. Codes are on the host,
+    unless they are traced.
     """
     if code is not None:
         if condition is not None:
             raise ValueError("give condition, labels, or code, their positions in the vocabulary: not both")
-        return jnp.broadcast_to(_checked_codes(code, (n,), vocabulary), (n,))
+        codes = _checked_codes(code, (n,), vocabulary)
+        return jnp.broadcast_to(codes, (n,)) if isinstance(codes, Tracer) else np.broadcast_to(codes, (n,))
     if condition is None:
         return None
     if isinstance(condition, Mapping):
         return _drawn(condition, vocabulary, n, key, stratified)
     if isinstance(condition, str | int | np.generic) or np.ndim(condition) == 0:
-        return jnp.asarray(np.full(n, label_code(condition, vocabulary), np.int32))
+        return np.full(n, label_code(condition, vocabulary), np.int32)
     labels = list(condition)
     if len(labels) != n:
         raise ValueError(
@@ -62,10 +65,10 @@ def sample_codes(
     for label in plain:
         if label not in table:
             raise ValueError(unknown_label(label, vocabulary or ()))
-    return jnp.asarray(np.array([table[label] for label in plain], np.int32))
+    return np.array([table[label] for label in plain], np.int32)
 
 
-def _drawn(weighted, vocabulary, n, key, stratified) -> Int[Array, " n"]:
+def _drawn(weighted, vocabulary, n, key, stratified) -> Int[np.ndarray, " n"]:
     if not weighted:
         raise ValueError("condition is an empty mapping; give at least one label with a positive weight")
     codes = np.array([label_code(label, vocabulary) for label in weighted])
@@ -75,12 +78,12 @@ def _drawn(weighted, vocabulary, n, key, stratified) -> Int[Array, " n"]:
     edges = np.cumsum(weights) / weights.sum()
     # Sample i draws from fold_in(key, i) with i < 2**32 - 1; this draw keeps apart from all of them.
     apart = jr.fold_in(jr.fold_in(key, 2**32 - 1), 0)
-    u = (np.arange(n) + 0.5) / n if stratified else np.asarray(jr.uniform(apart, (n,)))
+    u = (np.arange(n) + 0.5) / n if stratified else np.asarray(jr.uniform(apart, (padded_size(n),)))[:n]
     chosen = np.minimum(np.searchsorted(edges, u, side="right"), len(codes) - 1)
-    return jnp.asarray(codes[chosen].astype(np.int32))
+    return codes[chosen].astype(np.int32)
 
 
-def _checked_codes(code, shape: tuple[int, ...], vocabulary) -> Int[Array, "..."]:
+def _checked_codes(code, shape: tuple[int, ...], vocabulary) -> Int[Array | np.ndarray, "..."]:
     if vocabulary is None:
         raise ValueError("code was given, but there are no labels: build the measure with labels=")
     codes = code if isinstance(code, Tracer) else np.asarray(code)
@@ -88,4 +91,4 @@ def _checked_codes(code, shape: tuple[int, ...], vocabulary) -> Int[Array, "..."
         raise ValueError(f"code must be an integer or have shape {shape}; got {codes.dtype}, shape {codes.shape}")
     if isinstance(codes, np.ndarray) and codes.size and (codes.min() < 0 or codes.max() >= len(vocabulary)):
         raise ValueError(f"code must lie between 0 and {len(vocabulary) - 1}, positions in the vocabulary; got {code}")
-    return jnp.asarray(codes, jnp.int32)
+    return codes.astype(np.int32)

@@ -15,7 +15,7 @@ from ..curves._abstract import check_path
 from ..measures import AbstractGridMeasure, AbstractMeasure, Label, label_code, natural_generator
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
-from ._explicit import AbstractExplicitGenerator, Needs, in_quanta, limbs_for
+from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, in_quanta, limbs_for
 from ._leaf_network import leaf_network
 from ._prompt_network import prompted
 
@@ -118,6 +118,16 @@ class CurveGenerator(AbstractExplicitGenerator):
         each = np.array([self.curve.filling(side * scale, self.path) for side in sides])
         w1, square = np.average(each * [1, 0] + each**2 * [0, 1], axis=0, weights=weights)
         return float(w1), math.sqrt(square)
+
+    def cell_moments(self) -> CellMoments | None:
+        """Coordinates that rest at the centre of a finest cell have a variance less by that of the finest cell."""
+        if not isinstance(self.measure, AbstractGridMeasure):
+            return None
+        squares = np.asarray(self.measure.cell_sides, np.float64) ** 2 / 12
+        resting = np.full(self.dim, self.path != "diagonal")
+        resting[-1] = self.path == "centre"
+        fine = float(self.curve.base) ** (-2 * self.extra_levels)
+        return CellMoments(float(squares @ (1 - fine * resting)), True)
 
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from typing import SupportsFloat
+from typing import NamedTuple, SupportsFloat
 
 import equinox as eqx
 import jax
@@ -11,17 +11,27 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, UInt32
 
-from .._checks import ramp_width
+from .._checks import Numbers, ramp_width
 from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label, label_code
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree, float_to_words, limb_bits
-from ._base import GUARD_BITS, AbstractGenerator, Numbers, point_at, unit_source
+from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
 from ._certificate import Certificate, combined, ramp_cost
 from ._conditions import one_code
 
 _MAX_SOURCE_BITS = 1 << 20
 # A float source must resolve the finest cells of this much of the mass.
 _RESOLVED = 0.99
+
+
+class CellMoments(NamedTuple):
+    """The law inside a cell of a grid, whose mean is the centre: its variance, summed over the axes.
+
+    `in_each_cell` says whether that is the variance in every cell, or only its mean over the cells.
+    """
+
+    variance: float
+    in_each_cell: bool
 
 
 class AbstractExplicitGenerator(AbstractGenerator):
@@ -55,6 +65,17 @@ class AbstractExplicitGenerator(AbstractGenerator):
     @abc.abstractmethod
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator."""
+
+    def cell_moments(self) -> CellMoments | None:
+        """Of the law inside the cells of a grid, for `data_bound`; `None` where its means are not the centres."""
+        if not self.centred:
+            return None
+        sides = np.asarray(self.measure.cell_sides, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+        return CellMoments(float(sides @ sides) / 12, True)
+
+    def trainable(self) -> "AbstractExplicitGenerator":
+        """Which leaves are parameters, as a filter: none. Boxes are the unit of the output, and counts are integers."""
+        return jax.tree.map(lambda _: False, self)
 
     @property
     def centred(self) -> bool:

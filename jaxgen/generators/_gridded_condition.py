@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Int32, PRNGKeyArray, UInt32
 
-from .._checks import finite_points, ramp_width, whole_number
+from .._checks import Numbers, finite_points, ramp_width, whole_number
 from ..measures import GridMeasure
 from ..relu import NetworkBuilder, ReLUNetwork, clip_inner, clip_outer, stack
-from ._base import AbstractGenerator, Numbers, point_at
+from ._base import AbstractGenerator, point_at
 from ._certificate import Certificate
 from ._curve import CurveGenerator
 from ._explicit import AbstractExplicitGenerator, exact_words

@@ -11,11 +11,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from .._checks import whole_number
+from .._checks import Numbers, whole_number
 from ..measures import Label, as_vocabulary
 from ..relu import ReLUNetwork
-from ..source import Residual, limb_bits
-from ._base import AbstractGenerator, Numbers, unit_source
+from ..source import QuantileTree, branches, float_to_words, limb_bits
+from ._base import AbstractGenerator, unit_source
 from ._conditions import one_code
 
 # Label masses are held as this many quanta: the most that the fixed-point source divides exactly.
@@ -87,11 +87,11 @@ class MLPGenerator(AbstractGenerator):
         """
         u, code = unit_source(u, self.source_dim), one_code(condition, code, self.vocabulary)
         if self.vocabulary is not None and code is None:
-            ends = jnp.cumsum(self._counts()).astype(u.dtype) / _QUANTA
-            code = jnp.minimum(jnp.searchsorted(ends, u[0], side="right"), len(self.vocabulary) - 1)
-            start = jnp.where(code > 0, ends[code - 1], 0)
-            # The last labels may have no mass: their interval is empty, and u = 1 is sent to its end.
-            u = u.at[0].set(jnp.clip((u[0] - start) / jnp.maximum(ends[code] - start, 1 / _QUANTA), 0, 1))
+            labels = self._labels()
+            _, code, _ = labels.locate(float_to_words(u[0], 2), None)
+            # The position in the interval of the label, in floats, so that it has a derivative.
+            start, count = (jnp.asarray(a[1 + code], u.dtype) for a in (labels.start, labels.count))
+            u = u.at[0].set(jnp.clip((u[0] * _QUANTA - start) / count, 0, 1))
         return self._map(u, code)
 
     def trainable(self) -> "MLPGenerator":
@@ -168,21 +168,16 @@ class MLPGenerator(AbstractGenerator):
         if self.vocabulary is None:
             return self._map(u, None), jnp.zeros((), jnp.int32)
         if code is None:
-            counts = self._counts()
-            ends = jnp.cumsum(counts)
-            quantum, rest = Residual.of_words(words[0], limb_bits(_QUANTA)).scale(_QUANTA)
-            code = jnp.searchsorted(ends, quantum, side="right").astype(jnp.int32)
-            start = ends[code] - counts[code]
-            u = u.at[0].set(Residual(quantum - start, rest.limbs, counts[code], rest.bits).to_float(dtype))
+            _, code, r = self._labels().locate(words[0], None)
+            u = u.at[0].set(r.to_float(dtype))
         return self._map(u, code), jnp.asarray(code, jnp.int32)
 
-    def _counts(self) -> UInt32[Array, " labels"]:
-        assert self.vocabulary is not None
-        return (
-            _label_counts(np.ones(len(self.vocabulary)), self.vocabulary)
-            if self.label_counts is None
-            else (self.label_counts)
-        )
+    def _labels(self) -> QuantileTree:
+        """The interval of each label: all have the same mass until it is known."""
+        names = self.vocabulary or ()
+        counts = _label_counts(np.ones(len(names)), names) if self.label_counts is None else self.label_counts
+        plain = branches([np.arange(len(names))], len(names))
+        return plain.weighed(counts, limb_bits(_QUANTA))
 
 
 def _initial(sizes, source_dim, key):

@@ -44,7 +44,7 @@ def nested_push(
         following = r.fold(folds) if folds is not None else tree.fresh(words[jnp.minimum(k + 1, dim - 1)], node)
         return (node, following), x
 
-    _, x = jax.lax.scan(coordinate, (node, r), jnp.arange(dim), unroll=min(dim, _UNROLL))
+    _, x = jax.lax.scan(coordinate, (node, r), jnp.arange(dim), unroll=dim if dim <= _UNROLL else 1)
     return measure.low + x * measure.cell_sides, label
 
 

@@ -11,7 +11,7 @@ from ..curves import box_distance
 from ..measures import AbstractMeasure, Label, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ..source import Branches
-from ._explicit import AbstractExplicitGenerator, Needs, limbs_for, on_a_grid
+from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, limbs_for, on_a_grid
 from ._nested import nested_branches, nested_network, nested_push, nested_rows
 
 
@@ -72,6 +72,12 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         """
         w1, w2 = box_distance(np.asarray(self.measure.cell_sides, np.float64)[:-1] * 2.0**-self.folds)
         return (w1 if self.dim <= 3 else w2), w2
+
+    def cell_moments(self) -> CellMoments | None:
+        """Every one-dimensional marginal is uniform on its bins, but a cell sees more of some stretches than of others:
+        the variance is that of the uniform law on average over the cells."""
+        moments = super().cell_moments()
+        return None if moments is None else CellMoments(moments.variance, self.dim == 1)
 
     @property
     def centred(self) -> bool:

@@ -1,7 +1,7 @@
 """The best measure in quanta for a budget of bits (theory, sections 8 and 11)."""
 
 from collections.abc import Callable, Sequence
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 from jaxtyping import ArrayLike
@@ -50,9 +50,12 @@ def quantize(
         (True, 1)
     """
     budget, cloud = real_number(bits, "bits"), finite_points(points)
+    box: dict[str, Any] = {
+        name: np.asarray(corner) for name, corner in (("low", low), ("high", high)) if corner is not None
+    }
 
     def at(n: int, quanta: int) -> QuantizedMeasure:
-        return _on_its_own(GridMeasure.from_samples(cloud, n, low=low, high=high).quantize(quanta))
+        return _on_its_own(GridMeasure.from_samples(cloud, n, **box).quantize(quanta))
 
     least = at(1, 1)
     overhead = code_length(least)

@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import positive_number, whole_number
-from ..distances import PointsLike
+from .._checks import Numbers
 from ._fitted import Fitted, G, TrainingError
 from ._sinkhorn_loss import SinkhornLoss
 from ._step import Plan, State, default_optimizer, split_parameters, training_step
@@ -33,7 +33,7 @@ _BLOCK, _BLOCK_SECONDS = 128, 0.25
 
 def fit(
     generator: G,
-    data: PointsLike,
+    data: Numbers,
     *,
     key: PRNGKeyArray,
     steps: SupportsIndex = 4000,

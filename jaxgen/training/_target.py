@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .._checks import finite_points
-from ..distances import PointsLike
+from .._checks import Numbers
 from ._batches import curve_order
 
 
@@ -32,7 +32,7 @@ def make_target(points: Float[np.ndarray, "n d"], codes: Int[np.ndarray, " n"] |
     return Target(jnp.asarray((points - center) / unit), jnp.asarray(center), jnp.asarray(unit), ordered), unit
 
 
-def check_data(data: PointsLike, dim: int | None) -> Float[np.ndarray, "n d"]:
+def check_data(data: Numbers, dim: int | None) -> Float[np.ndarray, "n d"]:
     """The data in float64. Raises `ValueError` and `TypeError` for what cannot be trained towards."""
     points = finite_points(data, "data").astype(np.float64)
     if dim is not None and points.shape[1] != dim:

@@ -32,9 +32,12 @@ class Everything(eqx.Module):
 
 def specimens() -> list[bytes]:
     """Small files of every kind, of every part of the format, and of both versions."""
+    jg.coding.register_class(Everything)
     plain = jg.QuantizedMeasure([[0, 1], [2, 2], [1, 0]], np.array([3, 1, 2]), 0.0, 1.0, 3)
     cells, counts = [[0, 1], [2, 2], [0, 1]], np.array([3, 1, 2])
-    boxed = jg.QuantizedMeasure(cells, counts, [0.5, 0.0], [1.0, 7.0], (3, 4), [0, 0, 1], ("a", 7), (0.1, 0.2))
+    record = jg.measures.Record({"rounding": (0.1, 0.2)})
+    boxed = jg.QuantizedMeasure(cells, counts, [0.5, 0.0], [1.0, 7.0], (3, 4), [0, 0, 1], ("a", 7), record)
+    leaves = jg.LeafMeasure([[0.0, 1.0], [1.0, 2.0]], 0.25, [1.0, 2.0]).quantize(7)
     rounded = jg.GridMeasure.from_samples([0.0, 0.1, 0.7, 1.0], 3, labels=[0, 0, 1, 1]).quantize(5)
     wide = jg.QuantizedMeasure(np.arange(5 * 64).reshape(5, 64) % 27, np.array([1, 2, 1, 1, 1]), 0.0, 1.0, 27)
     network = jg.MLPGenerator(
@@ -42,9 +45,10 @@ def specimens() -> list[bytes]:
     )
     gridded = jg.GriddedCondition(jg.SawtoothGenerator(rounded), (2,), 0.0, 2.5)
     objects = [
-        *(plain, boxed, rounded, wide, network, gridded),
+        *(plain, boxed, rounded, wide, leaves, network, gridded),
         jg.SawtoothGenerator(plain, folds=2),
         jg.PeanoGenerator(boxed, extra_levels=1),
+        jg.CurveGenerator(plain, curve=jg.HilbertCurve()),
         jg.IndependentGenerator(plain),
         jg.CodebookGenerator(np.array([[0.1, 2.0], [3.0, 4.0], [5.0, 6.0]], np.float32), np.array([1, 2, 3])),
         jg.CodebookGenerator([[0.1], [0.3]], [0.4, 0.6]),

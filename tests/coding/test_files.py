@@ -15,9 +15,10 @@ from hypothesis import given, settings, strategies as st
 
 import jaxgen.coding as coding
 from jaxgen.coding._numbers import natural_bytes
-from jaxgen.generators import CodebookGenerator, GriddedCondition, SawtoothGenerator
+from jaxgen.curves import HilbertCurve
+from jaxgen.generators import CodebookGenerator, CurveGenerator, GriddedCondition, SawtoothGenerator
 from jaxgen.limits import type_class_bits
-from jaxgen.measures import GridMeasure, QuantizedMeasure
+from jaxgen.measures import GridMeasure, LeafMeasure, QuantizedMeasure, Record
 
 GOLDEN = pathlib.Path(__file__).with_name("golden")
 KEY = jax.random.key(0)
@@ -44,7 +45,7 @@ def _measures(draw):
         resolution,
         None if vocabulary is None else np.array([label for label, _ in places]),
         vocabulary,
-        draw(st.tuples(st.floats(0, 10), st.floats(0, 10))),
+        Record({"rounding": draw(st.tuples(st.floats(0, 10), st.floats(0, 10)))}),
     )
 
 
@@ -76,6 +77,19 @@ def test_bounds_of_labels_come_back(labelled):
     back = coding.decode(coding.encode(labelled))
     assert labelled.rounding_bound(2, "day") > 0
     assert all(back.rounding_bound(p, c) == labelled.rounding_bound(p, c) for p in (1, 2) for c in ("day", "night"))
+
+
+def test_leaves_come_back(assert_same):
+    rng = np.random.default_rng(4)
+    leaves = LeafMeasure(rng.random((6, 2)), 0.1 * rng.random((6, 2)), rng.random(6)).quantize(40)
+    back = coding.decode(coding.encode(leaves))
+    assert_same(back, leaves)
+    assert back.record.bounds == leaves.record.bounds
+
+
+def test_other_curves_come_back(measure, assert_same):
+    generator = CurveGenerator(measure, extra_levels=1, path="diagonal", curve=HilbertCurve())
+    assert_same(coding.decode(coding.encode(generator)), generator)
 
 
 def test_gridded_conditions_come_back(assert_same):

@@ -44,8 +44,10 @@ def test_files_of_version_1_mean_what_they_meant(name, expected):
     generator = obj.generator if name == "prompted" else obj
     np.testing.assert_array_equal(generator.sample(KEY, 64), expected[name])
     if f"{name}.certificate" in expected:
+        # A bound may have become better since.
         certificate = generator.certificate()
-        np.testing.assert_array_equal([certificate.w1, certificate.w2], expected[f"{name}.certificate"])
+        w1, w2 = expected[f"{name}.certificate"]
+        assert certificate.w1 <= w1 * (1 + 1e-12) and certificate.w2 <= w2 * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("name", V1)
@@ -59,5 +61,6 @@ def test_they_are_shorter_in_version_2_and_lose_nothing(name, assert_same):
 
 @pytest.mark.parametrize("name", V2)
 def test_the_bytes_of_version_2_stay(name):
+    coding.register_class(GoldenModule)  # not that of `make.py`, should it have been imported
     data = (GOLDEN / f"v2_{name}.jaxgen").read_bytes()
     assert coding.encode(coding.decode(data)) == data

@@ -23,7 +23,7 @@ def test_options_are_those_of_the_generator():
     prompted = jg.PromptedGenerator(trained, text, {"a": "first"})
     assert jg.code_length(prompted, weight_bits=3) < jg.code_length(prompted)
     explicit = jg.modalities.example("text")
-    with pytest.raises(ValueError, match="a PeanoGenerator is encoded exactly"):
+    with pytest.raises(ValueError, match="a CurveGenerator is encoded exactly"):
         jg.encode(explicit, weight_bits=3)
 
 

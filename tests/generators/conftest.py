@@ -1,5 +1,7 @@
 """What the tests of the generators share: evaluation of networks, measures with gaps, and leaves of different sizes."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -59,11 +61,18 @@ def leaf_measure():
     return make
 
 
+# The tests compile many small programs and run each once: not worth XLA's full effort.
+@functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": "0"})
+def _points(generator, u, code):
+    return jax.vmap(generator if code is None else lambda v: generator(v, code=code))(u)
+
+
 @pytest.fixture(scope="session")
 def kernel():
     """A generator on a batch of sources, floats or words, under a label if one is given."""
 
     def points(generator, u, condition=None):
-        return np.asarray(jax.jit(jax.vmap(lambda v: generator(v, condition)))(u), np.float64)
+        code = None if condition is None else generator.vocabulary.index(condition)
+        return np.asarray(_points(generator, u, code), np.float64)
 
     return points

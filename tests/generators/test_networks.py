@@ -43,9 +43,7 @@ def check(generator, ramps, n, kernel, evaluate, condition=None, share=1.0):
 
 
 CASES = [
-    (SawtoothGenerator, 1, 0, [0]),
     (SawtoothGenerator, 2, 1, [0]),
-    (SawtoothGenerator, 2, 3, [3]),
     (SawtoothGenerator, 3, 4, [2]),
     (SawtoothGenerator, 3, 5, [0]),
     (PeanoGenerator, 1, 6, [2]),
@@ -55,7 +53,6 @@ CASES = [
     (PeanoGenerator, 2, 8, [1, "diagonal"]),
     (PeanoGenerator, 3, 9, [1, "centre"]),
     (CurveGenerator, 2, 8, [0, "line", HilbertCurve()]),
-    (IndependentGenerator, 1, 10, []),
     (IndependentGenerator, 2, 11, []),
     (IndependentGenerator, 3, 12, []),
 ]
@@ -171,7 +168,7 @@ def test_sixty_four_dimensions(digits, path, levels, x64, evaluate):
 
     A u that is a float in general is known to 53 bits, of which the network makes 33 digits; the kernel is exact.
     """
-    g, ramp, n = PeanoGenerator(digits, levels, path), 2.0**-6, 400
+    g, ramp, n = PeanoGenerator(digits, levels, path), 2.0**-6, 200
     assert g.measure.quanta == 256 and g.dim == 64
     rng = np.random.default_rng(1)
     # u of the joint law: the number of the leaf, and the position in it.
