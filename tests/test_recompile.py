@@ -1,4 +1,4 @@
-"""What is called eagerly is compiled once, and a new value is no new program: a loop costs neither seconds nor memory."""
+"""What is called eagerly is compiled once, and a new value is no new program: no loop costs seconds or memory."""
 
 import resource
 import sys
@@ -6,9 +6,10 @@ import sys
 import jax
 import jax.monitoring
 import jax.random as jr
-import jaxgen as jg
 import numpy as np
 import pytest
+
+import jaxgen as jg
 
 programs = 0
 
@@ -107,9 +108,9 @@ def test_measures_compile_nothing_new(points):
             m.log_prob(points[i] / 2)
             m.log_prob(points[i] / 2, "ab"[i % 2])
             m.sample(jr.key(i), 5)
-            m.mean(), m.variance(), m.proven("rounding")  # noqa: B018
+            m.mean(), m.variance(), m.proven("rounding")
 
-        use(0), use(1)
+        use(0)
         with Flat(type(measure).__name__):
             for i in range(200):
                 use(i)
@@ -173,20 +174,27 @@ def test_values_are_not_structure(name):
         assert programs > before
 
 
-@pytest.mark.parametrize("options", [{}, {"stratified": True}, {"condition": {"a": 1, "b": 2}}], ids=str)
+_copied = pytest.mark.xfail(strict=True, reason="the labels of n samples are put on the device by a program for each n")
+OPTIONS = [
+    {},
+    {"stratified": True},
+    pytest.param({"condition": "a"}, marks=_copied),
+    pytest.param({"condition": {"a": 1, "b": 2}}, marks=_copied),
+    pytest.param({"code": 1}, marks=_copied),
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_200_numbers_of_samples_are_a_handful_of_programs(options):
     labels = np.repeat(["a", "b"], 8)
-    grid = jg.GridMeasure.from_samples(_atoms(0), 4, labels=labels)
-    g = jg.CurveGenerator(grid)
-    numbers = np.random.default_rng(0).permutation(np.arange(1, 1001))[:200]
-    # 2**k and 3 * 2**k: sizes up to 1024, and what is compiled once beside them.
-    sizes = {min(s for k in range(11) for s in (2**k, 3 * 2**k) if s >= n) for n in numbers}
-    assert len(sizes) <= 20
-    start = programs
-    for n in sorted(sizes):
-        g.sample(jr.key(0), int(n), **options)
-    # A batch of each size is a program, traced once, of parts that are traced once.
-    assert programs > start + len(sizes)
+    g = jg.CurveGenerator(jg.GridMeasure.from_samples(_atoms(0), 4, labels=labels))
+    # Batches are of 2**k or 3 * 2**k samples: here four sizes.
+    sizes = [192, 256, 384, 512]
+    numbers = np.random.default_rng(0).permutation(np.arange(129, 513))[:200]
+    for n in sizes:
+        g.sample(jr.key(0), n, **options)
     with Flat(f"sample {options}"):
-        for n in numbers:
+        for i, n in enumerate(numbers):
+            before = programs
             assert g.sample(jr.key(0), int(n), **options).shape == (n, 2)
+            assert programs == before, f"number {i}, n = {n}, is a new program"

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped, UInt32
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, UInt32
 
 from .._checks import finite_points
 from ..relu import ReLUNetwork
@@ -84,7 +84,7 @@ class AbstractCurve(eqx.Module):
                 return order
             used *= 4
 
-    def order(self, points: Shaped[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
+    def order(self, points: ArrayLike | object) -> Int[np.ndarray, " n"]:
         """The permutation that puts finite points in the order of the curve through their bounding box."""
         points = finite_points(points)
         if points.shape[1] == 1:

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax
@@ -14,6 +14,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from .._checks import whole_number
 from ._record import Bound, Record
 from ._vocabulary import Label, label_code
+
+# Not `Self`, which cannot be checked at run time where functions are decorated one by one.
+AnyMeasure = TypeVar("AnyMeasure", bound="AbstractMeasure")
 
 
 class AbstractMeasure(eqx.Module):
@@ -42,7 +45,7 @@ class AbstractMeasure(eqx.Module):
         """The nearest measure whose masses are multiples of 1/quanta, along the order of the leaves."""
 
     @abc.abstractmethod
-    def given(self, condition: Label) -> Self:
+    def given(self: AnyMeasure, condition: Label) -> AnyMeasure:
         """The conditional law of a label, as a measure without labels."""
 
     @abc.abstractmethod

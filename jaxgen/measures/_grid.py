@@ -1,7 +1,7 @@
 """Laws on the cells of a grid, kept by the occupied ones (theory, section 2)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -15,6 +15,11 @@ from ._abstract import AbstractMeasure
 from ._build import density_to_grid, float_box, histogram_to_grid, image_to_grid, merge_cells, samples_to_grid
 from ._record import Record
 from ._vocabulary import Label, as_vocabulary, label_code
+
+if TYPE_CHECKING:
+    import jaxgen
+
+AnyGridMeasure = TypeVar("AnyGridMeasure", bound="AbstractGridMeasure")
 
 
 class AbstractGridMeasure(AbstractMeasure):
@@ -30,7 +35,7 @@ class AbstractGridMeasure(AbstractMeasure):
     high: eqx.AbstractVar[Float[Array, " d"]]
     resolution: eqx.AbstractVar[tuple[int, ...]]
 
-    def _rebuilt(self, weights: np.ndarray, **fields: Any) -> Self:
+    def _rebuilt(self: AnyGridMeasure, weights: np.ndarray, **fields: Any) -> AnyGridMeasure:
         """A measure of the same kind on other cells, with weights like those of `_weights`."""
         return type(self)(fields.pop("cells"), weights, **fields)  # pyright: ignore[reportCallIssue]
 
@@ -79,7 +84,7 @@ class AbstractGridMeasure(AbstractMeasure):
         code = None if condition is None else np.int32(label_code(condition, self.vocabulary))
         return _log_density(self, x, code)
 
-    def marginal(self, axes: int | Sequence[int]) -> Self:
+    def marginal(self: AnyGridMeasure, axes: int | Sequence[int]) -> AnyGridMeasure:
         """The law of the coordinates `axes`, in that order. Raises `ValueError` for repeated or unknown axes."""
         axes = [int(axes)] if isinstance(axes, int | np.integer) else list(axes)
         if not axes or len(set(axes)) < len(axes) or not all(0 <= k < self.dim for k in axes):
@@ -95,7 +100,7 @@ class AbstractGridMeasure(AbstractMeasure):
             vocabulary=self.vocabulary,
         )
 
-    def given(self, condition: Label) -> Self:
+    def given(self: AnyGridMeasure, condition: Label) -> AnyGridMeasure:
         """The conditional law of a label, as a measure without labels. Raises `ValueError` for an unknown label."""
         part = self._labels_given(condition)
         return self._rebuilt(
@@ -160,15 +165,13 @@ class GridMeasure(AbstractGridMeasure):
             keep = weights > 0
             cells, weights = cells[keep], weights[keep]
             labels = labels[keep] if labels is not None and labels.shape == keep.shape else labels
-        cells, weights, low, high, resolution, codes, vocabulary = canonical(
+        cells, weights, self.low, self.high, self.resolution, codes, self.vocabulary = canonical(
             cells, weights, low, high, resolution, labels, vocabulary
         )
         # device_put, because jnp.asarray compiles a copy for each new shape.
         self.cells = jax.device_put(cells)
         self.masses = jax.device_put((weights / weights.sum()).astype(jnp.result_type(float)))
-        self.low, self.high = low, high
         self.labels = None if codes is None else jax.device_put(codes)
-        self.resolution, self.vocabulary = resolution, vocabulary
         self.record = Record(total=total)
 
     @classmethod
@@ -238,7 +241,7 @@ class GridMeasure(AbstractGridMeasure):
         """
         return cls(**image_to_grid(image, resolution, invert))
 
-    def quantize(self, quanta: int) -> "QuantizedMeasure":
+    def quantize(self, quanta: int) -> "jaxgen.QuantizedMeasure":
         """The nearest K-type along the Peano curve, K = `quanta` (theory, section 8).
 
         Cumulative masses are rounded to multiples of 1/K, so that each of them moves by at most half a quantum; the
@@ -249,7 +252,7 @@ class GridMeasure(AbstractGridMeasure):
 
         return quantized(self, quanta)
 
-    def counted(self) -> "QuantizedMeasure":
+    def counted(self) -> "jaxgen.QuantizedMeasure":
         """In quanta as fine as uint32 arithmetic allows; where the masses are counts of points, those counts."""
         from ._quantized import counted
 

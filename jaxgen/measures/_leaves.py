@@ -1,16 +1,17 @@
 """Laws on boxes of any size, in an order of their own (theory, section 2)."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int, UInt32
 
 from .._checks import finite_points, nonnegative_weights
-from ._abstract import AbstractMeasure
+from ._abstract import AbstractMeasure, AnyMeasure
 from ._grid import label_fields
 from ._quantized import as_counts, masses_of
 from ._record import Record
@@ -54,7 +55,7 @@ class AbstractLeafMeasure(AbstractMeasure):
         x = jnp.asarray(x, self.low_corners.dtype)
         if x.shape != (self.dim,):
             raise ValueError(f"x must be one point of shape ({self.dim},); got {x.shape}. Use jax.vmap for a batch.")
-        if not isinstance(self.sides, jax.core.Tracer) and np.any(np.asarray(self.sides) == 0):
+        if not isinstance(self.sides, Tracer) and np.any(np.asarray(self.sides) == 0):
             raise ValueError("a leaf has a side of zero length, so the law has no density")
         masses = self.masses
         if condition is not None:
@@ -64,7 +65,7 @@ class AbstractLeafMeasure(AbstractMeasure):
         terms = jnp.where(inside & (masses > 0), jnp.log(jnp.where(masses > 0, masses, 1.0)) - volume, -jnp.inf)
         return jax.nn.logsumexp(terms) - jnp.log(masses.sum())
 
-    def given(self, condition: Label) -> Self:
+    def given(self: AnyMeasure, condition: Label) -> AnyMeasure:
         """The conditional law of a label, as a measure without labels. Raises `ValueError` for an unknown label."""
         part = self._labels_given(condition)
         return type(self)(self.low_corners[part], self.sides[part], self._weights()[part])  # pyright: ignore[reportCallIssue]

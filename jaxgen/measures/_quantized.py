@@ -54,14 +54,12 @@ class QuantizedMeasure(AbstractGridMeasure):
         **Raises:** `ValueError` for a field that is wrong, by name, and `TypeError` for counts that are not integers.
         """
         whole = as_counts(counts)
-        cells, whole, low, high, resolution, codes, vocabulary = canonical(
+        cells, whole, self.low, self.high, self.resolution, codes, self.vocabulary = canonical(
             cells, whole, low, high, resolution, labels, vocabulary
         )
         self.cells = jax.device_put(cells)
         self.counts = jax.device_put(whole.astype(np.uint32))
-        self.low, self.high = low, high
         self.labels = None if codes is None else jax.device_put(codes)
-        self.resolution, self.vocabulary = resolution, vocabulary
         record = Record() if record is None else record
         self.record = record.of(*self._proof_arrays()) if record.bounds else record
 

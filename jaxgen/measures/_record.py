@@ -58,7 +58,7 @@ def fingerprint(arrays: Iterable[ArrayLike]) -> int:
     for array in arrays:
         host = np.ascontiguousarray(array)
         value = zlib.crc32(f"{host.shape}{host.dtype}".encode(), value)
-        value = zlib.crc32(host.reshape(-1).view(np.uint8), value)
+        value = zlib.crc32(memoryview(host.reshape(-1).view(np.uint8)), value)
     return value
 
 
