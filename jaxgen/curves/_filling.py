@@ -9,7 +9,6 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
-
 from jaxtyping import Float
 
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
+from .._checks import Numbers
 from ..curves import PeanoCurve
-from ._grid import AbstractGridMeasure, GridMeasure, canonical
+from ._abstract_grid import AbstractGridMeasure, canonical
 from ._record import Record
 from ._rounding import MAX_QUANTA, round_masses
 from ._vocabulary import Label
@@ -36,12 +37,12 @@ class QuantizedMeasure(AbstractGridMeasure):
 
     def __init__(
         self,
-        cells: ArrayLike,
-        counts: ArrayLike,
-        low: ArrayLike,
-        high: ArrayLike,
+        cells: Numbers,
+        counts: Numbers,
+        low: Numbers,
+        high: Numbers,
         resolution: int | Sequence[int],
-        labels: ArrayLike | None = None,
+        labels: Numbers | None = None,
         vocabulary: Sequence[Label] | None = None,
         record: Record | None = None,
     ):
@@ -103,7 +104,7 @@ class QuantizedMeasure(AbstractGridMeasure):
         return np.asarray(self.counts)
 
 
-def as_counts(counts: ArrayLike) -> Int[np.ndarray, " m"]:
+def as_counts(counts: Numbers) -> Int[np.ndarray, " m"]:
     """Counts of at least 1 with a sum of at most 2**24. Raises `TypeError` and `ValueError`."""
     whole = np.asarray(counts)
     if not np.issubdtype(whole.dtype, np.integer):
@@ -148,17 +149,3 @@ def quantized(measure: AbstractGridMeasure, quanta: int) -> QuantizedMeasure:
         vocabulary=measure.vocabulary,
         record=Record(bounds, each),
     )
-
-
-def counted(measure: GridMeasure) -> QuantizedMeasure:
-    """The counts of points where the masses are just that, else 2**24 quanta."""
-    total = measure.record.total
-    if total is not None and total <= MAX_QUANTA:
-        counts = np.asarray(measure.masses, np.float64) * total
-        whole = np.rint(counts).astype(np.int64)
-        # Parameters that were trained since are no longer counts; float32 alone moves a count by 1e-7 of itself.
-        if np.all(np.abs(counts - whole) <= 1e-6 * counts + 1e-6) and whole.min() >= 1 and whole.sum() == total:
-            return QuantizedMeasure(
-                measure.cells, whole, measure.low, measure.high, measure.resolution, measure.labels, measure.vocabulary
-            )
-    return quantized(measure, MAX_QUANTA)
