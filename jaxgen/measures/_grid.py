@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, Float, Int
 
-from .._checks import grid_resolution, nonnegative_weights
+from .._checks import Numbers, grid_resolution, nonnegative_weights
 from ._abstract import AbstractMeasure
 from ._build import density_to_grid, float_box, histogram_to_grid, image_to_grid, merge_cells, samples_to_grid
 from ._record import Record
@@ -37,7 +37,8 @@ class AbstractGridMeasure(AbstractMeasure):
 
     def _rebuilt(self: AnyGridMeasure, weights: np.ndarray, **fields: Any) -> AnyGridMeasure:
         """A measure of the same kind on other cells, with weights like those of `_weights`."""
-        return type(self)(fields.pop("cells"), weights, **fields)  # pyright: ignore[reportCallIssue]
+        make: Any = type(self)
+        return make(fields.pop("cells"), weights, **fields)
 
     @property
     def dim(self) -> int:
@@ -68,7 +69,7 @@ class AbstractGridMeasure(AbstractMeasure):
         """The point of a cell at the position `inside` in [0, 1]^d."""
         return self.low + (self.cells[leaf].astype(self.low.dtype) + inside) * self.cell_sides
 
-    def log_prob(self, x: ArrayLike, condition: Label | None = None) -> Float[Array, ""]:
+    def log_prob(self, x: Numbers, condition: Label | None = None) -> Float[Array, ""]:
         """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the cells.
 
         With `condition`, of the conditional law of that label. For a batch use `jax.vmap`.
@@ -89,7 +90,8 @@ class AbstractGridMeasure(AbstractMeasure):
         axes = [int(axes)] if isinstance(axes, int | np.integer) else list(axes)
         if not axes or len(set(axes)) < len(axes) or not all(0 <= k < self.dim for k in axes):
             raise ValueError(f"axes must be distinct and lie between 0 and {self.dim - 1}; got {axes}")
-        cells, labels, weights = merge_cells(np.asarray(self.cells)[:, axes], self.labels, self._weights())
+        cells, labels = np.asarray(self.cells)[:, axes], None if self.labels is None else np.asarray(self.labels)
+        cells, labels, weights = merge_cells(cells, labels, self._weights())
         return self._rebuilt(
             weights,
             cells=cells,
@@ -140,12 +142,12 @@ class GridMeasure(AbstractGridMeasure):
 
     def __init__(
         self,
-        cells: ArrayLike,
-        masses: ArrayLike,
-        low: ArrayLike,
-        high: ArrayLike,
-        resolution: int | Sequence[int],
-        labels: ArrayLike | None = None,
+        cells: Numbers,
+        masses: Numbers,
+        low: Numbers,
+        high: Numbers,
+        resolution: Numbers,
+        labels: Numbers | None = None,
         vocabulary: Sequence[Label] | None = None,
         total: int | None = None,
     ):
@@ -177,13 +179,13 @@ class GridMeasure(AbstractGridMeasure):
     @classmethod
     def from_samples(
         cls,
-        points: ArrayLike,
-        resolution: int | Sequence[int],
+        points: Numbers,
+        resolution: Numbers,
         *,
-        weights: ArrayLike | None = None,
-        low: ArrayLike | None = None,
-        high: ArrayLike | None = None,
-        labels: Sequence[Label] | np.ndarray | None = None,
+        weights: Numbers | None = None,
+        low: Numbers | None = None,
+        high: Numbers | None = None,
+        labels: Sequence[object] | np.ndarray | None = None,
         clip: bool = False,
     ) -> "GridMeasure":
         """The histogram of points on a grid, kept by occupied cells. Theory, section 2.
@@ -205,7 +207,7 @@ class GridMeasure(AbstractGridMeasure):
         return cls(**samples_to_grid(points, resolution, weights, low, high, labels, clip))
 
     @classmethod
-    def from_histogram(cls, histogram: ArrayLike, *, low: ArrayLike = 0.0, high: ArrayLike = 1.0) -> "GridMeasure":
+    def from_histogram(cls, histogram: Numbers, *, low: Numbers = 0.0, high: Numbers = 1.0) -> "GridMeasure":
         """A dense array of nonnegative masses or counts, one axis a dimension, on a box (the unit cube by default)."""
         return cls(**histogram_to_grid(histogram, low, high))
 
@@ -213,10 +215,10 @@ class GridMeasure(AbstractGridMeasure):
     def from_density(
         cls,
         density: Callable[[Float[Array, " d"]], Any],
-        resolution: int | Sequence[int],
+        resolution: Numbers,
         *,
-        low: ArrayLike = 0.0,
-        high: ArrayLike = 1.0,
+        low: Numbers = 0.0,
+        high: Numbers = 1.0,
         dim: int | None = None,
         nodes: int = 2,
     ) -> "GridMeasure":
@@ -241,7 +243,7 @@ class GridMeasure(AbstractGridMeasure):
         """
         return cls(**image_to_grid(image, resolution, invert))
 
-    def quantize(self, quanta: int) -> "jaxgen.QuantizedMeasure":
+    def quantize(self, quanta: int | object) -> "jaxgen.QuantizedMeasure":
         """The nearest K-type along the Peano curve, K = `quanta` (theory, section 8).
 
         Cumulative masses are rounded to multiples of 1/K, so that each of them moves by at most half a quantum; the

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
-from .._checks import finite_points, nonnegative_weights
+from .._checks import Numbers, finite_points, nonnegative_weights
 from ._abstract import AbstractMeasure, AnyMeasure
 from ._grid import label_fields
 from ._quantized import as_counts, masses_of
@@ -45,7 +45,7 @@ class AbstractLeafMeasure(AbstractMeasure):
         """The point of a leaf at the position `inside` in [0, 1]^d."""
         return self.low_corners[leaf] + self.sides[leaf] * inside
 
-    def log_prob(self, x: ArrayLike, condition: Label | None = None) -> Float[Array, ""]:
+    def log_prob(self, x: Numbers, condition: Label | None = None) -> Float[Array, ""]:
         """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the leaves.
 
         With `condition`, of the conditional law of that label. For a batch use `jax.vmap`.
@@ -100,10 +100,10 @@ class LeafMeasure(AbstractLeafMeasure):
 
     def __init__(
         self,
-        low_corners: ArrayLike,
-        sides: ArrayLike,
-        masses: ArrayLike,
-        labels: ArrayLike | None = None,
+        low_corners: Numbers,
+        sides: Numbers,
+        masses: Numbers,
+        labels: Numbers | None = None,
         vocabulary: Sequence[Label] | None = None,
     ):
         """**Arguments:**
@@ -121,7 +121,7 @@ class LeafMeasure(AbstractLeafMeasure):
         self.masses = jax.device_put((weights / weights.sum()).astype(jnp.result_type(float)))
         self.record = Record()
 
-    def quantize(self, quanta: int) -> "QuantizedLeafMeasure":
+    def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
         """The nearest K-type along the order of the leaves, K = `quanta` (theory, section 8); see `GridMeasure`."""
         centers, sides = self._host_centers(), np.asarray(self.sides, np.float64)
         rounded = round_masses(self._weights(), centers, self.label_offsets, quanta, sides)
@@ -164,10 +164,10 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
 
     def __init__(
         self,
-        low_corners: ArrayLike,
-        sides: ArrayLike,
-        counts: ArrayLike,
-        labels: ArrayLike | None = None,
+        low_corners: Numbers,
+        sides: Numbers,
+        counts: Numbers,
+        labels: Numbers | None = None,
         vocabulary: Sequence[Label] | None = None,
         record: Record | None = None,
     ):
@@ -193,7 +193,7 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
         """Masses of the leaves, counts / quanta."""
         return masses_of(self.counts, self.low_corners.dtype)
 
-    def quantize(self, quanta: int) -> "QuantizedLeafMeasure":
+    def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
         """Rounds again; the bound on the rounding is that of the new step alone, to these counts."""
         if quanta == self.quanta:
             return self

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
+from .._checks import Numbers
 from ..curves import PeanoCurve
 from ._grid import AbstractGridMeasure, GridMeasure, canonical
 from ._record import Record
@@ -36,12 +37,12 @@ class QuantizedMeasure(AbstractGridMeasure):
 
     def __init__(
         self,
-        cells: ArrayLike,
-        counts: ArrayLike,
-        low: ArrayLike,
-        high: ArrayLike,
-        resolution: int | Sequence[int],
-        labels: ArrayLike | None = None,
+        cells: Numbers,
+        counts: Numbers,
+        low: Numbers,
+        high: Numbers,
+        resolution: Numbers,
+        labels: Numbers | None = None,
         vocabulary: Sequence[Label] | None = None,
         record: Record | None = None,
     ):
@@ -91,7 +92,7 @@ class QuantizedMeasure(AbstractGridMeasure):
             raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
         return bound[p - 1]
 
-    def quantize(self, quanta: int) -> "QuantizedMeasure":
+    def quantize(self, quanta: int | object) -> "QuantizedMeasure":
         """Rounds again, to other quanta; the bound on the rounding is that of the two steps together."""
         return self if quanta == self.quanta else quantized(self, quanta)
 
@@ -103,7 +104,7 @@ class QuantizedMeasure(AbstractGridMeasure):
         return np.asarray(self.counts)
 
 
-def as_counts(counts: ArrayLike) -> Int[np.ndarray, " m"]:
+def as_counts(counts: Numbers) -> Int[np.ndarray, " m"]:
     """Counts of at least 1 with a sum of at most 2**24. Raises `TypeError` and `ValueError`."""
     whole = np.asarray(counts)
     if not np.issubdtype(whole.dtype, np.integer):
@@ -121,7 +122,7 @@ def masses_of(counts: UInt32[Array, " m"], dtype: np.dtype | type) -> Float[Arra
     return counts.astype(dtype) / counts.sum(dtype=np.uint32).astype(dtype)
 
 
-def quantized(measure: AbstractGridMeasure, quanta: int) -> QuantizedMeasure:
+def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMeasure:
     """Rounds every cumulative mass along the Peano curve, label by label, to a multiple of 1/quanta."""
     curve, labels = PeanoCurve(), None if measure.labels is None else np.asarray(measure.labels)
     cells = np.asarray(measure.cells)
