@@ -20,6 +20,7 @@ from ._format import (
     load as load,
     save as save,
 )
+from ._law import Law as Law
 from ._modules import read_module as read_module, write_module as write_module
 from ._networks import (
     check_weight_bits as check_weight_bits,

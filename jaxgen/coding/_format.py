@@ -30,11 +30,12 @@ means the same on every machine and in float32 and float64.
 import os
 import pathlib
 import zlib
-from typing import Any
+from typing import Any, overload
 
 from .._io import replacing
 from ._errors import CodeError
 from ._fields import Input, Output
+from ._law import Law, Loaded
 from ._registry import only_code_errors, read_object, write_object
 from ._version1 import MAGIC as OLD_MAGIC, decode_version_1
 
@@ -78,7 +79,11 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
     return data + _checksum(data, size)
 
 
-def decode(data: bytes | bytearray | memoryview) -> Any:
+@overload
+def decode(data: bytes | bytearray | memoryview) -> Law: ...
+@overload
+def decode(data: bytes | bytearray | memoryview, kind: type[Loaded]) -> Loaded: ...
+def decode(data: bytes | bytearray | memoryview, kind: type | None = None) -> Any:
     """The object that `encode` wrote; its samples are the same, bit by bit, for the same key.
 
     (Of a trained network: the same as those of the rounded network.) Files of version 1 are read too. Safe on any
@@ -87,6 +92,7 @@ def decode(data: bytes | bytearray | memoryview) -> Any:
     **Arguments:**
 
     - `data`: the bytes of a file.
+    - `kind`: the class that is expected, if one is: a file that holds another is refused, and a type checker knows.
 
     **Returns:** an object of the class that was encoded.
 
@@ -105,7 +111,10 @@ def decode(data: bytes | bytearray | memoryview) -> Any:
         raise TypeError(f"data must be bytes; got {type(data).__name__}. To read a file use load(path).")
     data = bytes(data)
     with only_code_errors("the file is damaged"):
-        return decode_version_1(data) if data.startswith(OLD_MAGIC) else _decode(data)
+        obj = decode_version_1(data) if data.startswith(OLD_MAGIC) else _decode(data)
+    if kind is not None and not isinstance(obj, kind):
+        raise CodeError(f"the file holds a {type(obj).__name__}; a {kind.__name__} was expected")
+    return obj
 
 
 def _decode(data: bytes) -> Any:
@@ -158,8 +167,12 @@ def save(path: str | os.PathLike[str], obj: Any, weight_bits: int | None = None)
         draft.write_bytes(data)
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """The object in a file that `save` wrote.
+@overload
+def load(path: str | os.PathLike[str]) -> Law: ...
+@overload
+def load(path: str | os.PathLike[str], kind: type[Loaded]) -> Loaded: ...
+def load(path: str | os.PathLike[str], kind: type | None = None) -> Any:
+    """The object in a file that `save` wrote; arguments as for `decode`.
 
     **Raises:** `CodeError` as `decode` does, and `OSError`.
 
@@ -169,7 +182,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = os.path.join(folder, "atoms.jaxgen")
         ...     jg.save(path, jg.CodebookGenerator([0.0, 1.0]))
-        ...     jg.load(path).quanta
+        ...     jg.load(path, jg.CodebookGenerator).quanta
         2
     """
-    return decode(pathlib.Path(path).read_bytes())
+    data = pathlib.Path(path).read_bytes()
+    return decode(data) if kind is None else decode(data, kind)
