@@ -7,9 +7,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from .._checks import finite_points
+from .._checks import Numbers, finite_points
 from ..relu import ReLUNetwork
 from ..source import Residual, float_to_words
 from ._filling import centre_distance, diagonal_distance, line_distance
@@ -83,7 +83,7 @@ class AbstractCurve(eqx.Module):
                 return order
             used *= 4
 
-    def order(self, points: ArrayLike | object) -> Int[np.ndarray, " n"]:
+    def order(self, points: Numbers) -> Int[np.ndarray, " n"]:
         """The permutation that puts finite points in the order of the curve through their bounding box."""
         points = finite_points(points)
         if points.shape[1] == 1:

@@ -23,7 +23,7 @@ def centre_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
         [0.3826, 0.4082]
     """
     sides = np.asarray(sides, np.float64)
-    return _mean_length(sides, _centred), math.sqrt(float(sides @ sides) / 12)
+    return _mean_length(sides, _centred, 1 / 4, 1 / 12), math.sqrt(float(sides @ sides) / 12)
 
 
 def line_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
@@ -53,7 +53,7 @@ def box_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
         [0.5214, 0.5774]
     """
     sides = np.asarray(sides, np.float64)
-    return _mean_length(sides, _triangular), math.sqrt(float(sides @ sides) / 6)
+    return _mean_length(sides, _triangular, 1 / 3, 1 / 6), math.sqrt(float(sides @ sides) / 6)
 
 
 def diagonal_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
@@ -105,13 +105,15 @@ def diagonal_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
     return w2, w2
 
 
-def _mean_length(sides: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]) -> float:
+def _mean_length(
+    sides: np.ndarray, transform: Callable[[np.ndarray], np.ndarray], length: float, square: float
+) -> float:
     """E|Y| for a vector with independent symmetric coordinates whose scales are `sides`.
 
-    With `transform(s)` = E exp(-s^2 Y_1^2) for a side of 1, s > 0, and since for x >= 0
-    `sqrt(x) = (1/sqrt(pi)) int_0^inf (1 - exp(-x s^2)) / s^2 ds`,
+    For a side of 1, E|Y_1| is `length`, E Y_1^2 is `square`, and `transform(s)` is 1 - E exp(-s^2 Y_1^2), s > 0. Since
+    for x >= 0 `sqrt(x) = (1/sqrt(pi)) int_0^inf (1 - exp(-x s^2)) / s^2 ds`,
 
-        E|Y| = (1/sqrt(pi)) int_0^inf (1 - prod_k transform(a_k s)) / s^2 ds,
+        E|Y| = (1/sqrt(pi)) int_0^inf (1 - prod_k (1 - transform(a_k s))) / s^2 ds,
 
     one integral in any dimension. Beyond s = S the product lies between 0 and its value at S: the tail of 1/s^2 bounds
     it from above.
@@ -121,16 +123,16 @@ def _mean_length(sides: np.ndarray, transform: Callable[[np.ndarray], np.ndarray
         return 0.0
     a = sides[sides > 0] / longest
     if len(a) == 1:
-        return longest * {_centred: 0.25, _triangular: 1 / 3}[transform]
+        return longest * length
     # In s = e^x the integrand is smooth and falls off exponentially on both sides.
     x = np.linspace(math.log(1e-9), math.log(1e9), 40_001)
     s = np.exp(x)
     product = np.zeros_like(s)
     for side, times in zip(*np.unique(a, return_counts=True), strict=True):
-        product += times * np.log1p(-transform(side * s))  # transform gives 1 - E exp: no cancellation for small s
+        product += times * np.log1p(-transform(side * s))
     values = -np.expm1(product) / s
     total = np.trapezoid(values, x) + values[0] + 1 / s[-1]
-    return min(longest * float(total) / math.sqrt(math.pi), longest * math.sqrt(float(a @ a) * _SECOND[transform]))
+    return min(longest * float(total) / math.sqrt(math.pi), longest * math.sqrt(float(a @ a) * square))
 
 
 def _centred(s: np.ndarray) -> np.ndarray:
@@ -149,9 +151,6 @@ def _triangular(s: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         exact = 1 - math.sqrt(math.pi) * erf(s) / s - np.expm1(-(s**2)) / s**2
     return np.where(s < 2e-2, s**2 / 6 - s**4 / 30 + s**6 / 168, exact)
-
-
-_SECOND = {_centred: 1 / 12, _triangular: 1 / 6}
 
 
 @ft.cache

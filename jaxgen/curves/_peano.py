@@ -79,8 +79,8 @@ def peano_network(dim: int, levels: int, slope: int, path: str = "diagonal") -> 
     The clipped ramp `ind_m` is exactly 0 or 1 outside the ramp, which section 1's difference of two large numbers is
     not in floating point. It differs from the curve only where a wave lies in a ramp, `[m/3, m/3 + 1/(3B))`.
 
-    What is inside the last cell: with `path="diagonal"` the last wave, in every coordinate; with `"centre"` the constant
-    1/2; with `"line"` the constant 1/2 but for the last coordinate, where the last unfold undoes the last wave
+    What is inside the last cell: with `path="diagonal"` the last wave, in every coordinate; with `"centre"` the
+    constant 1/2; with `"line"` the constant 1/2 but for the last coordinate, where the last unfold undoes the last wave
     (`unfold(c, t(c)) = c`), so that both are left out.
 
     **Counts**, for d = `dim`, K = `levels` >= 1 and D = d K >= 2, whatever the number of cells, 3**D:

@@ -41,7 +41,7 @@ class AbstractMeasure(eqx.Module):
         """The point of a leaf at the position `inside` in [0, 1]^d: `corner + side * inside`."""
 
     @abc.abstractmethod
-    def quantize(self, quanta: int) -> "AbstractMeasure":
+    def quantize(self, quanta: int | object) -> "AbstractMeasure":
         """The nearest measure whose masses are multiples of 1/quanta, along the order of the leaves."""
 
     @abc.abstractmethod

@@ -46,7 +46,7 @@ class GridMeasure(AbstractGridMeasure):
         masses: Numbers,
         low: Numbers,
         high: Numbers,
-        resolution: int | Sequence[int],
+        resolution: Numbers,
         labels: Numbers | None = None,
         vocabulary: Sequence[Label] | None = None,
         total: int | None = None,
@@ -80,12 +80,12 @@ class GridMeasure(AbstractGridMeasure):
     def from_samples(
         cls,
         points: Numbers,
-        resolution: int | Sequence[int],
+        resolution: Numbers,
         *,
         weights: Numbers | None = None,
         low: Numbers | None = None,
         high: Numbers | None = None,
-        labels: Sequence[Label] | np.ndarray | None = None,
+        labels: Sequence[object] | np.ndarray | None = None,
         clip: bool = False,
     ) -> "GridMeasure":
         """The histogram of points on a grid, kept by occupied cells. Theory, section 2.
@@ -115,7 +115,7 @@ class GridMeasure(AbstractGridMeasure):
     def from_density(
         cls,
         density: Callable[[Float[Array, " d"]], Any],
-        resolution: int | Sequence[int],
+        resolution: Numbers,
         *,
         low: Numbers = 0.0,
         high: Numbers = 1.0,
@@ -143,7 +143,7 @@ class GridMeasure(AbstractGridMeasure):
         """
         return cls(**image_to_grid(image, resolution, invert))
 
-    def quantize(self, quanta: int) -> QuantizedMeasure:
+    def quantize(self, quanta: int | object) -> QuantizedMeasure:
         """The nearest K-type along the Peano curve, K = `quanta` (theory, section 8).
 
         Cumulative masses are rounded to multiples of 1/K, so that each of them moves by at most half a quantum; the

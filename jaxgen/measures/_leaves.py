@@ -121,7 +121,7 @@ class LeafMeasure(AbstractLeafMeasure):
         self.masses = jax.device_put((weights / weights.sum()).astype(jnp.result_type(float)))
         self.record = Record()
 
-    def quantize(self, quanta: int) -> "QuantizedLeafMeasure":
+    def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
         """The nearest K-type along the order of the leaves, K = `quanta` (theory, section 8); see `GridMeasure`."""
         centers, sides = self._host_centers(), np.asarray(self.sides, np.float64)
         rounded = round_masses(self._weights(), centers, self.label_offsets, quanta, sides)
@@ -193,7 +193,7 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
         """Masses of the leaves, counts / quanta."""
         return masses_of(self.counts, self.low_corners.dtype)
 
-    def quantize(self, quanta: int) -> "QuantizedLeafMeasure":
+    def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
         """Rounds again; the bound on the rounding is that of the new step alone, to these counts."""
         if quanta == self.quanta:
             return self

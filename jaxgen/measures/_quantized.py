@@ -41,7 +41,7 @@ class QuantizedMeasure(AbstractGridMeasure):
         counts: Numbers,
         low: Numbers,
         high: Numbers,
-        resolution: int | Sequence[int],
+        resolution: Numbers,
         labels: Numbers | None = None,
         vocabulary: Sequence[Label] | None = None,
         record: Record | None = None,
@@ -92,7 +92,7 @@ class QuantizedMeasure(AbstractGridMeasure):
             raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
         return bound[p - 1]
 
-    def quantize(self, quanta: int) -> "QuantizedMeasure":
+    def quantize(self, quanta: int | object) -> "QuantizedMeasure":
         """Rounds again, to other quanta; the bound on the rounding is that of the two steps together."""
         return self if quanta == self.quanta else quantized(self, quanta)
 
@@ -122,7 +122,7 @@ def masses_of(counts: UInt32[Array, " m"], dtype: np.dtype | type) -> Float[Arra
     return counts.astype(dtype) / counts.sum(dtype=np.uint32).astype(dtype)
 
 
-def quantized(measure: AbstractGridMeasure, quanta: int) -> QuantizedMeasure:
+def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMeasure:
     """Rounds every cumulative mass along the Peano curve, label by label, to a multiple of 1/quanta."""
     curve, labels = PeanoCurve(), None if measure.labels is None else np.asarray(measure.labels)
     cells = np.asarray(measure.cells)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from jaxtyping import ArrayLike
 
-Bound = tuple[float, float]  # on W_1 and W_2
+Bound = tuple[float | int, float | int]  # on W_1 and W_2
 
 
 class Record:
@@ -58,7 +58,7 @@ def fingerprint(arrays: Iterable[ArrayLike]) -> int:
     for array in arrays:
         host = np.ascontiguousarray(array)
         value = zlib.crc32(f"{host.shape}{host.dtype}".encode(), value)
-        value = zlib.crc32(memoryview(host.reshape(-1).view(np.uint8)), value)
+        value = zlib.crc32(host.reshape(-1).view(np.uint8).data, value)
     return value
 
 

@@ -24,7 +24,7 @@ def round_masses(
     masses: Float[np.ndarray, " m"],
     centers: Float[np.ndarray, "m d"],
     offsets: Int[np.ndarray, " ends"],
-    quanta: int,
+    quanta: int | object,
     sides: Float[np.ndarray, "m d"] | None = None,
 ) -> Rounded:
     """Every cumulative mass, in the order of the leaves, to the nearest multiple of 1/quanta.

@@ -7,8 +7,9 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
+from .._checks import Numbers
 from ..generators import AbstractGenerator, Certificate, CurveGenerator
 from ..measures import GridMeasure, Label
 from ..relu import ReLUNetwork
@@ -57,7 +58,7 @@ class PromptedGenerator(AbstractGenerator):
 
     @classmethod
     def exact(
-        cls, points: ArrayLike, labels: Any, modality: AbstractModality, descriptions: Mapping[Any, str] | None = None
+        cls, points: Numbers, labels: Any, modality: AbstractModality, descriptions: Mapping[Any, str] | None = None
     ) -> "PromptedGenerator":
         """The explicit generator of data: `CurveGenerator` on their exact counts, one quantum a point.
 
@@ -97,7 +98,7 @@ class PromptedGenerator(AbstractGenerator):
         """The labels that can be asked for."""
         return self.generator.vocabulary
 
-    def __call__(self, u: ArrayLike, condition: Label | None = None, **options: Any) -> Float[Array, " dim"]:
+    def __call__(self, u: Numbers, condition: Label | None = None, **options: Any) -> Float[Array, " dim"]:
         """The point, not the thing, that one source value is sent to; as the generator's call."""
         return self.generator(u, condition, **options)  # pyright: ignore[reportCallIssue]
 
@@ -133,7 +134,8 @@ class PromptedGenerator(AbstractGenerator):
         """
         return match(text, self.descriptions)
 
-    def sample(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Any:
+    # The generator's own options go through by name.
+    def sample(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """`n` things, as the modality's `restore` gives them: each the work of its own uniform number.
 
         `condition`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string;
@@ -141,7 +143,7 @@ class PromptedGenerator(AbstractGenerator):
         """
         return self._things(self.generator.sample(key, n, self._asked(condition), **options))
 
-    def stream(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Iterator[Any]:
+    def stream(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Yields the things of `sample`, in order, some at a time; `options` are those of the generator's `stream`."""
         return map(self._things, self.generator.stream(key, n, self._asked(condition), **options))
 

@@ -84,7 +84,7 @@ class Residual(eqx.Module):
         return Residual(jnp.where(end, self.count - 1, whole), jnp.where(end, full, limbs), self.count, self.bits)
 
     def fold(self, folds: int) -> "Residual":
-        """The sawtooth g_s, s = `folds` (theory, section 1): on dyadic interval number D, up if D is even, else down."""
+        """The sawtooth g_s, s = `folds` (theory, section 1): up on dyadic interval number D if D is even, else down."""
         r = self
         while folds > 0:
             now = min(folds, self.bits)

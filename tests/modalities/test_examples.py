@@ -173,7 +173,7 @@ def test_it_is_a_generator_of_points_asked_for_things(examples):
     assert all(g.sample(key, 1, {label: 1}) for label in labels) and len(labels) == 9
     parts = list(g.stream(key, 20, "on errors", chunk_size=8))
     assert [len(part) for part in parts] == [8, 8, 4]
-    assert sum(parts, []) == g.sample(key, 20, "on errors")
+    assert [thing for part in parts for thing in part] == g.sample(key, 20, "on errors")
     for options in ({}, {"condition": "time"}, {"code": 2}):
         np.testing.assert_array_equal(g(u, **options), inner(u, **options))
     words = np.array([[123456789, 5]], np.uint32)
