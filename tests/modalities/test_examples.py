@@ -5,6 +5,7 @@ import json
 import wave
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import matplotlib.figure
 import numpy as np
@@ -173,7 +174,7 @@ def test_it_is_a_generator_of_points_asked_for_things(examples):
     assert [thing for part in parts for thing in part] == g.sample(key, 20, "on errors")
     for options in ({}, {"condition": "time"}, {"code": 2}):
         np.testing.assert_array_equal(g(u, **options), inner(u, **options))
-    words = np.array([[123456789, 5]], np.uint32)
+    words = jnp.asarray([[123456789, 5]], jnp.uint32)
     np.testing.assert_array_equal(g.push(words, None)[0], inner.push(words, None)[0])
     assert g.certificate() == inner.certificate()
     assert g.certificate(condition="time") == inner.certificate(condition="time")
