@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, Shaped
 
 
-
 @runtime_checkable
 class SupportsArray(Protocol):
     """An array of another library, such as a table."""

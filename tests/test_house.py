@@ -5,15 +5,19 @@ import pathlib
 import subprocess
 import sys
 
-import jaxgen
 import pytest
 
+import jaxgen
+
 ROOT = pathlib.Path(jaxgen.__file__).parent
-ROOMS = (
-    "_checks _io relu source curves coding measures generators distances limits rate training data comparison "
-    "modalities cli"
-).split()
-HEAVY = "ott pandas matplotlib click tqdm tabulate sklearn ot PIL scipy.stats scipy.signal scipy.optimize jaxopt".split()
+ROOMS = [
+    *("_checks", "_io", "relu", "source", "curves", "coding", "measures", "generators", "distances", "limits"),
+    *("rate", "training", "data", "comparison", "modalities", "cli"),
+]
+HEAVY = [
+    *("ott", "pandas", "matplotlib", "click", "tqdm", "tabulate", "sklearn", "ot", "PIL", "jaxopt"),
+    *("scipy.stats", "scipy.signal", "scipy.optimize"),
+]
 
 
 def _rooms_imported(file: pathlib.Path) -> set[str]:

@@ -9,7 +9,6 @@ from .._checks import Numbers, finite_points
 from ..curves import PeanoCurve
 
 
-
 def data_bound(points: Numbers, law: object, p: SupportsFloat = 1) -> float:
     """An upper bound on W_p between the uniform law on points and a grid measure, or the law of its generator.
 

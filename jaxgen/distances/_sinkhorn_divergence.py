@@ -11,7 +11,6 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._checks import Numbers, finite_points, nonnegative_weights, positive_number, whole_number
 
-
 _RELATIVE_EPSILON = 0.05
 # A cost matrix with more entries than this is recomputed in blocks of rows instead of stored.
 _STORED_ENTRIES = 1 << 25

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from .._checks import Numbers, finite_points, transport_order, whole_number
-
 from ._wasserstein import wasserstein
 
 

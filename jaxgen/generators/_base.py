@@ -2,8 +2,8 @@
 
 import abc
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, overload
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, NamedTuple, overload
 
 import equinox as eqx
 import jax

@@ -2,7 +2,8 @@
 
 from . import _codec as _codec
 from ._abstract import AbstractMeasure as AbstractMeasure, natural_generator as natural_generator
-from ._grid import AbstractGridMeasure as AbstractGridMeasure, GridMeasure as GridMeasure
+from ._abstract_grid import AbstractGridMeasure as AbstractGridMeasure
+from ._grid import GridMeasure as GridMeasure
 from ._leaves import (
     AbstractLeafMeasure as AbstractLeafMeasure,
     LeafMeasure as LeafMeasure,

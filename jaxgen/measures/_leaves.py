@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import Numbers, finite_points, nonnegative_weights
 from ._abstract import AbstractMeasure, AnyMeasure
-from ._grid import label_fields
+from ._abstract_grid import label_fields
 from ._quantized import as_counts, masses_of
 from ._record import Record
 from ._rounding import MAX_QUANTA, round_masses

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import Numbers
 from ..curves import PeanoCurve
-from ._grid import AbstractGridMeasure, GridMeasure, canonical
+from ._abstract_grid import AbstractGridMeasure, canonical
 from ._record import Record
 from ._rounding import MAX_QUANTA, round_masses
 from ._vocabulary import Label
@@ -149,17 +149,3 @@ def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMe
         vocabulary=measure.vocabulary,
         record=Record(bounds, each),
     )
-
-
-def counted(measure: GridMeasure) -> QuantizedMeasure:
-    """The counts of points where the masses are just that, else 2**24 quanta."""
-    total = measure.record.total
-    if total is not None and total <= MAX_QUANTA:
-        counts = np.asarray(measure.masses, np.float64) * total
-        whole = np.rint(counts).astype(np.int64)
-        # Parameters that were trained since are no longer counts; float32 alone moves a count by 1e-7 of itself.
-        if np.all(np.abs(counts - whole) <= 1e-6 * counts + 1e-6) and whole.min() >= 1 and whole.sum() == total:
-            return QuantizedMeasure(
-                measure.cells, whole, measure.low, measure.high, measure.resolution, measure.labels, measure.vocabulary
-            )
-    return quantized(measure, MAX_QUANTA)

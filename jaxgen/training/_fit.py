@@ -11,8 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import positive_number, whole_number
-from .._checks import Numbers
+from .._checks import Numbers, positive_number, whole_number
 from ._fitted import Fitted, G, TrainingError
 from ._sinkhorn_loss import SinkhornLoss
 from ._step import Plan, State, default_optimizer, split_parameters, training_step

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from .._checks import finite_points
-from .._checks import Numbers
+from .._checks import Numbers, finite_points
 from ._batches import curve_order
 
 

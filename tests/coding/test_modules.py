@@ -137,7 +137,7 @@ def test_nan_comes_back():
         *(np.zeros((0, 3)), np.array(1.5), np.array([True, False]), np.float32(0.1), np.int64(-7), np.bool_(True)),
         *(jnp.arange(4), jnp.zeros((2, 0)), jnp.ones(3, jnp.bfloat16), jnp.array(2 + 1j), jax.random.key_data),
     ],
-    ids=str,
+    ids=lambda array: type(array).__name__,
 )
 def test_arrays(array):
     array = array(jax.random.key(1)) if callable(array) else array

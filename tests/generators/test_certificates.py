@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from jaxgen.curves import diagonal_distance
 from jaxgen.generators import IndependentGenerator, PeanoGenerator, SawtoothGenerator
 from jaxgen.measures import GridMeasure, QuantizedMeasure
 
