@@ -174,14 +174,7 @@ def test_values_are_not_structure(name):
         assert programs > before
 
 
-_copied = pytest.mark.xfail(strict=True, reason="the labels of n samples are put on the device by a program for each n")
-OPTIONS = [
-    {},
-    {"stratified": True},
-    pytest.param({"condition": "a"}, marks=_copied),
-    pytest.param({"condition": {"a": 1, "b": 2}}, marks=_copied),
-    pytest.param({"code": 1}, marks=_copied),
-]
+OPTIONS = [{}, {"stratified": True}, {"condition": "a"}, {"condition": {"a": 1.0, "b": 2.0}}, {"code": 1}]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

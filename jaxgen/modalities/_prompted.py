@@ -35,13 +35,18 @@ class PromptedGenerator(AbstractGenerator):
     _descriptions: tuple[tuple[Any, str], ...] = eqx.field(static=True)
 
     def __init__(
-        self, generator: AbstractGenerator, modality: AbstractModality, descriptions: Mapping[Any, str] | None = None
+        self,
+        generator: AbstractGenerator,
+        modality: AbstractModality | object,
+        descriptions: Mapping[Any, str] | None = None,
     ):
-        """- `generator`: with labels, explicit or trained; its points are those of `modality`.
+        """**Arguments:**
+
+        - `generator`: with labels, explicit or trained; its points are those of `modality`.
         - `descriptions`: words for some or all labels; a label is known by its own name in any case.
 
-        Raises `ValueError` for a generator without labels or of another dimension, and for a description of an
-        unknown label.
+        **Raises:** `ValueError` for a generator without labels or of another dimension, and for a description of an
+        unknown label; `TypeError` for a modality that is none.
         """
         if not isinstance(modality, AbstractModality):
             raise TypeError(f"modality must be one of {', '.join(_KINDS)}; got {type(modality).__name__}")
@@ -126,7 +131,7 @@ class PromptedGenerator(AbstractGenerator):
         """All but the generator, in JSON's types; see `from_parts`."""
         return {"modality": self.modality.metadata(), "descriptions": [list(pair) for pair in self._descriptions]}
 
-    def prompt(self, text: str) -> dict[Any, float]:
+    def prompt(self, text: str | object) -> dict[Any, float]:
         """The labels that free text names, with weights that sum to 1: a condition for any generator.
 
         Each mention counts the same; one that fits several labels equally well is shared among them. Raises
