@@ -135,7 +135,7 @@ def test_build_inspect_sample(data, tmp_path):
 
     rows = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in jaxgen("inspect", file).output.splitlines())
     network = generator.network()
-    assert rows["kind"] == "PeanoGenerator" and rows["resolution"] == "9 x 9"
+    assert rows["kind"] == "CurveGenerator" and rows["resolution"] == "9 x 9"
     assert rows["depth, width"] == f"{network.depth}, {network.width}"
     assert rows["bits"] == str(code_length(generator)) and rows["connectivity"].startswith(str(network.connectivity))
     assert f"W2 <= {generator.certificate().w2:.4g}" in rows["certificate"]
@@ -187,7 +187,7 @@ def test_budgets_that_do_not_fit(data, table, tmp_path):
         assert failed(result, 2, "is too small a budget") and not file.exists()
         assert jaxgen("build", data, "-o", file, "--bits", enough).exit_code == 0
         assert 8 * file.stat().st_size <= enough
-        file.unlink()
+    file.unlink()
     result = jaxgen("build", data, "-o", file, "--bits", 900, "--resolution", 9)
     assert failed(result, 2, "give either bits, or resolution and label")
     result = jaxgen("build", table, "-o", file, "--bits", 900, "--label", "state")
