@@ -94,11 +94,11 @@ def register_class(cls: type[eqx.Module] | object, name: str | None = None) -> N
     **Example:**
 
         >>> import equinox as eqx, jaxgen as jg
-        >>> class Ring(eqx.Module):
+        >>> class Washer(eqx.Module):
         ...     inner: float
-        >>> jg.coding.register_class(Ring, "Annulus")
-        >>> b"Annulus" in jg.encode(Ring(0.5)), jg.decode(jg.encode(Ring(0.5)))
-        (True, Ring(inner=0.5))
+        >>> jg.coding.register_class(Washer, "Annulus")
+        >>> b"Annulus" in jg.encode(Washer(0.5)), jg.decode(jg.encode(Washer(0.5)))
+        (True, Washer(inner=0.5))
     """
     if not (isinstance(cls, type) and issubclass(cls, eqx.Module)):
         raise TypeError(f"cls must be a class of Equinox modules; got {cls!r}")
