@@ -99,8 +99,9 @@ class CurveGenerator(AbstractExplicitGenerator):
         label, leaf, r = self._tree.locate(words[0], code)
         measure, cell = self.measure, jnp.zeros((self.dim,), jnp.int32)
         if isinstance(measure, AbstractGridMeasure):
-            cell = measure.cells[leaf]
-        dtype = measure.low_corners.dtype
+            cell, dtype = measure.cells[leaf], measure.low.dtype
+        else:
+            dtype = measure.low_corners.dtype
         inside = self.curve.walk(cell, self._cell_levels, r, self.extra_levels, dtype, self.path)
         return measure.place(leaf, inside), label
 

@@ -116,8 +116,11 @@ class AbstractExplicitGenerator(AbstractGenerator):
     @property
     def _tree(self) -> QuantileTree:
         """The tree of the measure as it stands: nothing about the masses is kept beside the masses."""
-        counts, order = self.measure.counts, self._order  # pyright: ignore[reportAttributeAccessIssue]
-        return self.branches.weighed(counts if order is None else counts[order], self.limb_bits)
+        # Where the arrays are constants of a program, as in jit(vmap(generator)), XLA would sum them while it compiles,
+        # and build them into its kernels, which fails for some thousands of leaves ("Unknown MLIR failure" on CPU).
+        counts, branches = jax.lax.optimization_barrier((self.measure.counts, self.branches))  # pyright: ignore[reportAttributeAccessIssue]
+        order = self._order
+        return branches.weighed(counts if order is None else counts[order], self.limb_bits)
 
     def __call__(
         self,
