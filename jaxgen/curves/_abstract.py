@@ -31,7 +31,12 @@ class AbstractCurve(eqx.Module):
     A subclass gives the `base`, the order of many cells on the host (`keys`), and one step of the walk inside a cell
     (`steps`); if it has one, the walk as a ReLU network (`network`). The rest follows.
 
-    **Example:** see `PeanoCurve` and `HilbertCurve`, each one file.
+    **Example:** `PeanoCurve` and `HilbertCurve` are two, each one file.
+
+        >>> import jaxgen as jg
+        >>> points = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+        >>> jg.HilbertCurve().order(points).tolist()
+        [0, 2, 3, 1]
     """
 
     base: eqx.AbstractClassVar[int]

@@ -24,6 +24,15 @@ class AbstractMeasure(eqx.Module):
 
     Leaves may have sides of zero length (atoms, constant coordinates). With labels the law is that of a label and a
     point; leaves are kept label by label. `record` holds what was proven when the measure was made.
+
+    **Example:**
+
+        >>> import jax, jaxgen as jg
+        >>> m = jg.GridMeasure.from_histogram([1, 0, 3])
+        >>> m.size, m.dim, m.quantize(4).counts.tolist()
+        (2, 1, [1, 3])
+        >>> m.sample(jax.random.key(0), 5).shape, type(m.generator(extra_levels=1)).__name__
+        ((5, 1), 'CurveGenerator')
     """
 
     masses: eqx.AbstractVar[Float[Array, " m"]]
@@ -126,7 +135,18 @@ class AbstractMeasure(eqx.Module):
 
 
 def natural_generator(kind: type, make: Callable[..., Any]) -> None:
-    """Registers what `measure.generator(**options)` calls for measures of a kind: `make(measure, **options)`."""
+    """Registers what `measure.generator(**options)` calls for measures of a kind: `make(measure, **options)`.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> from jaxgen.measures import natural_generator
+        >>> class Tiles(jg.GridMeasure):
+        ...     pass
+        >>> natural_generator(Tiles, lambda measure, **options: jg.SawtoothGenerator(measure, **options))
+        >>> type(Tiles([[0], [1]], [1, 1], 0, 1, 2).generator(folds=3)).__name__
+        'SawtoothGenerator'
+    """
     AbstractMeasure._generators[kind] = make
 
 

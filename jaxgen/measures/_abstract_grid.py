@@ -24,6 +24,17 @@ class AbstractGridMeasure(AbstractMeasure):
     Only occupied cells are stored, label by label, and within a label in lexicographic order. Cell `c` spans
     `low + c * (high - low) / resolution` to `low + (c + 1) * (high - low) / resolution`. A side of zero length is
     allowed: that coordinate is constant.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> m = jg.GridMeasure.from_histogram([[1, 1], [0, 2]], high=2.0)
+        >>> m.cells.tolist(), m.cell_sides.tolist(), m.centers[0].tolist()
+        ([[0, 0], [0, 1], [1, 1]], [1.0, 1.0], [0.5, 0.5])
+        >>> m.marginal(0).masses.tolist()
+        [0.5, 0.5]
+        >>> round(float(m.log_prob([1.5, 1.5])), 4)  # log(1/2)
+        -0.6931
     """
 
     cells: eqx.AbstractVar[Int[Array, "m d"]]

@@ -103,12 +103,27 @@ class GridMeasure(AbstractGridMeasure):
 
         **Raises:** `ValueError` for empty, NaN or infinite points, fewer than two, a resolution below 1, points outside
         a given box (counted), and weights or labels of the wrong length.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> points = [[0.0, 0.0], [1.0, 1.0], [1.0, 0.9]]
+            >>> m = jg.GridMeasure.from_samples(points, 4, labels=["a", "b", "b"])
+            >>> m.cells.tolist(), m.vocabulary, m.given("b").masses.tolist()
+            ([[0, 0], [3, 3]], ('a', 'b'), [1.0])
         """
         return cls(**samples_to_grid(points, resolution, weights, low, high, labels, clip))
 
     @classmethod
     def from_histogram(cls, histogram: Numbers, *, low: Numbers = 0.0, high: Numbers = 1.0) -> "GridMeasure":
-        """A dense array of nonnegative masses or counts, one axis a dimension, on a box (the unit cube by default)."""
+        """A dense array of nonnegative masses or counts, one axis a dimension, on a box (the unit cube by default).
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.GridMeasure.from_histogram([1, 2, 1], low=0.0, high=3.0).mean().tolist()
+            [1.5]
+        """
         return cls(**histogram_to_grid(histogram, low, high))
 
     @classmethod
@@ -128,6 +143,13 @@ class GridMeasure(AbstractGridMeasure):
         `resolution`, `low` or `high`, or `dim` where all three are numbers.
 
         **Raises:** `ValueError` where the density is negative, NaN or infinite, or integrates to zero.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> m = jg.GridMeasure.from_density(lambda x: x[0], 2, dim=1)  # the density 2 x on [0, 1]
+            >>> m.masses.tolist()
+            [0.25, 0.75]
         """
         return cls(**density_to_grid(density, resolution, low, high, dim, nodes))
 
@@ -140,6 +162,13 @@ class GridMeasure(AbstractGridMeasure):
         `resolution` is the number of cells along the longer side, by default one a pixel.
 
         **Raises:** `ValueError` for an unreadable or all-black picture and `FileNotFoundError` for a missing file.
+
+        **Example:**
+
+            >>> import numpy as np, jaxgen as jg
+            >>> m = jg.GridMeasure.from_image(np.array([[0, 255], [0, 0]]))  # the top right pixel is bright
+            >>> m.cells.tolist()
+            [[1, 1]]
         """
         return cls(**image_to_grid(image, resolution, invert))
 
@@ -149,6 +178,13 @@ class GridMeasure(AbstractGridMeasure):
         Cumulative masses are rounded to multiples of 1/K, so that each of them moves by at most half a quantum; the
         result knows what that cost (`rounding_bound`). Cells left without a quantum are dropped; every label keeps at
         least one. Raises `ValueError` for quanta below 1, below the number of labels, or above 2**24.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> q = jg.GridMeasure.from_histogram([0.2, 0.3, 0.5]).quantize(10)
+            >>> q.counts.tolist()
+            [2, 3, 5]
         """
         return quantized(self, quanta)
 

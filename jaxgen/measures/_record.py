@@ -18,6 +18,15 @@ class Record:
 
     All records are equal to each other and hash alike: figures are no part of the structure of a measure, so that two
     measures of one shape share their compiled programs. `holds` says whether the arrays are still those it speaks of.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.measures import Record
+        >>> masses = jnp.asarray([0.5, 0.5])
+        >>> record = Record({"rounding": (0.1, 0.2)}).of(masses)
+        >>> record.holds(masses), record.holds(masses + 1), record == Record()
+        (True, False, True)
     """
 
     __slots__ = ("_fingerprint", "bounds", "label_bounds", "total")
@@ -53,7 +62,16 @@ class Record:
 
 
 def fingerprint(arrays: Iterable[ArrayLike]) -> int:
-    """A checksum of shapes, types and entries."""
+    """A checksum of shapes, types and entries.
+
+    **Example:**
+
+        >>> import numpy as np
+        >>> from jaxgen.measures import fingerprint
+        >>> one = fingerprint([np.ones(3)])
+        >>> one == fingerprint([np.ones(3)]), one == fingerprint([np.ones(4)])
+        (True, False)
+    """
     value = 0
     for array in arrays:
         host = np.ascontiguousarray(array)

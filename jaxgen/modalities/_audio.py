@@ -18,6 +18,13 @@ class Audio(AbstractModality):
 
     Amplitude x is level `(1 + x) levels / 2`, so that silence is a level. A file is a mono WAV of all sounds, one
     after another: 8 bits for up to 256 levels, else 16.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Audio
+        >>> modality = Audio(samples=3, levels=4)
+        >>> modality.restore(modality.points([[-1.0, 0.1, 0.4]])).tolist()
+        [[-1.0, 0.0, 0.5]]
     """
 
     samples: int

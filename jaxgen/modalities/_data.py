@@ -24,7 +24,15 @@ _NOTES = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
 
 
 class PromptData(NamedTuple):
-    """Points `(N, modality.dim)`, a label a point, the modality, and a description a label."""
+    """Points `(N, modality.dim)`, a label a point, the modality, and a description a label.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import PromptData, Text
+        >>> modality = Text.of(["no", "yes"])
+        >>> PromptData(modality.points(["no", "yes"]), ["bad", "good"], modality, {"good": "consent"}).labels
+        ['bad', 'good']
+    """
 
     points: Float[np.ndarray, "n d"]
     labels: list[str]
@@ -42,7 +50,15 @@ def _load_digits():
 
 
 def digits() -> PromptData:
-    """Handwritten digits: 1797 pictures of 8 x 8 pixels and 17 levels, labels "zero" to "nine" (scikit-learn)."""
+    """Handwritten digits: 1797 pictures of 8 x 8 pixels and 17 levels, labels "zero" to "nine" (scikit-learn).
+
+    **Example:**
+
+        >>> from jaxgen.modalities import digits
+        >>> data = digits()
+        >>> data.points.shape, data.labels[:3]
+        ((1797, 64), ['zero', 'one', 'two'])
+    """
     images, targets = _load_digits()
     modality = Images(shape=(8, 8), levels=17)
     descriptions = {name: f"handwritten digit {name}" for name in _DIGITS}
@@ -54,6 +70,12 @@ def moving_digits(each: int = 3, seed: int = 0) -> PromptData:
 
     A digit crosses the frame to the left, right, up or down on a line of its own. Labels such as "seven left",
     `each` clips with different handwriting for each of the 40.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import moving_digits
+        >>> moving_digits(each=1).points.shape
+        (40, 3072)
     """
     images, targets = _load_digits()
     rng = np.random.default_rng(seed)
@@ -80,6 +102,12 @@ def plucked_strings(plucks: int = 4, seed: int = 0) -> PromptData:
 
     A burst of noise runs round a delay line that damps it (Karplus & Strong, Digital Synthesis of Plucked-String and
     Drum Timbres, 1983). The filter's taps (1 - f, 1, f)/2 delay by 1/2 + f samples, which tunes the string.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import plucked_strings
+        >>> plucked_strings(plucks=1).descriptions["A4"]
+        'a plucked string, A4, 440 hertz'
     """
     import scipy.signal
 
@@ -104,7 +132,15 @@ def plucked_strings(plucks: int = 4, seed: int = 0) -> PromptData:
 
 
 def lines() -> PromptData:
-    """The 19 aphorisms of the Zen of Python, as `import this` prints them, by topic (Tim Peters, PEP 20)."""
+    """The 19 aphorisms of the Zen of Python, as `import this` prints them, by topic (Tim Peters, PEP 20).
+
+    **Example:**
+
+        >>> from jaxgen.modalities import lines
+        >>> data = lines()
+        >>> data.modality.restore(data.points[:1])
+        ['Beautiful is better than ugly.']
+    """
     spec = importlib.util.find_spec("this")
     source = spec.loader.get_source("this") if spec and spec.loader else None  # type: ignore[attr-defined]
     if source is None:
@@ -117,7 +153,15 @@ def lines() -> PromptData:
 
 
 def airports() -> PromptData:
-    """3376 airports of the United States, in degrees (longitude, latitude), by the code of their state."""
+    """3376 airports of the United States, in degrees (longitude, latitude), by the code of their state.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import airports
+        >>> data = airports()
+        >>> data.points.shape, data.descriptions["AK"]
+        ((3376, 2), 'Alaska')
+    """
     data = data_airports("state")
     modality = Table(columns=data.columns, low=(-180.0, 0.0), high=(180.0, 90.0))
     labels = [str(label) for label in data.labels or ()]
@@ -137,6 +181,13 @@ def example(modality: str) -> PromptedGenerator:
     """The explicit generator of a data set: of "images", "audio", "video", "text" or a "map".
 
     Raises `ValueError` for another name, and `ImportError` where the digits' package is missing.
+
+    **Example:**
+
+        >>> import jax
+        >>> from jaxgen.modalities import example
+        >>> example("text").sample(jax.random.key(0), 1, "beauty")
+        ['Beautiful is better than ugly.']
     """
     if modality not in DATA_SETS:
         raise ValueError(f"modality must be one of {', '.join(DATA_SETS)}; got {modality!r}")

@@ -28,6 +28,16 @@ class PromptedGenerator(AbstractGenerator):
 
     Its law, given a prompt, is the quantised empirical law of the labels that the prompt names, if the generator was
     built by `exact`; see the room's docstring for what that is and is not.
+
+    **Example:**
+
+        >>> import jax
+        >>> from jaxgen.modalities import PromptedGenerator, Text
+        >>> modality = Text.of(["no", "yes", "maybe"])
+        >>> points = modality.points(["no", "yes", "maybe"])
+        >>> g = PromptedGenerator.exact(points, ["bad", "good", "good"], modality, {"good": "consent"})
+        >>> g.prompt("consent, please"), g.sample(jax.random.key(0), 2, "bad")
+        ({'good': 1.0}, ['no', 'no'])
     """
 
     generator: AbstractGenerator
@@ -171,7 +181,14 @@ class PromptedGenerator(AbstractGenerator):
 
 
 def modality_from_metadata(metadata: Mapping[str, Any]) -> AbstractModality:
-    """The modality whose `metadata()` this is. Raises `ValueError` for an unknown kind and missing or wrong fields."""
+    """The modality whose `metadata()` this is. Raises `ValueError` for an unknown kind and missing or wrong fields.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Text, modality_from_metadata
+        >>> modality_from_metadata(Text("ab", 3).metadata())
+        Text(alphabet='ab', length=3)
+    """
     fields = dict(metadata)
     kind = _KINDS.get(fields.pop("kind", None))
     if kind is None:

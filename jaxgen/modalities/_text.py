@@ -18,6 +18,13 @@ class Text(AbstractModality):
     """Texts of at most `length` characters, each in `alphabet`, a string without repetitions.
 
     Level 0 ends a text, and level k is character k of the alphabet. A file holds one text a line.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Text
+        >>> modality = Text("ab", length=3)
+        >>> modality.points(["ab"]).tolist(), modality.restore([[2.0, 1.2, 0.0]])
+        ([[1.0, 2.0, 0.0]], ['ba'])
     """
 
     alphabet: str

@@ -22,6 +22,15 @@ class QuantileTree(eqx.Module):
     - `start`, `count`: the interval of quanta `start .. start + count - 1` of each node, `(nodes,)`.
     - `value`: what the last column holds there; `first`, `children`: where its children are, and how many.
     - `labelled`: whether the first column is a label (static).
+
+    **Example:**
+
+        >>> import jax.numpy as jnp, numpy as np
+        >>> from jaxgen.source import branches
+        >>> tree = branches([np.arange(3)], 3).weighed(jnp.asarray([1, 2, 1], jnp.uint32), bits=16)
+        >>> _, leaf, r = tree.locate(jnp.asarray([3 << 29], jnp.uint32), None)  # u = 3/8: quantum 1 of 4, half way
+        >>> int(leaf), float(r.to_float(jnp.float32))
+        (1, 0.25)
     """
 
     start: UInt32[Array, " nodes"]
@@ -77,6 +86,14 @@ class Branches(eqx.Module):
 
     - `begin`, `end`: the run of leaves of each node; the other fields as in `QuantileTree`.
     - `offsets`: where each level begins (static).
+
+    **Example:**
+
+        >>> import numpy as np
+        >>> from jaxgen.source import branches
+        >>> tree = branches([np.array([0, 0, 2]), np.array([1, 5, 1])], 3)
+        >>> tree.masses(np.array([1, 2, 1]))[tree.level(1)].tolist()  # of the first column: 0, then 2
+        [0.75, 0.25]
     """
 
     begin: Int[Array, " nodes"]
