@@ -33,6 +33,7 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Train
         yield f"No {absence.what} ({names})" + (f": {absence.why.rstrip('.')}." if absence.why else ".")
     if networks:
         f = networks[0].fitted
+        assert f.epsilon is not None  # trained with the loss of `fit`
         yield (
             f"Trained networks: {len(f.losses)} Adam steps on the Sinkhorn divergence, batches of {f.batch_size}, peak "
             f"learning rate {f.learning_rate:g} with warm-up and cosine decay, epsilon from {f.epsilon[0]:.3g} down to "

@@ -3,8 +3,8 @@
 J. Skilling, *Programming the Hilbert curve* (2004), read from the top: at each level the bits of the coordinates are
 taken in a frame, axes exchanged and turned over, that the levels above have led to. With b_0, ..., b_{d-1} the bits in
 the frame, the digits of the index are `g_i + s` modulo 2, where `g_i = b_0 + ... + b_i` and s is the sum of g_{d-1}
-over the levels above; then, for i = 0, 1, ..., axis 0 of the frame is turned over if b_i = 1, else exchanged with axis
-i.
+over the levels above; then, for i = 0, 1, ... in turn, the axis 0 of the frame is turned over if b_i = 1, and exchanged
+with axis i else.
 """
 
 from typing import ClassVar

@@ -44,7 +44,8 @@ class AbstractGridMeasure(AbstractMeasure):
 
     def _rebuilt(self: AnyGridMeasure, weights: np.ndarray, **fields: Any) -> AnyGridMeasure:
         """A measure of the same kind on other cells, with weights like those of `_weights`."""
-        return type(self)(fields.pop("cells"), weights, **fields)  # pyright: ignore[reportCallIssue]
+        make: Any = type(self)
+        return make(fields.pop("cells"), weights, **fields)
 
     @property
     def dim(self) -> int:
@@ -96,7 +97,8 @@ class AbstractGridMeasure(AbstractMeasure):
         axes = [int(axes)] if isinstance(axes, int | np.integer) else list(axes)
         if not axes or len(set(axes)) < len(axes) or not all(0 <= k < self.dim for k in axes):
             raise ValueError(f"axes must be distinct and lie between 0 and {self.dim - 1}; got {axes}")
-        cells, labels, weights = merge_cells(np.asarray(self.cells)[:, axes], self.labels, self._weights())
+        cells, labels = np.asarray(self.cells)[:, axes], None if self.labels is None else np.asarray(self.labels)
+        cells, labels, weights = merge_cells(cells, labels, self._weights())
         return self._rebuilt(
             weights,
             cells=cells,
