@@ -200,7 +200,9 @@ def test_conditions_outside_the_box(c):
     g = build(*CASES[1])[0]
     with pytest.raises(RuntimeError, match="condition must lie in the box"):
         g(0.5, c)
-    with pytest.raises(ValueError, match="rows of condition lie outside" if np.all(np.isfinite(c)) else "condition must be finite"):
+    with pytest.raises(
+        ValueError, match="rows of condition lie outside" if np.all(np.isfinite(c)) else "condition must be finite"
+    ):
         g.sample(KEY, 3, c)
 
 
