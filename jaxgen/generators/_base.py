@@ -2,8 +2,8 @@
 
 import abc
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, overload
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, NamedTuple, overload
 
 import equinox as eqx
 import jax
@@ -19,16 +19,13 @@ from ..measures import Label
 from ..relu import ReLUNetwork
 from ..source import stratum_words, words_to_float
 from ._certificate import Certificate
-from ._conditions import Condition, sample_codes
+from ._conditions import Condition, Numbers, sample_codes
 
 # Bits drawn beyond the last one that the law needs: the masses of the finest cells are then right to 2**-GUARD_BITS.
 GUARD_BITS = 32
 # Numbers alive at once while sampling. It bounds the memory beside the output, and nothing else: sample i is a function
 # of the key and of i alone, whatever the chunk it is drawn in.
 _CHUNK_NUMBERS = 1 << 22
-
-# Numbers of any shape, such as a source value or a corner of a box: what NumPy makes into an array.
-Numbers: TypeAlias = ArrayLike | Sequence[Any]
 
 
 class Size(NamedTuple):
@@ -125,7 +122,7 @@ class AbstractGenerator(eqx.Module):
         stratified: bool = False,
         return_labels: Literal[False] = False,
         *,
-        code: int | Int[Array, "..."] | None = None,
+        code: Numbers | None = None,
     ) -> Float[Array, "n dim"]: ...
     @overload
     def sample(
@@ -136,7 +133,7 @@ class AbstractGenerator(eqx.Module):
         stratified: bool = False,
         *,
         return_labels: Literal[True],
-        code: int | Int[Array, "..."] | None = None,
+        code: Numbers | None = None,
     ) -> tuple[Float[Array, "n dim"], list[Label]]: ...
     def sample(self, key, n, condition=None, stratified=False, return_labels=False, *, code=None):
         """Draws `n` points, in the coordinates of the data the generator was made from.
@@ -172,7 +169,7 @@ class AbstractGenerator(eqx.Module):
         return_labels: Literal[False] = False,
         chunk_size: int | None = None,
         *,
-        code: int | Int[Array, "..."] | None = None,
+        code: Numbers | None = None,
     ) -> Iterator[Float[Array, "chunk dim"]]: ...
     @overload
     def stream(
@@ -184,7 +181,7 @@ class AbstractGenerator(eqx.Module):
         *,
         return_labels: Literal[True],
         chunk_size: int | None = None,
-        code: int | Int[Array, "..."] | None = None,
+        code: Numbers | None = None,
     ) -> Iterator[tuple[Float[Array, "chunk dim"], list[Label]]]: ...
     def stream(
         self, key, n, condition=None, stratified=False, return_labels=False, chunk_size=None, *, code=None

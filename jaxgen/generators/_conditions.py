@@ -1,21 +1,24 @@
 """Prompts: from what a user asks for to the codes of labels (theory, section 7)."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Int, PRNGKeyArray
 
 from ..measures import Label, label_code, plain_label, unknown_label
 
-Condition: TypeAlias = Label | Sequence[Label] | Mapping[Label, float] | None
+# What may be asked for: a label, one a sample, or labels with weights.
+Condition: TypeAlias = Label | Sequence[Label] | np.ndarray | Mapping[Label, float | int] | None
+# Numbers of any shape, such as a source value, codes or a corner of a box: what NumPy makes into an array.
+Numbers: TypeAlias = ArrayLike | Sequence[Any]
 
 
 def one_code(
-    condition: Label | None, code: int | Int[Array, ""] | None, vocabulary: tuple[Label, ...] | None
+    condition: Label | None, code: Numbers | None, vocabulary: tuple[Label, ...] | None
 ) -> Int[Array, ""] | None:
     """The code of one label: `condition` names it, `code` is its position in the vocabulary; `None` for neither.
 
@@ -30,7 +33,7 @@ def one_code(
 
 def sample_codes(
     condition: Condition,
-    code: int | Int[Array, "..."] | None,
+    code: Numbers | None,
     vocabulary: tuple[Label, ...] | None,
     n: int,
     key: PRNGKeyArray,

@@ -15,9 +15,9 @@ from .._checks import ramp_width
 from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label, label_code
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree, float_to_words, limb_bits
-from ._base import GUARD_BITS, AbstractGenerator, Numbers, point_at, unit_source
+from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
 from ._certificate import Certificate, combined, ramp_cost
-from ._conditions import one_code
+from ._conditions import Numbers, one_code
 
 _MAX_SOURCE_BITS = 1 << 20
 # A float source must resolve the finest cells of this much of the mass.
@@ -106,7 +106,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
         u: Numbers,
         condition: Label | None = None,
         *,
-        code: int | Int[Array, ""] | None = None,
+        code: Numbers | None = None,
     ) -> Float[Array, " dim"]:
         """The point that one source value is sent to, shape `(dim,)`, in the coordinates of the measure.
 

@@ -15,8 +15,8 @@ from .._checks import whole_number
 from ..measures import Label, as_vocabulary
 from ..relu import ReLUNetwork
 from ..source import Residual, limb_bits
-from ._base import AbstractGenerator, Numbers, unit_source
-from ._conditions import one_code
+from ._base import AbstractGenerator, unit_source
+from ._conditions import Numbers, one_code
 
 # Label masses are held as this many quanta: the most that the fixed-point source divides exactly.
 _QUANTA = 1 << 24
@@ -77,7 +77,7 @@ class MLPGenerator(AbstractGenerator):
         u: Numbers,
         condition: Label | None = None,
         *,
-        code: int | Int[Array, ""] | None = None,
+        code: Numbers | None = None,
     ) -> Float[Array, " dim"]:
         """The point that `u`, a scalar or `(source_dim,)` in [0, 1], is sent to.
 
