@@ -17,10 +17,9 @@ from .._checks import Numbers, whole_number
 from ..coding import code_length
 from ..measures import Label
 from ..relu import ReLUNetwork
-from ..source import stratum_words, words_to_float
+from ..source import cut, padded_size, stratum_words, words_to_float
 from ._certificate import Certificate
 from ._conditions import Condition, sample_codes
-from ._padding import cut, padded_size
 
 # Bits drawn beyond the last one that the law needs: the masses of the finest cells are then right to 2**-GUARD_BITS.
 GUARD_BITS = 32
@@ -123,7 +122,7 @@ class AbstractGenerator(eqx.Module):
         stratified: bool = False,
         return_labels: Literal[False] = False,
         *,
-        code: int | Int[Array, "..."] | None = None,
+        code: Numbers | None = None,
     ) -> Float[Array, "n dim"]: ...
     @overload
     def sample(
@@ -134,7 +133,7 @@ class AbstractGenerator(eqx.Module):
         stratified: bool = False,
         *,
         return_labels: Literal[True],
-        code: int | Int[Array, "..."] | None = None,
+        code: Numbers | None = None,
     ) -> tuple[Float[Array, "n dim"], list[Label]]: ...
     def sample(self, key, n, condition=None, stratified=False, return_labels=False, *, code=None):
         """Draws `n` points, in the coordinates of the data the generator was made from.
@@ -170,7 +169,7 @@ class AbstractGenerator(eqx.Module):
         return_labels: Literal[False] = False,
         chunk_size: int | None = None,
         *,
-        code: int | Int[Array, "..."] | None = None,
+        code: Numbers | None = None,
     ) -> Iterator[Float[Array, "chunk dim"]]: ...
     @overload
     def stream(
@@ -182,7 +181,7 @@ class AbstractGenerator(eqx.Module):
         *,
         return_labels: Literal[True],
         chunk_size: int | None = None,
-        code: int | Int[Array, "..."] | None = None,
+        code: Numbers | None = None,
     ) -> Iterator[tuple[Float[Array, "chunk dim"], list[Label]]]: ...
     def stream(
         self, key, n, condition=None, stratified=False, return_labels=False, chunk_size=None, *, code=None

@@ -9,14 +9,16 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from .._checks import Numbers
 from ..measures import Label, label_code, plain_label, unknown_label
-from ._padding import padded_size
+from ..source import padded_size
 
-Condition: TypeAlias = Label | Sequence[Label] | Mapping[Label, float] | None
+# What may be asked for: a label, one a sample, or labels with weights.
+Condition: TypeAlias = Label | Sequence[Label] | np.ndarray | Mapping[Label, float | int] | None
 
 
 def one_code(
-    condition: Label | None, code: int | Int[Array, ""] | None, vocabulary: tuple[Label, ...] | None
+    condition: Label | None, code: Numbers | None, vocabulary: tuple[Label, ...] | None
 ) -> Int[Array, ""] | None:
     """The code of one label: `condition` names it, `code` is its position in the vocabulary; `None` for neither.
 
@@ -31,7 +33,7 @@ def one_code(
 
 def sample_codes(
     condition: Condition,
-    code: int | Int[Array, "..."] | None,
+    code: Numbers | None,
     vocabulary: tuple[Label, ...] | None,
     n: int,
     key: PRNGKeyArray,

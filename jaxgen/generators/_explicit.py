@@ -127,7 +127,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
         u: Numbers,
         condition: Label | None = None,
         *,
-        code: int | Int[Array, ""] | None = None,
+        code: Numbers | None = None,
     ) -> Float[Array, " dim"]:
         """The point that one source value is sent to, shape `(dim,)`, in the coordinates of the measure.
 

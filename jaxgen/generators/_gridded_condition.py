@@ -156,24 +156,26 @@ class GriddedCondition(AbstractGenerator):
 
     # A condition is a point here, where other generators have labels.
     def sample(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, key: PRNGKeyArray, n: int, condition: Numbers | None = None, stratified: bool = False
+        self, key: PRNGKeyArray, n: SupportsIndex, condition: Numbers | None = None, stratified: bool = False
     ) -> Float[Array, "n dim"]:
         """Draws `n` points, as the `sample` of the generator does.
 
         `condition` is one condition, as in a call, or `(n, m)`, one a sample (also `(n,)` for m = 1). Raises
         `ValueError` for a wrong shape, NaN, and conditions outside the box.
         """
+        n = whole_number(n, "n", 1)
         return self.generator.sample(key, n, None, stratified, code=self._codes(condition, n))
 
     def stream(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         key: PRNGKeyArray,
-        n: int,
+        n: SupportsIndex,
         condition: Numbers | None = None,
         stratified: bool = False,
         chunk_size: int | None = None,
     ) -> Iterator[Float[Array, "chunk dim"]]:
         """Yields the points of `sample`, in order, `chunk_size` at a time."""
+        n = whole_number(n, "n", 1)
         return self.generator.stream(key, n, None, stratified, chunk_size=chunk_size, code=self._codes(condition, n))
 
     def certificate(self, ramp: SupportsFloat | None = None, condition: Numbers | None = None) -> Certificate:

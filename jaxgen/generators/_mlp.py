@@ -77,7 +77,7 @@ class MLPGenerator(AbstractGenerator):
         u: Numbers,
         condition: Label | None = None,
         *,
-        code: int | Int[Array, ""] | None = None,
+        code: Numbers | None = None,
     ) -> Float[Array, " dim"]:
         """The point that `u`, a scalar or `(source_dim,)` in [0, 1], is sent to.
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._checks import whole_number
+from ..source import cut, padded_size
 from ._record import Bound, Record
 from ._vocabulary import Label, label_code
 
@@ -101,7 +102,8 @@ class AbstractMeasure(eqx.Module):
 
         The reference sampler, that shares nothing with the generators. Raises `ValueError` for n < 1.
         """
-        return _reference_sample(self, key, whole_number(n, "n", 1))
+        n = whole_number(n, "n", 1)
+        return cut(_reference_sample(self, key, padded_size(n)), n)
 
     def generator(self, **options: Any) -> Any:
         """The natural generator of a measure of this kind: explicit, from one uniform number.

@@ -32,7 +32,7 @@ def grid_measure():
 
     def make(dim, seed, labels=None):
         rng = np.random.default_rng(seed)
-        shape = tuple(rng.integers(2, 5, dim))
+        shape = tuple(rng.integers(2, 5, dim).tolist())
         filled = rng.random(((labels or 1), *shape)) < 0.6
         if dim > 1:
             filled[:, rng.integers(shape[0])] = False

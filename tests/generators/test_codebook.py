@@ -297,6 +297,7 @@ def test_certificate_on_the_line(line):
     assert w1 <= certificate.w1 <= w1 * 1.001 + sum(certificate.parts["rounding"])
 
 
+@pytest.mark.slow
 def test_zador_constant_in_the_plane():
     n = 1000
     g = CodebookGenerator.from_measure(normal(500, 2, 5.0), n, key=KEY, restarts=1, max_steps=30)

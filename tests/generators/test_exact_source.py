@@ -207,7 +207,10 @@ def test_levels_inside_the_cells_are_levels_of_the_grid(curve, dim):
     assert np.all(steps.sum(axis=1) == 1)
 
 
-@pytest.mark.parametrize("dim, resolution, quanta, folds", [(2, (7, 11), 3000, 6), (3, (5, 4, 3), 2**24 - 1, 11)])
+@pytest.mark.parametrize(
+    "dim, resolution, quanta, folds",
+    [(2, (7, 11), 3000, 6), pytest.param(3, (5, 4, 3), 2**24 - 1, 11, marks=pytest.mark.slow)],
+)
 def test_sawtooth_digit_for_digit(dim, resolution, quanta, folds):
     g = SawtoothGenerator(random_measure(dim, resolution, 40, quanta), folds)
     check(g, NestedReference(g.measure, folds), 10_000)
@@ -237,7 +240,7 @@ def last_digits(x, extra):
     return (fine % 3).astype(int)
 
 
-@pytest.fixture(scope="module", params=[64, 784])
+@pytest.fixture(scope="module", params=[64, pytest.param(784, marks=pytest.mark.slow)])
 def deep(request):
     return PeanoGenerator(random_measure(request.param, 3, 50, 1000), 1 if request.param == 784 else 2, "centre")
 
@@ -268,6 +271,7 @@ def test_finest_digits_given_all_that_a_float64_holds(deep):
     assert not uniform(last_digits(push(floats), deep.extra_levels)[[-1, -2, -3]])
 
 
+@pytest.mark.slow
 def test_a_sawtooth_of_twelve_coordinates_needs_more_than_a_float64():
     g, n = SawtoothGenerator(random_measure(12, 2, 300, 2**12), 6), 4000
     assert g.source_bits == 12 + 11 * 6

@@ -36,7 +36,7 @@ def check(generator, ramps, n, kernel, evaluate, condition=None, share=1.0):
         assert np.all(y >= low - 1e-9 * size) and np.all(y <= high + 1e-9 * size)
         wrong = np.mean(np.abs(x - y).max(axis=1) > 1e-10 * size)
         bound = min(1.0, generator.ramp_measure(ramp) / share)
-        # A binomial share, and no less sure a stratified one: five deviations. For the narrow ramps that is no u at all.
+        # A binomial share, and no less sure a stratified one: five deviations. For narrow ramps that is no u at all.
         assert wrong <= bound + 5 * np.sqrt(bound / n)
         found.append(wrong)
     return found

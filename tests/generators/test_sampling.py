@@ -234,7 +234,7 @@ def test_bad_depths_and_measures(build, name):
 
 def test_one_cell_flat_sides_and_huge_boxes():
     flat = GridMeasure.from_samples(np.column_stack([np.full(5, 7.0), np.arange(5)]), 5)
-    huge = GridMeasure.from_histogram([[1, 2], [0, 1]], low=-1e30, high=[1e30, 1e36])
+    huge = GridMeasure.from_histogram([[1, 2], [0, 1]], low=-1e30, high=np.array([1e30, 1e36]))
     one = QuantizedMeasure([[3, 4]], [1], 0, 10, 10)
     for build in (SawtoothGenerator, PeanoGenerator):
         x = np.asarray(build(flat, 2).sample(KEY, 20))

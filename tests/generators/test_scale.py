@@ -21,6 +21,7 @@ def test_digits():
     assert {tuple(c) for c in np.floor(x * 17 / 16).astype(int).tolist()} <= cells
 
 
+@pytest.mark.slow
 def test_twenty_thousand_points_in_784_dimensions():
     rng = np.random.default_rng(1)
     points = rng.integers(0, 3, (20_000, 784), dtype=np.uint8)

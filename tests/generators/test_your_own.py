@@ -8,11 +8,12 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jaxgen as jg
 import numpy as np
 import pytest
-from jaxgen.curves import AbstractCurve
 from jaxtyping import Array, Float
+
+import jaxgen as jg
+from jaxgen.curves import AbstractCurve
 
 KEY = jax.random.key(0)
 
