@@ -131,6 +131,24 @@ class AbstractMeasure(eqx.Module):
         each = self.record.label_bounds.get(name)
         return None if each is None else each[code]
 
+    def rounding_bound(self, p: int = 2, condition: Label | None = None) -> float:
+        """A bound on W_p to the measure this one was rounded from, in units of the data; zero if there was none.
+
+        From the monotone coupling along the curve; with `condition`, for the conditional law of that label. Theory,
+        section 8.
+
+        **Raises:** `ValueError` unless p is 1 or 2, for an unknown label, where the bounds of single labels are not
+        known (a file keeps the one for all), and where the arrays were changed since.
+        """
+        if p not in (1, 2):
+            raise ValueError(f"p must be 1 or 2; got {p}")
+        bound = self.proven("rounding", condition)
+        if bound is None and self.proven("rounding") is None:
+            raise ValueError("the arrays of this measure were changed since it was rounded: no bound holds any more")
+        if bound is None:
+            raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
+        return bound[p - 1]
+
     def _labels_given(self, condition: Label) -> slice:
         first, last = self.label_offsets[label_code(condition, self.vocabulary) :][:2]
         return slice(int(first), int(last))

@@ -129,27 +129,8 @@ class LeafMeasure(AbstractLeafMeasure):
         self.record = Record()
 
     def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
-        """The nearest K-type along the order of the leaves, K = `quanta` (theory, section 8); see `GridMeasure`.
-
-        **Example:**
-
-            >>> import jaxgen as jg
-            >>> q = jg.LeafMeasure([0.0, 2.0], [1.0, 0.5], [0.3, 0.7]).quantize(4)
-            >>> q.counts.tolist(), round(q.proven("rounding")[0], 4)  # a twentieth moves by about 1.75
-            ([1, 3], 0.0878)
-        """
-        centers, sides = self._host_centers(), np.asarray(self.sides, np.float64)
-        rounded = round_masses(self._weights(), centers, self.label_offsets, quanta, sides)
-        keep = rounded.counts > 0
-        labels = None if self.labels is None else np.asarray(self.labels)[keep]
-        return QuantizedLeafMeasure(
-            np.asarray(self.low_corners)[keep],
-            np.asarray(self.sides)[keep],
-            rounded.counts[keep],
-            labels,
-            self.vocabulary,
-            Record({"rounding": rounded.bound}, {"rounding": rounded.label_bounds}),
-        )
+        """The nearest K-type along the order of the leaves, K = `quanta` (theory, section 8); see `GridMeasure`."""
+        return _quantized(self, quanta)
 
     def counted(self) -> "QuantizedLeafMeasure":
         """In quanta as fine as uint32 arithmetic allows."""
@@ -209,10 +190,8 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
         return masses_of(self.counts, self.low_corners.dtype)
 
     def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
-        """Rounds again; the bound on the rounding is that of the new step alone, to these counts."""
-        if quanta == self.quanta:
-            return self
-        return LeafMeasure(self.low_corners, self.sides, self.counts, self.labels, self.vocabulary).quantize(quanta)
+        """Rounds again, to other quanta; the bound on the rounding is that of the two steps together."""
+        return self if quanta == self.quanta else _quantized(self, quanta)
 
     def counted(self) -> "QuantizedLeafMeasure":
         """The measure itself."""
@@ -220,6 +199,22 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
 
     def _weights(self) -> np.ndarray:
         return np.asarray(self.counts)
+
+
+def _quantized(measure: AbstractLeafMeasure, quanta: int | object) -> QuantizedLeafMeasure:
+    """Rounds every cumulative mass in the order of the leaves to a multiple of 1/quanta."""
+    sides, labels = np.asarray(measure.sides, np.float64), measure.labels
+    masses = measure._weights().astype(np.float64)
+    rounded = round_masses(masses, measure._host_centers(), measure.label_offsets, quanta, sides)
+    keep = rounded.counts > 0
+    return QuantizedLeafMeasure(
+        np.asarray(measure.low_corners)[keep],
+        np.asarray(measure.sides)[keep],
+        rounded.counts[keep],
+        None if labels is None else np.asarray(labels)[keep],
+        measure.vocabulary,
+        rounded.record(measure.proven("rounding")),
+    )
 
 
 def _ordered(low_corners, sides, weights, labels, vocabulary) -> tuple[Any, ...]:

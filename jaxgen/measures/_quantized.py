@@ -74,24 +74,6 @@ class QuantizedMeasure(AbstractGridMeasure):
         """Masses of the cells, counts / quanta."""
         return masses_of(self.counts, self.low.dtype)
 
-    def rounding_bound(self, p: int = 2, condition: Label | None = None) -> float:
-        """A bound on W_p to the measure this one was rounded from, in units of the data; zero if there was none.
-
-        From the monotone coupling along the curve; with `condition`, for the conditional law of that label. Theory,
-        section 8.
-
-        **Raises:** `ValueError` unless p is 1 or 2, for an unknown label, where the bounds of single labels are not
-        known (a file keeps the one for all), and where the arrays were changed since.
-        """
-        if p not in (1, 2):
-            raise ValueError(f"p must be 1 or 2; got {p}")
-        bound = self.proven("rounding", condition)
-        if bound is None and self.proven("rounding") is None:
-            raise ValueError("the arrays of this measure were changed since it was rounded: no bound holds any more")
-        if bound is None:
-            raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
-        return bound[p - 1]
-
     def quantize(self, quanta: int | object) -> "QuantizedMeasure":
         """Rounds again, to other quanta; the bound on the rounding is that of the two steps together."""
         return self if quanta == self.quanta else quantized(self, quanta)
@@ -131,13 +113,6 @@ def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMe
     rounded = round_masses(
         measure._weights().astype(np.float64)[order], measure._host_centers()[order], measure.label_offsets, quanta
     )
-    bounds, each = {"rounding": rounded.bound}, {"rounding": rounded.label_bounds}
-    before = measure.proven("rounding")
-    if before is None:
-        raise ValueError("the arrays of this measure were changed since it was rounded: build it anew from its counts")
-    if any(before):
-        bounds["rounding"] = (rounded.bound[0] + before[0], rounded.bound[1] + before[1])
-        each = {}
     keep = rounded.counts > 0
     return QuantizedMeasure(
         cells=cells[order][keep],
@@ -147,5 +122,5 @@ def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMe
         resolution=measure.resolution,
         labels=None if labels is None else labels[order][keep],
         vocabulary=measure.vocabulary,
-        record=Record(bounds, each),
+        record=rounded.record(measure.proven("rounding")),
     )

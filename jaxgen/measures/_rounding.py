@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._checks import whole_number
-from ._record import Bound
+from ._record import Bound, Record
 
 MAX_QUANTA = 1 << 24  # so that uint32 arithmetic has room for at least 8 bits of u beside a count
 
@@ -18,6 +18,17 @@ class Rounded(NamedTuple):
     counts: Int[np.ndarray, " m"]
     bound: Bound
     label_bounds: tuple[Bound, ...]
+
+    def record(self, before: Bound | None) -> Record:
+        """What the rounding cost; with what an earlier one did, where the masses were rounded before.
+
+        `before` is that bound, `None` where nothing is known any more, which raises a `ValueError`.
+        """
+        if before is None:
+            raise ValueError("the arrays of this measure were changed since it was rounded: build it anew")
+        if not any(before):
+            return Record({"rounding": self.bound}, {"rounding": self.label_bounds})
+        return Record({"rounding": (self.bound[0] + before[0], self.bound[1] + before[1])})
 
 
 def round_masses(
