@@ -29,7 +29,14 @@ _CHUNK_NUMBERS = 1 << 22
 
 
 class Size(NamedTuple):
-    """What the ReLU form of a generator takes (theory, section 1)."""
+    """What the ReLU form of a generator takes (theory, section 1).
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.CodebookGenerator([0.0, 1.0, 3.0]).size()
+        Size(depth=3, width=2, connectivity=10)
+    """
 
     depth: int
     width: int

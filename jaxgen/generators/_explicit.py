@@ -42,6 +42,13 @@ class AbstractExplicitGenerator(AbstractGenerator):
 
     - `measure`: the law in quanta; `branches`: how its leaves branch, in the order of the construction.
     - `position_bits`: bits of u that move the point inside a leaf.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> g = jg.SawtoothGenerator(jg.GridMeasure.from_histogram([[1, 2], [0, 1]]), folds=3)
+        >>> isinstance(g, jg.generators.AbstractExplicitGenerator), g.source_bits, g.position_bits
+        (True, 5, 3.0)
     """
 
     measure: eqx.AbstractVar[AbstractMeasure]

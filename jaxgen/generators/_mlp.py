@@ -28,6 +28,13 @@ class MLPGenerator(AbstractGenerator):
     The network acts in the unit cube of the box `[low, high]`; the box is carried along and not trained. What is not
     given at construction (`low` and `high`, `label_masses`) is taken from the data by `fit`. The weights, tuples
     `weights` of `(out, in)` matrices and `biases` of `(out,)` vectors, are random at first; `jaxgen.fit` trains them.
+
+    **Example:**
+
+        >>> import jax, jaxgen as jg
+        >>> g = jg.MLPGenerator(dim=2, width=8, depth=3, key=jax.random.key(0))
+        >>> g(0.5).shape, g.network().sizes
+        ((2,), (1, 8, 8, 2))
     """
 
     weights: tuple[Float[Array, "out in"], ...]
