@@ -59,7 +59,7 @@ class PeanoCurve(AbstractCurve):
         own = jnp.cumsum(digits, axis=0, dtype=digits.dtype) - digits
         whole = cell.astype(digits.dtype)
         # Parities survive the wrap-around of unsigned integers.
-        others = everyone - own + (whole.sum(dtype=digits.dtype) - whole)
+        others = everyone - own + (whole.sum(dtype=digits.dtype) - whole)[None]
         ends = whole + digits.sum(axis=0, dtype=digits.dtype)
         return jnp.where(others % 2 == 1, 2 - digits, digits), (ends.sum(dtype=digits.dtype) - ends) % 2 == 1
 

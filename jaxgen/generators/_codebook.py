@@ -83,7 +83,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
         self.measure = QuantizedLeafMeasure(stored, np.zeros_like(stored), counts, record=record)
         self.limb_bits = limbs_for(self.measure, 0.0, "masses")
         self.branches = branches([np.arange(self.measure.size)], self.measure.size)
-        self._needs = Needs()
+        self._needs = Needs(self)
 
     @classmethod
     def from_samples(

@@ -77,7 +77,7 @@ class CurveGenerator(AbstractExplicitGenerator):
             order = curve.argsort(np.asarray(self.measure.cells), self._cell_levels)
             order = order if labels is None else order[np.argsort(labels[order], kind="stable")]
         self.branches = branches([order], len(order), None if labels is None else labels[order])
-        self._needs = Needs()
+        self._needs = Needs(self)
 
     @property
     def position_bits(self) -> float:

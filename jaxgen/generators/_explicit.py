@@ -102,16 +102,17 @@ class AbstractExplicitGenerator(AbstractGenerator):
     @property
     def source_bits(self) -> int:
         """Bits of u that resolve the finest cells of all the mass."""
-        return self._needs.of(self.measure, self.position_bits)[0]
+        return self._needs.of(self)[0]
 
     @property
     def float_bits(self) -> int:
         """Bits of u that resolve the finest cells of 99 % of the mass: what a float source must have."""
-        return self._needs.of(self.measure, self.position_bits)[1]
+        return self._needs.of(self)[1]
 
     @property
     def source_words(self) -> int:
         """Number of 32-bit words of each uniform number that `sample` draws: enough whatever the masses are."""
+        self._needs.of(self)
         leaf_bits = 0 if self.measure.size == 1 else 32 - self.limb_bits
         return math.ceil((leaf_bits + self.position_bits + GUARD_BITS - 1e-9) / 32)
 
@@ -178,14 +179,24 @@ class Needs:
 
     __slots__ = ("_counts", "_found")
 
-    def __init__(self) -> None:
+    def __init__(self, generator: "AbstractExplicitGenerator"):
         self._counts, self._found = None, (0, 0)
+        self.of(generator)
 
-    def of(self, measure: AbstractMeasure, position_bits: float) -> tuple[int, int]:
-        """Bits that resolve the finest cells of all the mass, and of 99 % of it (theory, section 9)."""
-        counts = measure.counts  # pyright: ignore[reportAttributeAccessIssue]
+    def of(self, generator: "AbstractExplicitGenerator") -> tuple[int, int]:
+        """Bits that resolve the finest cells of all the mass, and of 99 % of it (theory, section 9).
+
+        **Raises:** `ValueError` for more quanta than the arithmetic of the generator has room for.
+        """
+        counts = generator.measure.counts  # pyright: ignore[reportAttributeAccessIssue]
         if counts is not self._counts and not isinstance(counts, Tracer):
-            self._counts, self._found = counts, _bits_needed(np.asarray(counts), position_bits)
+            host, most = np.asarray(counts), 1 << (32 - generator.limb_bits)
+            if (total := int(host.sum(dtype=np.int64))) > most:
+                raise ValueError(
+                    f"the counts were changed and sum to {total} now; this generator was built for {most} quanta at "
+                    "most: build it anew from its measure"
+                )
+            self._counts, self._found = counts, _bits_needed(host, generator.position_bits)
         return self._found
 
     def __eq__(self, other: object) -> bool:

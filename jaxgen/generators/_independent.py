@@ -40,7 +40,8 @@ class IndependentGenerator(AbstractExplicitGenerator):
         """
         self.measure = on_a_grid(measure)  # pyright: ignore[reportAttributeAccessIssue]
         self.limb_bits = limbs_for(self.measure, 0.0, "measure")
-        self.branches, self._needs = nested_branches(self.measure), Needs()
+        self.branches = nested_branches(self.measure)
+        self._needs = Needs(self)
 
     @property
     def source_dim(self) -> int:

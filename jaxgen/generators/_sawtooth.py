@@ -52,7 +52,8 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         self.folds = whole_number(folds, "folds")
         self.measure = on_a_grid(measure)  # pyright: ignore[reportAttributeAccessIssue]
         self.limb_bits = limbs_for(self.measure, self.position_bits, "folds")
-        self.branches, self._needs = nested_branches(self.measure), Needs()
+        self.branches = nested_branches(self.measure)
+        self._needs = Needs(self)
 
     @property
     def position_bits(self) -> float:

@@ -48,7 +48,7 @@ class Residual(eqx.Module):
     def of_words(cls, words: UInt32[Array, " words"], bits: int) -> "Residual":
         """A uniform number: the fraction that its words write, in limbs of 8 or 16 bits."""
         shifts = jnp.arange(32 - bits, -1, -bits, dtype=jnp.uint32)
-        limbs = ((words[:, None] >> shifts) & jnp.uint32(2**bits - 1)).reshape(-1)
+        limbs = ((words[:, None] >> shifts[None]) & jnp.uint32(2**bits - 1)).reshape(-1)
         one = jnp.ones((), jnp.uint32)
         return cls(0 * one, limbs, one, bits)
 

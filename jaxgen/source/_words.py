@@ -63,5 +63,5 @@ def stratum_words(
         return v % total, v // total
 
     shifts = jnp.arange(24, -1, -8, dtype=jnp.uint32)
-    _, out = jax.lax.scan(step, rank, ((words[:, None] >> shifts) & jnp.uint32(255)).reshape(-1))
-    return (out.reshape(-1, 4) << shifts).sum(axis=1, dtype=jnp.uint32)
+    _, out = jax.lax.scan(step, rank, ((words[:, None] >> shifts[None]) & jnp.uint32(255)).reshape(-1))
+    return (out.reshape(-1, 4) << shifts[None]).sum(axis=1, dtype=jnp.uint32)

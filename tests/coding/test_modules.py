@@ -27,7 +27,7 @@ class Part(eqx.Module):
 def _annulus():
     """Defines the class anew, as a cell of a notebook that is run again."""
 
-    class Annulus(AbstractGenerator):
+    class Washer2d(AbstractGenerator):
         inner: float
         weights: jax.Array
         dim: int = eqx.field(static=True)
@@ -47,7 +47,7 @@ def _annulus():
         def certificate(self): ...
         def _push(self, words, code): ...
 
-    return Annulus
+    return Washer2d
 
 
 def test_a_generator_of_the_users_own(tmp_path, assert_same):
@@ -56,7 +56,7 @@ def test_a_generator_of_the_users_own(tmp_path, assert_same):
     back = coding.load(tmp_path / "annulus.jaxgen")
     assert_same(back, law)
     np.testing.assert_array_equal(back(0.3), law(0.3))
-    with pytest.raises(ValueError, match="weight_bits is for networks; a Annulus is encoded exactly"):
+    with pytest.raises(ValueError, match="weight_bits is for networks; a Washer2d is encoded exactly"):
         coding.encode(law, weight_bits=8)
 
 

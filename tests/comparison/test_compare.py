@@ -289,7 +289,7 @@ def test_training_that_fails_is_reported(monkeypatch, tmp_path):
     result.save(tmp_path / "report")
 
 
-class Ring(AbstractGenerator):
+class Corona(AbstractGenerator):
     """A user's own law, uniform on a ring: its map is all that is known."""
 
     dim: int = 2
@@ -301,10 +301,10 @@ class Ring(AbstractGenerator):
 
 
 def test_a_subclass_that_says_nothing_of_itself_has_a_row():
-    result = compare(POINTS, generators={"ring": Ring()}, **UNTRAINED)
+    result = compare(POINTS, generators={"ring": Corona()}, **UNTRAINED)
     entry = result.entries[-1]
     assert entry.failed is None and entry.certificate is None and entry.depth is None
-    assert entry.bits == code_length(Ring())
+    assert entry.bits == code_length(Corona())
     radii = np.linalg.norm(entry.samples, axis=1)
     assert 0.99 < radii.min() < radii.max() < 2.01
     columns, row = ([c.strip() for c in line.split("|")] for line in _lines(result, "generator", "ring"))

@@ -76,12 +76,3 @@ def kernel():
         return np.asarray(_points(generator, u, code), np.float64)
 
     return points
-
-
-@pytest.fixture(scope="package", autouse=True)
-def quick_compilations():
-    """These tests compile hundreds of small programs and run each once or twice: not worth XLA's full effort."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)

@@ -110,11 +110,8 @@ def test_in_double_precision(generators):
         assert made.sample(KEY, 24).dtype == made(0.3).dtype == jnp.float64
 
 
-RANKS = pytest.mark.xfail(raises=ValueError, reason="the words of the source are shifted by vectors of lower rank")
-
-
 @pytest.mark.parametrize("kind", ["curve", "sawtooth", "mlp", "codebook", "leaves"])
-@pytest.mark.parametrize("ranks", ["allow", pytest.param("raise", marks=RANKS)])
+@pytest.mark.parametrize("ranks", ["allow", "raise"])
 def test_strict_ranks_and_types(measure, kind, ranks):
     corners = np.random.default_rng(1).random((5, 2))
     with jax.numpy_rank_promotion(ranks), jax.numpy_dtype_promotion("strict"):
