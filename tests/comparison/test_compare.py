@@ -329,6 +329,7 @@ def test_points_in_one_place(tmp_path):
         result.save(tmp_path / "report")
 
 
+@pytest.mark.slow
 def test_labels_make_it_conditional(tmp_path):
     rng = np.random.default_rng(3)
     names = [("left", "right")[i % 2] for i in range(200)]
