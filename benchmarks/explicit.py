@@ -1,9 +1,10 @@
 """Times the hot paths of the explicit generators, each as a ratio to something that does comparable work.
 
 The two of a row are timed in turn, medians of several rounds, compilation apart. Run from anywhere:
-`python benchmarks/explicit.py`.
+`python benchmarks/explicit.py`; with `--smoke`, at sizes that take seconds and say nothing about speed.
 """
 
+import argparse
 import time
 import zlib
 
@@ -30,57 +31,62 @@ def in_turn(ours, theirs):
     return [float(np.median(times)) for times in seconds]
 
 
-def rows():
+def rows(scale: float):
+    """The rows of the table, with sizes times `scale`."""
     rng = np.random.default_rng(0)
-    key, n = jr.key(0), 1_000_000
-    points = rng.normal(size=(10_000_000, 2))
+    key, n, side = jr.key(0), int(1_000_000 * scale), int(1000 * scale**0.5)
+    points = rng.normal(size=(10 * n, 2))
     yield (
-        "histogram of 10^7 points, 100 x 100",
+        f"histogram of {10 * n:.0e} points, 100 x 100",
         "numpy.histogramdd",
         *in_turn(lambda: jg.GridMeasure.from_samples(points, 100).masses, lambda: np.histogramdd(points, bins=100)[0]),
     )
     # A million samples, against the least that a sampler can do: draw d uniform numbers a point.
     plain = jax.jit(lambda key: jr.uniform(key, (n, 2)))
     some = jg.GridMeasure.from_samples(points[:3000], 81)
-    full = jg.GridMeasure.from_histogram(rng.random((1000, 1000)))
-    for name, measure in (("3000 points", some), ("10^6 cells", full)):
+    full = jg.GridMeasure.from_histogram(rng.random((side, side)))
+    for name, measure in (("3000 points", some), (f"{side}^2 cells", full)):
         for g in (jg.SawtoothGenerator(measure, 6), jg.PeanoGenerator(measure, 2), jg.IndependentGenerator(measure)):
             yield (
-                f"10^6 samples, {type(g).__name__}, {name}",
-                "2 x 10^6 uniform numbers",
+                f"{n:.0e} samples, {type(g).__name__}, {name}",
+                "as many pairs of uniform numbers",
                 *in_turn(lambda g=g: g.sample(key, n), lambda: plain(key)),
             )
     network = jg.MLPGenerator(dim=2, source_dim=1, width=64, depth=4, key=key)
     g = jg.PeanoGenerator(some, 2)
     yield (
-        "10^6 samples, PeanoGenerator, 3000 points",
-        "10^6 samples, MLPGenerator 64 x 4",
+        f"{n:.0e} samples, CurveGenerator, 3000 points",
+        "MLPGenerator 64 x 4",
         *in_turn(lambda: g.sample(key, n), lambda: network.sample(key, n)),
     )
-    counts = rng.multinomial(10**6, np.ones(10**6) / 10**6)
-    cells = np.stack(np.unravel_index(np.flatnonzero(counts), (1000, 1000)), axis=1)
-    dense = jg.QuantizedMeasure(cells, counts[counts > 0], 0.0, 1.0, (1000, 1000))
+    counts = rng.multinomial(side**2, np.ones(side**2) / side**2)
+    cells = np.stack(np.unravel_index(np.flatnonzero(counts), (side, side)), axis=1)
+    dense = jg.QuantizedMeasure(cells, counts[counts > 0], 0.0, 1.0, (side, side))
     data = jg.encode(dense)
     raw = np.asarray(dense.counts).tobytes()
+    packed = zlib.compress(raw)
     yield (
-        "encode 10^6 cells",
+        f"encode {side}^2 cells",
         "zlib of the counts",
         *in_turn(lambda: jg.encode(dense), lambda: zlib.compress(raw)),
     )
     yield (
-        "decode 10^6 cells",
+        f"decode {side}^2 cells",
         "zlib of the counts",
-        *in_turn(lambda: jg.decode(data).counts, lambda: zlib.decompress(zlib.compress(raw))),
+        *in_turn(lambda: jg.decode(data).counts, lambda: zlib.decompress(packed)),
     )
-    x, y = rng.random((20_000, 2)), rng.random((20_000, 2))
+    x, y = rng.random((n // 50, 2)), rng.random((n // 50, 2))
     yield (
-        "curve_coupling, 2 x 20000 points",
+        f"curve_coupling, 2 x {n // 50} points",
         "sorting them",
         *in_turn(lambda: jg.curve_coupling(x, y), lambda: (np.sort(x, axis=0), np.sort(y, axis=0))),
     )
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="a hundredth of the size")
+    scale = 0.01 if parser.parse_args().smoke else 1.0
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, {jnp.result_type(float)}\n")
-    table = [(a, b, f"{s:.3f}", f"{t:.3f}", f"{s / t:.2f}") for a, b, s, t in rows()]
+    table = [(a, b, f"{s:.3f}", f"{t:.3f}", f"{s / t:.2f}") for a, b, s, t in rows(scale)]
     print(tabulate(table, ["ours", "theirs", "ours s", "theirs s", "ratio"], disable_numparse=True))

@@ -19,20 +19,20 @@ from ott.geometry import costs, epsilon_scheduler, pointcloud
 from ott.tools.sinkhorn_divergence import sinkhorn_divergence
 
 from jaxgen.generators import MLPGenerator
-from jaxgen.training import ANNEAL_BY, ANNEAL_FROM, ITERATIONS, batch_divergence, fit
+from jaxgen.training import SinkhornLoss, fit
 
-EPSILON, RATE = 0.01, 5e-3
+LOSS, RATE = SinkhornLoss(), 5e-3
 
 
-def ott_divergence(x, y, epsilon):
+def ott_divergence(x, y, x_codes, y_codes, step, steps):
     """OTT's own function, which gives all three transport problems the iterations of the first."""
     value, _ = sinkhorn_divergence(
         pointcloud.PointCloud,
         x,
         y,
         cost_fn=costs.SqEuclidean(),
-        epsilon=epsilon_scheduler.Epsilon(epsilon, init=ANNEAL_FROM, decay=ANNEAL_BY),
-        solve_kwargs={"min_iterations": ITERATIONS, "max_iterations": ITERATIONS},
+        epsilon=epsilon_scheduler.Epsilon(LOSS.epsilon_at(step, steps), init=LOSS.solve_from, decay=LOSS.solve_by),
+        solve_kwargs={"min_iterations": LOSS.iterations, "max_iterations": LOSS.iterations},
     )
     return value
 
@@ -53,11 +53,10 @@ def by_hand(data, steps, batch_size, divergence):
         first, second = jr.split(jr.fold_in(jr.key(1), i))
         u = jr.uniform(first, (batch_size, 1))
         y = target[jr.randint(second, (batch_size,), 0, len(target))]
-        epsilon = EPSILON * 10 ** jnp.maximum(1 - i / (0.7 * steps), 0)
 
         def loss(params):
             x = jax.vmap(eqx.combine(params, static))(u)
-            return divergence(x, y, epsilon)
+            return divergence(x, y, None, None, i, steps)
 
         value, grads = jax.value_and_grad(loss)(params)
         updates, opt_state = optimizer.update(grads, opt_state, params)
@@ -81,7 +80,7 @@ def by_fit(data, steps, batch_size):
         key=jr.key(1),
         steps=steps,
         batch_size=batch_size,
-        epsilon=EPSILON,
+        loss=LOSS,
         learning_rate=RATE,
         callback=lambda step, losses, generator: seen.append((step, time.perf_counter())),
     )
@@ -99,7 +98,7 @@ def main():
     data = rng.normal(size=(1688, 2)) + 3 * rng.integers(0, 3, (1688, 1))
     ways = {
         "fit": by_fit,
-        "by hand, the same divergence": partial(by_hand, divergence=batch_divergence),
+        "by hand, the same divergence": partial(by_hand, divergence=LOSS),
         "by hand, sinkhorn_divergence": partial(by_hand, divergence=ott_divergence),
     }
     times = {name: [] for name in ways}

@@ -8,12 +8,15 @@ from . import (
     coding as coding,
     comparison as comparison,
     curves as curves,
+    data as data,
     distances as distances,
     generators as generators,
     limits as limits,
     measures as measures,
     modalities as modalities,
+    rate as rate,
     relu as relu,
+    source as source,
     training as training,
 )
 from .coding import (
@@ -22,10 +25,10 @@ from .coding import (
     decode as decode,
     encode as encode,
     load as load,
-    quantize as quantize,
     save as save,
 )
 from .comparison import Report as Report, compare as compare
+from .curves import HilbertCurve as HilbertCurve, PeanoCurve as PeanoCurve
 from .distances import (
     curve_coupling as curve_coupling,
     data_bound as data_bound,
@@ -38,14 +41,16 @@ from .generators import (
     AbstractGenerator as AbstractGenerator,
     Certificate as Certificate,
     CodebookGenerator as CodebookGenerator,
+    CurveGenerator as CurveGenerator,
     GriddedCondition as GriddedCondition,
     IndependentGenerator as IndependentGenerator,
     MLPGenerator as MLPGenerator,
     PeanoGenerator as PeanoGenerator,
     SawtoothGenerator as SawtoothGenerator,
 )
-from .measures import GridMeasure as GridMeasure, QuantizedMeasure as QuantizedMeasure
+from .measures import GridMeasure as GridMeasure, LeafMeasure as LeafMeasure, QuantizedMeasure as QuantizedMeasure
 from .modalities import PromptedGenerator as PromptedGenerator
+from .rate import quantize as quantize
 from .relu import ReLUNetwork as ReLUNetwork
 from .training import TrainingError as TrainingError, fit as fit
 

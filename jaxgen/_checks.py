@@ -3,10 +3,21 @@
 import math
 import operator
 from collections.abc import Sequence
-from typing import SupportsFloat, SupportsIndex
+from typing import Any, Protocol, SupportsFloat, SupportsIndex, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import ArrayLike, Float, Shaped
+
+
+@runtime_checkable
+class SupportsArray(Protocol):
+    """An array of another library, such as a table."""
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray: ...
+
+
+# Whatever NumPy makes into an array: points `(n, d)`, weights, corners of a box, a source value.
+Numbers: TypeAlias = ArrayLike | SupportsArray | Sequence[Any]
 
 _LARGEST = 1e37  # of a corner of a box: its square is near the end of float32
 
@@ -58,7 +69,7 @@ def ramp_width(ramp: SupportsFloat | object) -> float:
     return width
 
 
-def finite_points(points: ArrayLike | object, name: str = "points") -> Shaped[np.ndarray, "n d"]:
+def finite_points(points: Numbers | object, name: str = "points") -> Shaped[np.ndarray, "n d"]:
     """Finite real points as `(n, d)`, in their own type; a vector is d = 1.
 
     Raises `TypeError` for anything but real numbers, and `ValueError` for an empty or wrong shape, NaN and infinity.
@@ -84,7 +95,7 @@ def finite_points(points: ArrayLike | object, name: str = "points") -> Shaped[np
 
 
 def nonnegative_weights(
-    weights: ArrayLike | object, name: str = "weights", size: int | None = None
+    weights: Numbers | object, name: str = "weights", size: int | None = None
 ) -> Float[np.ndarray, "..."]:
     """Nonnegative finite weights with a positive sum, in float64; `(size,)` of them if `size` is given."""
     array = np.asarray(weights)
@@ -102,7 +113,7 @@ def nonnegative_weights(
     return array
 
 
-def grid_resolution(resolution: int | Sequence[int] | ArrayLike, dim: int, name: str = "resolution") -> tuple[int, ...]:
+def grid_resolution(resolution: int | Numbers, dim: int, name: str = "resolution") -> tuple[int, ...]:
     """Cells an axis, a tuple of `dim` integers between 1 and 2**30."""
     n = np.asarray(resolution)
     if not np.issubdtype(n.dtype, np.integer):
@@ -115,7 +126,7 @@ def grid_resolution(resolution: int | Sequence[int] | ArrayLike, dim: int, name:
 
 
 def box_corners(
-    low: ArrayLike, high: ArrayLike, dim: int, name: str = "the box"
+    low: Numbers, high: Numbers, dim: int, name: str = "the box"
 ) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
     """The corners of a box as float64 `(d,)`; sides of zero length are allowed.
 
@@ -135,7 +146,7 @@ def box_corners(
     return corners[0], corners[1]
 
 
-def require_volume(low: ArrayLike, high: ArrayLike) -> None:
+def require_volume(low: Numbers, high: Numbers) -> None:
     """Raises `ValueError` where a box that a user gave has a side of zero length."""
     flat = np.flatnonzero(np.asarray(low, np.float64) == np.asarray(high, np.float64))
     if flat.size:

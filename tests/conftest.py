@@ -1,6 +1,9 @@
 import jax
 import pytest
 
+# Tests compile hundreds of small programs and run each once or twice: not worth XLA's full effort.
+jax.config.update("jax_disable_most_optimizations", True)
+
 
 @pytest.fixture(params=["float32", "float64"])
 def precision(request):

@@ -1,20 +1,48 @@
-"""What is called eagerly is compiled once: a loop over `g(u)` costs neither seconds nor memory."""
+"""What is called eagerly is compiled once, and a new value is no new program: no loop costs seconds or memory."""
+
+import resource
+import sys
 
 import jax
 import jax.monitoring
-import jaxgen as jg
+import jax.random as jr
 import numpy as np
 import pytest
 
-compilations = 0
+import jaxgen as jg
+
+programs = 0
 
 
 def _count(name: str, *_, **__) -> None:
-    global compilations
-    compilations += "backend_compile" in name
+    global programs
+    programs += "backend_compile" in name or "jaxpr_trace" in name
 
 
 jax.monitoring.register_event_duration_secs_listener(_count)
+
+
+class Flat:
+    """A block in which nothing is traced or compiled, but for `most` programs, and memory stays where it is.
+
+    The peak is what is measured, so that the loop of a leak of one program a call (0.1 MB or more) shows.
+    """
+
+    def __init__(self, name: str, most: int = 0, megabytes: float = 8):
+        self.name, self.most, self.megabytes = name, most, megabytes
+
+    def __enter__(self):
+        self.programs, self.peak = programs, _peak()
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            assert programs - self.programs <= self.most, f"{self.name}: {programs - self.programs} new programs"
+            assert _peak() - self.peak < self.megabytes, f"{self.name}: {_peak() - self.peak:.0f} MB more"
+
+
+def _peak() -> float:
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 @pytest.fixture
@@ -24,28 +52,139 @@ def points():
 
 def _generators(points):
     measure = jg.GridMeasure.from_samples(points, 9)
-    yield jg.PeanoGenerator(measure)
+    yield jg.CurveGenerator(measure)
+    yield jg.CurveGenerator(jg.LeafMeasure(points[:9], 1.0, np.ones(9)))
     yield jg.SawtoothGenerator(measure)
     yield jg.IndependentGenerator(measure)
     yield jg.CodebookGenerator(points[:20])
-    yield jg.MLPGenerator(2, key=jax.random.key(0))
+    yield jg.MLPGenerator(2, key=jr.key(0))
+
+
+def test_the_counter_counts():
+    before = programs
+    jax.jit(lambda x: x + len("a program that nothing else has"))(0.0)
+    assert programs >= before + 2
 
 
 def test_a_loop_of_calls_compiles_nothing_new(points):
     for g in _generators(points):
         u = np.random.default_rng(1).uniform(size=(200, g.source_dim)).astype(np.float32)
         g(u[0])
-        before = compilations
-        for value in u:
-            g(value)
-        assert compilations == before, type(g).__name__
+        with Flat(type(g).__name__):
+            for value in u:
+                g(value)
 
 
 def test_a_gridded_condition_compiles_nothing_new(points):
     c = np.random.default_rng(2).uniform(size=len(points))
     g = jg.GriddedCondition.from_samples(c, points, condition_resolution=4, resolution=9)
     g(np.float32(0.5), np.float32(0.1))
-    before = compilations
-    for i in range(200):
-        g(np.float32(i / 200), np.float32(0.3))
-    assert compilations == before
+    g.sample(jr.key(0), 5, 0.5)
+    with Flat("GriddedCondition"):
+        for i in range(200):
+            g(np.float32(i / 200), np.float32(0.3))
+            g.sample(jr.key(0), 5, i / 200)
+
+
+def test_networks_compile_nothing_new(points):
+    measure = jg.GridMeasure.from_samples(points, 4)
+    network = jg.PeanoGenerator(measure, 1).network()
+    network(np.float32(0.5))
+    with Flat("network"):
+        for i in range(200):
+            network(np.float32(i / 200))
+
+
+def test_measures_compile_nothing_new(points):
+    labels = np.repeat(["a", "b"], 150)
+    grid = jg.GridMeasure.from_samples(points, 9, labels=labels)
+    leaves = jg.LeafMeasure(points[:20], 1.0, np.ones(20), np.repeat([0, 1], 10), ("a", "b"))
+    for measure in (grid, grid.quantize(1000), leaves, leaves.quantize(1000)):
+
+        def use(i, m=measure):
+            m.log_prob(points[i] / 2)
+            m.log_prob(points[i] / 2, "ab"[i % 2])
+            m.sample(jr.key(i), 5)
+            m.mean(), m.variance(), m.proven("rounding")
+
+        use(0)
+        with Flat(type(measure).__name__):
+            for i in range(200):
+                use(i)
+
+
+def test_distances_compile_nothing_new(points):
+    clouds = [points[:20] + i / 100 for i in range(200)]
+    jg.wasserstein(clouds[0], clouds[1])
+    jg.sinkhorn_divergence(clouds[0], clouds[1])
+    with Flat("distances"):
+        for y in clouds:
+            jg.wasserstein(clouds[0], y)
+            jg.sinkhorn_divergence(clouds[0], y)
+
+
+def _measure(seed, quanta=1000, low=0.0, high=1.0):
+    """Of one shape: all cells of a grid, with masses, a box and quanta of its own."""
+    masses = np.random.default_rng(seed).uniform(1, 2, (4, 4))
+    return jg.GridMeasure.from_histogram(masses, low=low, high=high).quantize(quanta)
+
+
+def _atoms(seed):
+    return np.random.default_rng(seed).normal(size=(16, 2))
+
+
+MAKERS = {
+    "line": lambda m, seed: jg.CurveGenerator(m, path="line"),
+    "diagonal": lambda m, seed: jg.CurveGenerator(m, path="diagonal"),
+    "centre": lambda m, seed: jg.CurveGenerator(m, path="centre"),
+    "Hilbert": lambda m, seed: jg.CurveGenerator(m, curve=jg.HilbertCurve()),
+    "sawtooth": lambda m, seed: jg.SawtoothGenerator(m),
+    "independent": lambda m, seed: jg.IndependentGenerator(m),
+    "codebook": lambda m, seed: jg.CodebookGenerator(_atoms(seed)),
+    "leaves": lambda m, seed: jg.CurveGenerator(
+        jg.LeafMeasure(_atoms(seed), np.abs(_atoms(seed + 9)), np.arange(1, 17.0)).quantize(1000 + seed)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(MAKERS))
+def test_values_are_not_structure(name):
+    make = MAKERS[name]
+    first = make(_measure(0), 0)
+    # Other masses; other quanta, of limbs of the same size; another box.
+    others = [make(_measure(1), 1), make(_measure(2, 60_000), 2), make(_measure(3, 1000, -2.0, [5.0, 7.0]), 3)]
+    u = np.full(first.source_dim, 0.3, np.float32)
+    x = np.asarray(first.sample(jr.key(0), 200))
+    first(u)
+    with Flat(name):
+        for g in others:
+            g(u)
+            y = np.asarray(g.sample(jr.key(0), 200))
+            assert not np.array_equal(x, y)
+            # Another key, and another n of the same padded size, 256.
+            np.testing.assert_array_equal(y[:197], g.sample(jr.key(0), 197))
+            assert g.sample(jr.key(1), 256).shape == (256, 2)
+    # More quanta than limbs of 16 bits have room for are another program: the block above can fail.
+    if name in ("line", "sawtooth", "independent"):
+        before = programs
+        make(_measure(0, 1 << 20), 0).sample(jr.key(0), 200)
+        assert programs > before
+
+
+OPTIONS = [{}, {"stratified": True}, {"condition": "a"}, {"condition": {"a": 1.0, "b": 2.0}}, {"code": 1}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_200_numbers_of_samples_are_a_handful_of_programs(options):
+    labels = np.repeat(["a", "b"], 8)
+    g = jg.CurveGenerator(jg.GridMeasure.from_samples(_atoms(0), 4, labels=labels), extra_levels=0, path="centre")
+    # Batches are of 2**k or 3 * 2**k samples: here three sizes.
+    sizes = [192, 256, 384]
+    numbers = np.random.default_rng(0).permutation(np.arange(129, 385))[:200]
+    for n in sizes:
+        g.sample(jr.key(0), n, **options)
+    with Flat(f"sample {options}"):
+        for i, n in enumerate(numbers):
+            before = programs
+            assert g.sample(jr.key(0), int(n), **options).shape == (n, 2)
+            assert programs == before, f"number {i}, n = {n}, is a new program"

@@ -1,6 +1,18 @@
-"""How few bits: laws and generators as bytes, at the length that theory allows, and networks at a stated precision."""
+"""How few bits: laws and generators as bytes, at the length that theory allows, and networks at a stated precision.
 
+`encode`, `decode`, `code_length`, `save` and `load` are for users. The others are what a kind of object writes itself
+with, from wherever it lives, once it is registered; nothing here knows any kind.
+"""
+
+from ._cells import (
+    read_composition as read_composition,
+    read_occupied as read_occupied,
+    write_composition as write_composition,
+    write_occupied as write_occupied,
+)
+from ._corners import corner_kind as corner_kind, read_corner as read_corner, write_corner as write_corner
 from ._errors import CodeError as CodeError
+from ._fields import Input as Input, Output as Output
 from ._format import (
     code_length as code_length,
     decode as decode,
@@ -8,9 +20,29 @@ from ._format import (
     load as load,
     save as save,
 )
+from ._law import Law as Law
+from ._modules import read_module as read_module, write_module as write_module
 from ._networks import (
+    check_weight_bits as check_weight_bits,
     module_bits as module_bits,
     network_bits as network_bits,
     quantize_network as quantize_network,
+    read_arrays as read_arrays,
+    write_arrays as write_arrays,
 )
-from ._rate import quantize as quantize
+from ._numbers import float32_if_exact as float32_if_exact
+from ._registry import (
+    read_body as read_body,
+    read_object as read_object,
+    refuse as refuse,
+    register as register,
+    register_class as register_class,
+    write_object as write_object,
+)
+from ._sections import (
+    check_bounds as check_bounds,
+    read_record as read_record,
+    read_vocabulary as read_vocabulary,
+    write_record as write_record,
+    write_vocabulary as write_vocabulary,
+)

@@ -1,4 +1,4 @@
-"""Cells as numbers: the row-major index of a cell, in as many words as the grid needs."""
+"""Laws in quanta: counts alone, or on cells of a grid, which have row-major numbers of any size."""
 
 import math
 from collections.abc import Sequence
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from ._coder import Words, get_field, put_field
+from ._coder import Coder, Words, Writer, get_field, put_field
 from ._errors import CodeError
-from ._multisets import SMALL
+from ._fields import Input, Output
+from ._multisets import SMALL, code_composition, code_multiset, code_subset, least_bits
+
+_MAX_QUANTA = 1 << 24
 
 # Grids with more bits a cell are cut into groups of axes, each padded to whole bits: one bit in so many is lost.
 _GROUP_BITS = 4096
@@ -47,7 +50,7 @@ class WideIndex:
         """The numbers of cells, in their order."""
         digits = np.split(cells, np.cumsum([len(run) for run in self._digits])[:-1], axis=1)
         packed = [row_major(part, axes).astype(np.uint64) for part, axes in zip(digits, self._axes, strict=True)]
-        out = self.room(len(cells))
+        out = self.zeros(len(cells))
         rows, offset = np.arange(len(cells)), 0
         for group, bits in zip(reversed(self._groups), reversed(self._bits), strict=True):
             words = np.zeros((-(-bits // 32), len(cells)), np.uint64)
@@ -81,8 +84,8 @@ class WideIndex:
             offset += bits
         return np.concatenate(digits, axis=1)
 
-    def room(self, m: int) -> Words:
-        """Zeros for m numbers."""
+    def zeros(self, m: int) -> Words:
+        """The number 0, m times."""
         return np.zeros((m, self._words), np.uint32)
 
 
@@ -93,11 +96,84 @@ def is_wide(radices: Sequence[int]) -> bool:
 
 def _runs(items, sizes, most) -> list[list[int]]:
     """Consecutive items in runs of a total size of at most `most` (or single items)."""
-    runs, room = [], 0.0
+    runs, left = [], 0.0
     for item, size in zip(items, sizes, strict=True):
-        if not runs or size > room:
+        if not runs or size > left:
             runs.append([])
-            room = most
+            left = most
         runs[-1].append(item)
-        room -= size
+        left -= size
     return runs
+
+
+def write_occupied(
+    out: Output,
+    cells: Int[np.ndarray, "m axes"],
+    counts: Int[np.ndarray, " m"],
+    radices: Sequence[int],
+) -> None:
+    """Ends a body with a law in quanta: distinct cells of a grid, in any order, and how many quanta each holds.
+
+    The cells are a set of m among all N, the counts m positive integers with sum K, each coded in as many bits as there
+    are possibilities. Since C(N, m) C(K-1, m-1) <= C(K+N-1, N-1), no law takes more than its share of theory,
+    section 8, and those with few occupied cells take less.
+    """
+    quanta = int(counts.sum())
+    out.integer(quanta)
+    out.integer(len(counts))
+    writer = Writer()
+    order = _code_cells(writer, cells, len(counts), radices)[1]
+    code_composition(writer, counts[order], len(counts), quanta)
+    out.payload(writer)
+
+
+def read_occupied(data: Input, radices: Sequence[int]) -> tuple[Int[np.ndarray, "m axes"], Int[np.ndarray, " m"]]:
+    """The cells, in row-major order, and the counts that `write_occupied` wrote."""
+    quanta, m = data.integer("quanta", _MAX_QUANTA), data.integer("the number of occupied cells", _MAX_QUANTA)
+    size = sum(math.log2(n) for n in radices)
+    if not (1 <= m <= quanta and math.log2(m) <= size + 1e-9):
+        raise CodeError(f"the file claims {m} occupied cells for {quanta} quanta on 2**{size:.1f} cells")
+    needed = least_bits(m, size) + least_bits(m - 1, math.log2(max(quanta - 1, 1)))
+    data.require(needed, f"{m} cells with {quanta} quanta")
+    reader = data.payload()
+    cells = _code_cells(reader, None, m, radices)[0]
+    counts = code_composition(reader, None, m, quanta)
+    reader.finish()
+    return cells, counts
+
+
+def write_composition(out: Output, counts: Int[np.ndarray, " parts"]) -> None:
+    """Ends a body with positive integers, in as many bits as there are that have their number and sum, logged."""
+    writer = Writer()
+    code_composition(writer, counts, len(counts), int(counts.sum()))
+    out.payload(writer)
+
+
+def read_composition(data: Input, parts: int, total: int) -> Int[np.ndarray, " parts"]:
+    """The integers that `write_composition` wrote, given their number and sum."""
+    data.require(least_bits(parts - 1, math.log2(max(total - 1, 1))), f"{parts} counts with a sum of {total}")
+    reader = data.payload()
+    counts = code_composition(reader, None, parts, total)
+    reader.finish()
+    return counts
+
+
+def _code_cells(coder: Coder, cells, m: int, radices) -> tuple[np.ndarray, np.ndarray]:
+    """Codes m distinct cells; returns them in row-major order, and the permutation that brings them there."""
+    if is_wide(radices):
+        # So many places that a multiset of them costs no more than a set.
+        index = WideIndex(radices)
+        words = index.zeros(m) if cells is None else index.pack(cells)
+        order = np.lexsort(words.T[::-1])
+        words = words[order]
+        code_multiset(coder, words, index.places)
+        if np.any(np.all(words[1:] == words[:-1], axis=1)):
+            raise CodeError("the file holds a cell twice")
+        return index.unpack(words) if cells is None else cells[order], order
+    places = math.prod(radices)
+    if m > places:
+        raise CodeError(f"the file claims {m} occupied cells, but the grid has {places}")
+    values = None if cells is None else row_major(cells, radices)
+    order = np.arange(m) if values is None else np.argsort(values)
+    values = code_subset(coder, None if values is None else values[order], m, places)
+    return from_row_major(values, radices), order

@@ -1,7 +1,7 @@
 """Writing and reading a payload: occupancies through the range coder, and plain bits beside them.
 
 `Writer` and `Reader` have the same methods, so that what is coded is written down once, for both directions: a writer
-is given the values, a reader is given `None` (or room for them) and returns the values.
+is given the values, a reader is given `None` (or zeros to fill) and returns the values.
 """
 
 import numpy as np
@@ -114,7 +114,7 @@ class Reader:
             self.tails(words, np.zeros(1, np.int64), bits)
         return int(words[0, 0]) << 32 | int(words[0, 1])
 
-    def require(self, bits: float) -> None:
+    def require(self, bits: float | int) -> None:
         """Raises `CodeError` unless the payload can hold so many bits, before memory is taken for them."""
         if bits > 8.1 * (len(self._first) + len(self._second)) + 64:
             raise CodeError("the file claims more weights than it can hold")
@@ -129,7 +129,7 @@ class Reader:
 
 
 def _chunks(rows, bits):
-    """Parts of the rows of a few million bits together, so that unpacked bits take little room."""
+    """Parts of the rows of a few million bits together, so that unpacked bits take little memory."""
     step = max(1, (1 << 23) // bits)
     return (rows[i : i + step] for i in range(0, len(rows), step))
 

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from ._coder import Coder, Words, get_field, put_field
 from ._errors import CodeError
 
-# Below this many places their numbers fit int64 with room to spare.
+# Below this many places their numbers, and sums of two, fit int64.
 SMALL = 1 << 62
 
 

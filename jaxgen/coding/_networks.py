@@ -1,8 +1,7 @@
 """Networks with weights of stated precision, and the bits that they take."""
 
-import itertools
 import math
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -10,67 +9,107 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..generators import MLPGenerator
-from ..relu import ReLUNetwork
 from ._coder import Coder, Reader, Writer
 from ._errors import CodeError
-from ._fields import Input, Output, corner_kind, read_corner, read_values, write_corner
+from ._fields import Input, Output
 from ._multisets import code_subset, least_bits
 
 Module = TypeVar("Module", bound=eqx.Module)
 
 MIN_BITS, MAX_BITS = 2, 16
 _MAX_MODELLED = 6  # leading bits of a weight that are coded by their frequencies; the others are as good as random
-_MAX_SIZE = 1 << 20
 # A weight takes this many bits or more, so that a short file cannot claim a long network.
 _LEAST = 1 / 64
 # Steps have 8 significant bits and weights 15, so that a weight, their product, is an exact float32. None is denormal.
 _STEP_BITS, _MIN_EXPONENT, _LARGEST = 8, -120, 2.0**126
 
 
-def network_bits(network: ReLUNetwork, weight_bits: int | float = 32) -> float:
+@runtime_checkable
+class _Network(Protocol):
+    """What says how many weights it has, and how wide it is, as a `ReLUNetwork` does."""
+
+    @property
+    def connectivity(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+
+def network_bits(network: _Network, weight_bits: int | float = 32) -> float:
     """Bits that a plain description of a network takes: `M (b + 2 log2 w)`, M its connectivity, w its width.
 
-    Each of the M nonzero weights takes `weight_bits` = b bits, and its place among the at most w**2 of its layer
-    2 log2 w. Raises `ValueError` for weight_bits < 1. Theory, section 8.
+    Each of the M nonzero weights takes b bits, and its place among the at most w**2 of its layer 2 log2 w. Theory,
+    section 8.
+
+    **Arguments:**
+
+    - `network`: a `ReLUNetwork`, or whatever has its `connectivity` and `width`.
+    - `weight_bits`: b >= 1.
+
+    **Raises:** `ValueError` for weight_bits < 1.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.coding.network_bits(jg.ReLUNetwork([([[1.0], [2.0]], [0.0, 1.0]), ([[1.0, -1.0]], [0.0])]), 8)
+        50.0
     """
     if not weight_bits >= 1:
         raise ValueError(f"weight_bits must be at least 1; got {weight_bits}")
     return network.connectivity * (weight_bits + 2 * math.log2(network.width))
 
 
-def quantize_network(module: Module, weight_bits: int = 8) -> Module:
+def quantize_network(module: Module, weight_bits: int | object = 8) -> Module:
     """The same module with each float array rounded to whole multiples of a step, `weight_bits` bits an entry.
 
-    Works on the floating-point arrays of any Equinox module (of an `MLPGenerator`: on its weights and biases, not on
-    its box). The entries of an array become `step * k` with `|k| < 2**(weight_bits - 1)`; the step is that of the least
-    squared error, clipping included. Rounding again to the same number of bits changes nothing.
+    The entries of an array become `step * k` with `|k| < 2**(weight_bits - 1)`; the step is that of the least squared
+    error, clipping included. Rounding again to the same number of bits changes nothing.
 
-    Raises `ValueError` for weight_bits outside 2 to 16 and for entries that are not finite, and `TypeError` for a
+    **Arguments:**
+
+    - `module`: any Equinox module. All its floating-point arrays are rounded, or, if it has a `trainable()`, those of
+        them that the filter it gives lets through: not the box of a trained generator.
+    - `weight_bits`: 2 to 16.
+
+    **Raises:** `ValueError` for weight_bits out of range and for entries that are not finite, and `TypeError` for a
     module without float arrays.
+
+    **Example:**
+
+        >>> import equinox as eqx, jax, jaxgen as jg, numpy as np
+        >>> rounded = jg.coding.quantize_network(eqx.nn.Linear(20, 20, key=jax.random.key(0)), 3)
+        >>> len(np.unique(rounded.weight))
+        7
     """
     weight_bits = check_weight_bits(weight_bits)
-    _parameters(module)
-
-    def rounded(leaf):
-        return jnp.asarray(_round(np.asarray(leaf), weight_bits), leaf.dtype) if eqx.is_inexact_array(leaf) else leaf
-
-    if isinstance(module, MLPGenerator):
-        return eqx.tree_at(_weights, module, jax.tree.map(rounded, _weights(module)))
-    return jax.tree.map(rounded, module)
+    parameters, rest = _split(module)
+    rounded = jax.tree.map(lambda a: jnp.asarray(_round(np.asarray(a), weight_bits), a.dtype), parameters)
+    return eqx.combine(rounded, rest)
 
 
 def module_bits(module: eqx.Module, weight_bits: int = 32) -> int:
     """Bits of the float arrays of any Equinox module.
 
     For 2 to 16 bits an entry: the length of the entropy code of what `quantize_network` gives, steps included. For
-    more: `weight_bits` for each entry. The structure of the module is taken as known. Raises `ValueError` for fewer
-    than 2 bits, and `TypeError` for a module without float arrays.
+    more: `weight_bits` for each entry. The structure of the module is taken as known.
+
+    **Arguments:**
+
+    - `module`: as for `quantize_network`.
+    - `weight_bits`: 2 or more.
+
+    **Raises:** `ValueError` for fewer than 2 bits, and `TypeError` for a module without float arrays.
+
+    **Example:**
+
+        >>> import equinox as eqx, jax, jaxgen as jg
+        >>> jg.coding.module_bits(eqx.nn.Linear(3, 4, key=jax.random.key(0)))
+        512
     """
+    arrays = jax.tree.leaves(_split(module)[0])
     if weight_bits > MAX_BITS:
-        return int(weight_bits) * sum(leaf.size for leaf in _parameters(module))
+        return int(weight_bits) * sum(array.size for array in arrays)
     out = Output()
-    write_arrays(out, _parameters(module), check_weight_bits(weight_bits))
+    write_arrays(out, arrays, check_weight_bits(weight_bits))
     return 8 * len(out.finish())
 
 
@@ -83,17 +122,14 @@ def check_weight_bits(weight_bits: Any) -> int:
     return int(weight_bits)
 
 
-def _weights(network: MLPGenerator):
-    # The box is the unit of the output, not a parameter.
-    return network.weights, network.biases
-
-
-def _parameters(module: Any) -> list[Any]:
-    tree = _weights(module) if isinstance(module, MLPGenerator) else module
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
-    if not leaves:
+def _split(module: Any) -> tuple[Any, Any]:
+    """The float arrays that are parameters, and everything else; the convention is that of training."""
+    trainable = getattr(module, "trainable", None)
+    some, rest = eqx.partition(module, eqx.is_inexact_array if trainable is None else trainable())
+    parameters, others = eqx.partition(some, eqx.is_inexact_array)
+    if not jax.tree.leaves(parameters):
         raise TypeError(f"a module with float arrays was expected; got {type(module).__name__}, which has none")
-    return leaves
+    return parameters, eqx.combine(rest, others)
 
 
 def _round(values: np.ndarray, bits: int) -> Float[np.ndarray, "..."]:
@@ -151,7 +187,7 @@ def write_arrays(out: Output, arrays: list[Any], bits: int) -> None:
     values = np.concatenate(parts) + 2 ** (bits - 1)
     modelled = _best_modelled(values, bits)
     out.byte(modelled)
-    out.raw(np.asarray(steps, "<f4").tobytes())
+    out.numbers(steps)
     writer = Writer()
     _code_values(writer, values, len(values), bits, modelled)
     out.payload(writer)
@@ -162,7 +198,7 @@ def read_arrays(data: Input, shapes: list[tuple[int, ...]], bits: int) -> list[n
     modelled = data.byte()
     if modelled > min(bits, _MAX_MODELLED):
         raise CodeError(f"the file claims {modelled} modelled bits of {bits}")
-    steps = read_values(data, False, len(shapes))
+    steps = data.numbers(len(shapes), old="<f4")
     if not np.all((steps >= 0) & (steps * 2.0 ** (bits - 1) < _LARGEST)):
         raise CodeError("the steps of the weights must be nonnegative, and small enough for float32")
     sizes = [math.prod(shape) for shape in shapes]
@@ -213,61 +249,3 @@ def _best_modelled(values: Int[np.ndarray, " size"], bits: int) -> int:
         if 2 * _LEAST * len(values) <= length < least:
             best, least = modelled, length
     return best
-
-
-def write_mlp(out: Output, network: MLPGenerator, weight_bits: int) -> None:
-    """Sizes, box and label masses exactly; weights and biases at so many bits."""
-    widths = {bias.shape[0] for bias in network.biases[:-1]}
-    if len(widths) > 1:
-        raise TypeError(f"the hidden layers must all have the same width; got {sorted(widths)}")
-    boxed, counted = network.low is not None, network.label_counts is not None
-    low, high = (np.asarray(x if boxed else [0.0], np.float64) for x in (network.low, network.high))
-    out.byte(boxed | counted << 1 | corner_kind(low) << 2 | corner_kind(high) << 4)
-    for size in (network.dim, network.source_dim, max(widths, default=1), len(network.weights), weight_bits):
-        out.integer(size)
-    if boxed:
-        write_corner(out, low)
-        write_corner(out, high)
-    if counted:
-        for count in np.asarray(network.label_counts):
-            out.integer(int(count))
-    write_arrays(out, _parameters(network), weight_bits)
-
-
-def read_mlp(data: Input, vocabulary) -> MLPGenerator:
-    """The inverse of `write_mlp`; the weights are the rounded ones."""
-    flags = data.byte()
-    if flags >> 6:
-        raise CodeError("the flags of the network are unknown")
-    names = ("dim", "source_dim", "width", "depth")
-    dim, source_dim, width, depth = (data.integer(name, _MAX_SIZE) for name in names)
-    bits = data.integer("weight_bits", MAX_BITS)
-    if min(dim, source_dim, width, depth) < 1 or bits < MIN_BITS:
-        raise CodeError("the file claims a network with a size of 0, or with less than 2 bits a weight")
-    box = [read_corner(data, flags >> shift & 3, dim) for shift in (2, 4)] if flags & 1 else [None, None]
-    counts = None
-    if flags >> 1 & 1:
-        if vocabulary is None:
-            raise CodeError("the file has label masses but no vocabulary")
-        counts = np.array([data.integer("a label mass", 1 << 24) for _ in vocabulary])
-        if counts.sum() != 1 << 24:
-            raise CodeError("the label masses in the file do not sum to 1")
-    labels = 0 if vocabulary is None else len(vocabulary)
-    data.require(8 * 4 * 2 * depth, f"{depth} layers")
-    sizes = [labels + source_dim, *[width] * (depth - 1), dim]
-    shapes: list[tuple[int, ...]] = [(rows, cols) for cols, rows in itertools.pairwise(sizes)]
-    arrays = read_arrays(data, shapes + [(rows,) for rows in sizes[1:]], bits)
-    network = MLPGenerator(
-        dim,
-        source_dim,
-        1,
-        1,
-        key=jax.random.key(0),
-        vocabulary=vocabulary,
-        label_masses=counts,
-        low=box[0],
-        high=box[1],
-    )
-    dtype = jnp.result_type(float)
-    arrays = [jnp.asarray(array, dtype) for array in arrays]
-    return eqx.tree_at(lambda net: (net.weights, net.biases), network, (tuple(arrays[:depth]), tuple(arrays[depth:])))

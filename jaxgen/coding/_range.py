@@ -24,6 +24,7 @@ from jaxtyping import Array, Bool, Int32, UInt8, UInt32
 # Fixed sizes of what the loops see at once: one compilation each, and buffers that stay in the cache.
 _WINDOW = 1 << 14
 _STREAM = 1 << 15
+# The sum f is taken term by term up to here, and its rest as that of a geometric series, fitted in so many rounds.
 _TERMS = 24
 _ROUNDS = 6
 _MOST = np.uint32(1 << 31)  # f <= 2**16, in multiples of 2**-15
@@ -77,32 +78,36 @@ def decision(
         m, e = _over(upper, lower)
         return m, e + scale
 
-    def backwards(n, carry):
-        # First the last f, as if r were constant at its value half a run length on: `carry` is that distance, found
-        # in a few rounds. Then f_t = 1 + r_t f_{t+1}: `carry` is f_t, but in the end f_0 - 1, which may be small, as a
-        # pair in one word. (XLA makes a kernel of one loop with one carry.)
-        tail = n < _ROUNDS
-        r = ratio(jnp.where(tail, _TERMS + carry, (_TERMS + _ROUNDS - 1 - n).astype(jnp.uint32)))
-        geometric = jnp.uint32(1 << 30) // (one - jnp.minimum(_fixed(r), one - 1))
-        distance = (carry + jnp.minimum(geometric >> 16, 2048)) >> 1
-        m, e = _normal(carry)
-        m, e = _times(r, (m, e - 15))
-        f = jnp.minimum(one + _fixed((m, e)), _MOST)
-        f = jnp.where(n < last, f, answer((m, e)))
-        return jnp.where(n < _ROUNDS - 1, distance, jnp.where(tail, geometric, f))
+    last = _TERMS + _ROUNDS - 1
+
+    def step(n, word):
+        # `word` is the only state, since XLA makes one kernel of a loop with one word. It holds, one after another:
+        # - in the rounds n < _ROUNDS a distance, half the run length behind term _TERMS, where r is looked at; the
+        #   last of them leaves f at term _TERMS, as if r were constant at its value there;
+        # - then f, by f_t = 1 + r_t f_{t+1}, down to t = 1;
+        # - in the end the answer, made of f_0 - 1 = r_0 f_1, which may be too small for f_0 to show.
+        distance, f, searching = word, word, n < _ROUNDS
+        r = ratio(jnp.where(searching, _TERMS + distance, (last - n).astype(jnp.uint32)))
+        constant = jnp.uint32(1 << 30) // (one - jnp.minimum(_fixed(r), one - 1))
+        nearer = (distance + jnp.minimum(constant >> 16, 2048)) >> 1
+        m, e = _normal(f)
+        odds = _times(r, (m, e - 15))
+        f = jnp.minimum(one + _fixed(odds), _MOST)
+        found = jnp.where(n < _ROUNDS - 1, nearer, constant)
+        return jnp.where(searching, found, jnp.where(n < last, f, answer(odds)))
 
     def answer(odds) -> UInt32[Array, ""]:
+        """Packs the odds of yes, f_0 - 1 to 1."""
         exact = _over(_normal(items), _normal(buckets))
         odds = jnp.where(bits == 0, exact[0], odds[0]), jnp.where(bits == 0, exact[1], odds[1])
-        # The odds of yes are f - 1 to 1.
         rare = odds[1] < -15
         m, e = _normal(jnp.minimum(one + _fixed(odds), _MOST))
         upper = jnp.where(rare, odds[0], one), jnp.where(rare, odds[1], -15)
         m, e = _over(upper, (m, e - 15))
         return m | jnp.clip(-16 - e, 0, 15).astype(jnp.uint32) << 16 | rare.astype(jnp.uint32) << 20
 
-    last = _TERMS + _ROUNDS - 1
-    return lax.fori_loop(jnp.where(bits == 0, last, 0), last + 1, backwards, zero)
+    # In buckets of one place f is known, and only the answer is left to make.
+    return lax.fori_loop(jnp.where(bits == 0, last, 0), last + 1, step, zero)
 
 
 def _get(x, place):

@@ -1,31 +1,30 @@
 """The figure of a report."""
 
 import math
-import pathlib
-from typing import Any
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from ._records import Path, PlanePoint
+from ._report import Report
 
 _INK, _TARGET, _FLOOR = "#1f3b57", "#8a8a8a", "#c8c8c8"
 _COLOURS = {"explicit": "#1b6ca8", "trained": "#c8553d", "user": "#5b8c3e"}
 _THIRDS = 3
 _KINDS = {"sawtooth": "#1b6ca8", "Peano": "#7a4fa3"}
+_Panel = Callable[[Axes, Report], None]
 
 
-def curve_of(generator: Any, points: int = 3000) -> np.ndarray:
-    """The curve u -> x of a generator with one source, at equally spaced u."""
-    return np.asarray(eqx.filter_jit(eqx.filter_vmap(generator))(jnp.linspace(0, 1, points)))
-
-
-def draw(report: Any, path: str | pathlib.Path) -> None:
+def draw(report: Report, path: str | os.PathLike[str]) -> None:
     """Target and samples, as clouds in one frame or as pictures; the curves; error against depth, size and bits."""
-    shown = [e for e in report.entries if e.samples is not None]
-    panels = [("held-out data", report.test, _TARGET)] + [(e.name, e.samples, _COLOURS[e.kind]) for e in shown]
+    panels = [("held-out data", report.test, _TARGET)]
+    panels += [(e.name, e.samples, _COLOURS[e.kind]) for e in report.entries if e.samples is not None]
     columns = 5
     rows = math.ceil(len(panels) / columns)
     extra = _extras(report)
@@ -85,59 +84,55 @@ def _images(ax: Axes, points: np.ndarray, shape: tuple[int, int], rows: int = 4,
     ax.axis("off")
 
 
-def _extras(report: Any) -> list[tuple[Any, int]]:
+def _extras(report: Report) -> list[tuple[_Panel, int]]:
     """The lower panels and how many thirds of a row each takes."""
-    panels: list[tuple[Any, int]] = []
+    panels: list[tuple[_Panel, int]] = []
     if report.train.shape[1] > 1:
-        panels += [(_path_panel(name), 1) for name in report.curves.get("path", {})]
-    if report.floor[1][0] == 0:
+        panels += [(partial(_path_panel, path=path), 1) for path in report.curves.paths]
+    if report.floor.w1.mean == 0:
         return panels  # all points are equal, and logarithmic axes have no place for distances of zero
-    panels += [(_depth_panel, 1)] if report.curves.get("depth") else []
-    panels += [(_size_panel, 1)] if report.curves.get("size") else []
+    panels += [(_depth_panel, 1)] if report.curves.depth else []
+    panels += [(_size_panel, 1)] if report.curves.size else []
     panels += [(_plane_panel, 2)] if report.plane else []
     return panels
 
 
-def _few_ticks(axis: Any) -> None:
+def _few_ticks(axis: Axis) -> None:
     """Labels at powers of ten only, or a few round numbers where there are none."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
-def _path_panel(name: str):
-    def panel(ax: Axes, report: Any) -> None:
-        axes = _widest(report.train)
-        path = report.curves["path"][name][:, axes]
-        ax.plot(path[:, 0], path[:, 1], color=_KINDS[name], linewidth=0.5)
-        ax.set_title(f"the {name} curve, a few folds only: x(u), 0 ≤ u ≤ 1", fontsize=10)
-
-    return panel
+def _path_panel(ax: Axes, report: Report, path: Path) -> None:
+    points = path.points[:, _widest(report.train)]
+    ax.plot(points[:, 0], points[:, 1], color=_KINDS[path.kind], linewidth=0.5)
+    ax.set_title(f"the {path.kind} curve, a few folds only: x(u), 0 ≤ u ≤ 1", fontsize=10)
 
 
-def _depth_panel(ax: Axes, report: Any) -> None:
+def _depth_panel(ax: Axes, report: Report) -> None:
     for kind, colour in _KINDS.items():
-        line = [p for p in report.curves["depth"] if p["kind"] == kind]
-        depth = [p["depth"] for p in line]
-        ax.semilogy(depth, [p["certificate"] for p in line], "-", color=colour, label=f"{kind}: certificate")
-        ax.semilogy(depth, [p["w1"] for p in line], "o", color=colour, markersize=4, label=f"{kind}: sampled")
-    ax.axhline(report.curves["depth_floor"], color=_FLOOR, label="floor of the samples")
+        line = [p for p in report.curves.depth if p.kind == kind]
+        depth = [p.depth for p in line]
+        ax.semilogy(depth, [p.certificate for p in line], "-", color=colour, label=f"{kind}: certificate")
+        ax.semilogy(depth, [p.w1 for p in line], "o", color=colour, markersize=4, label=f"{kind}: sampled")
+    if report.curves.depth_floor is not None:
+        ax.axhline(report.curves.depth_floor, color=_FLOOR, label="floor of the samples")
     ax.set_title("error against depth: W1 to a grid of 9 cells an axis", fontsize=10)
     ax.set_xlabel("depth (affine layers)")
     _few_ticks(ax.yaxis)
     ax.legend(fontsize=7)
 
 
-def _size_panel(ax: Axes, report: Any) -> None:
+def _size_panel(ax: Axes, report: Report) -> None:
     for kind, colour in _KINDS.items():
-        line = [p for p in report.curves["size"] if p["kind"] == kind]
-        ax.loglog(
-            [p["connectivity"] for p in line], [p["w1"] for p in line], "o-", color=colour, label=kind, markersize=4
-        )
+        line = [p for p in report.curves.size if p.kind == kind]
+        weights = [p.connectivity for p in line]
+        ax.loglog(weights, [p.w1 for p in line], "o-", color=colour, label=kind, markersize=4)
     for e in report.entries:
         if e.kind != "explicit" and e.connectivity and e.w1:
-            ax.loglog(e.connectivity, e.w1[0], "s", color=_COLOURS[e.kind], label=e.name, markersize=5)
-    ax.axhline(report.floor[1][0], color=_FLOOR, label="two-sample floor")
+            ax.loglog(e.connectivity, e.w1.mean, "s", color=_COLOURS[e.kind], label=e.name, markersize=5)
+    ax.axhline(report.floor.w1.mean, color=_FLOOR, label="two-sample floor")
     ax.set_title("error against size: W1 to held-out points", fontsize=10)
     ax.set_xlabel("connectivity (nonzero weights)")
     _few_ticks(ax.xaxis)
@@ -145,33 +140,41 @@ def _size_panel(ax: Axes, report: Any) -> None:
     ax.legend(fontsize=7)
 
 
-def _plane_panel(ax: Axes, report: Any) -> None:
-    families = list(dict.fromkeys(p["family"] for p in report.plane))
+def _plane_panel(ax: Axes, report: Report) -> None:
+    families = list(dict.fromkeys(p.family for p in report.plane))
     markers = dict(zip(families, "os^vD", strict=False))
     trained = [family for family in families if family != "explicit"]
     shades = {"explicit": _INK, **dict(zip(trained, ("#c8553d", "#e09f3e", "#5b8c3e"), strict=False))}
-    for family in families:
-        for name in dict.fromkeys(p["name"] for p in report.plane if p["family"] == family):
-            line = sorted((p["bits"], p["w1"]) for p in report.plane if p["family"] == family and p["name"] == name)
-            first = name == next(p["name"] for p in report.plane if p["family"] == family)
-            ax.loglog(
-                *zip(*line, strict=True), marker=markers[family], color=shades[family], linewidth=1, markersize=4,
-                label=family if first else None,
-            )  # fmt: skip
-    limits = report.limits
-    if limits.get("any_method"):
-        ax.loglog(*zip(*limits["any_method"], strict=True), "k--", linewidth=1, label="worst law, any method")
-    for i, limit in enumerate(limits.get("length", [])):
-        ax.axhline(limit["w1"], color=shades.get("trained, 1 source", "#c8553d"), linestyle=":", linewidth=1,
-                   label="length limits, 1 source" if i == 0 else None)  # fmt: skip
+    for (family, _), line in _lines(report.plane):
+        ax.loglog(
+            [p.bits for p in line], [p.w1 for p in line], marker=markers[family], color=shades[family], linewidth=1,
+            markersize=4, label=family if family in families else None,
+        )  # fmt: skip
+        families = [other for other in families if other != family]  # named once
+    _limit_lines(ax, report, shades.get("trained, 1 source", "#c8553d"))
     for e in report.entries:
         if e.kind == "user" and e.bits and e.w1:
-            ax.loglog(e.bits, e.w1[0], "*", color=_COLOURS["user"], label=e.name, markersize=9)
-    floor = report.floor[1][0]
+            ax.loglog(e.bits, e.w1.mean, "*", color=_COLOURS["user"], label=e.name, markersize=9)
+    floor = report.floor.w1.mean
     ax.axhline(floor, color=_FLOOR, label="two-sample floor")
-    drawn = [w for line in limits.values() for w in (p["w1"] if isinstance(p, dict) else p[1] for p in line)]
-    ax.set_ylim(0.7 * min([floor, *[p["w1"] for p in report.plane], *drawn]), 30 * floor)
+    drawn = (*report.plane, *report.limits.any_method, *report.limits.length)
+    ax.set_ylim(0.7 * min([floor, *[p.w1 for p in drawn]]), 30 * floor)
     ax.set_title("the plane: W1 to held-out points against bits", fontsize=10)
     ax.set_xlabel("bits")
     _few_ticks(ax.yaxis)
     ax.legend(fontsize=7)
+
+
+def _lines(plane: tuple[PlanePoint, ...]) -> Iterator[tuple[tuple[str, str], list[PlanePoint]]]:
+    """The points of each generator, by their bits."""
+    for key in dict.fromkeys((p.family, p.name) for p in plane):
+        yield key, sorted((p for p in plane if (p.family, p.name) == key), key=lambda p: p.bits)
+
+
+def _limit_lines(ax: Axes, report: Report, colour: str) -> None:
+    limits = report.limits
+    if limits.any_method:
+        ax.loglog(*zip(*limits.any_method, strict=True), "k--", linewidth=1, label="worst law, any method")
+    for i, limit in enumerate(limits.length):
+        label = None if i else "length limits, 1 source"
+        ax.axhline(limit.w1, color=colour, linestyle=":", linewidth=1, label=label)

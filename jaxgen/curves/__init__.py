@@ -1,27 +1,11 @@
-"""Curves that fill a cube: for each the kernel and the ReLU network, side by side."""
+"""Curves that fill a cube: for each the order of cells, the walk inside one, the network and its constants."""
 
-from ._fixed_point import (
-    Residual as Residual,
-    float_to_words as float_to_words,
-    fold as fold,
-    from_limbs as from_limbs,
-    limb_bits as limb_bits,
-    one_minus as one_minus,
-    scale as scale,
-    stratum_words as stratum_words,
-    ternary_digits as ternary_digits,
-    to_float as to_float,
-    to_limbs as to_limbs,
+from ._abstract import AbstractCurve as AbstractCurve
+from ._filling import (
+    box_distance as box_distance,
+    centre_distance as centre_distance,
+    diagonal_distance as diagonal_distance,
+    line_distance as line_distance,
 )
-from ._networks import peano_network as peano_network
-from ._peano import (
-    cell_digits as cell_digits,
-    levels_for as levels_for,
-    peano_argsort as peano_argsort,
-    peano_cell as peano_cell,
-    peano_curve as peano_curve,
-    peano_index as peano_index,
-    peano_keys as peano_keys,
-    peano_walk as peano_walk,
-    reflect as reflect,
-)
+from ._hilbert import HilbertCurve as HilbertCurve
+from ._peano import PeanoCurve as PeanoCurve, peano_network as peano_network

@@ -1,4 +1,4 @@
-"""The Peano curve of any dimension, on digits (theory, section 4).
+"""The Peano curve of any dimension: its order and kernel on digits, and its ReLU network (theory, section 4).
 
 Let v have base-3 digits o_0 o_1 ..., digit number m belonging to coordinate m mod d. The digit of the coordinate is
 o_m itself, or 2 - o_m when the sum of the earlier digits of the *other* coordinates is odd. As 2 - o has the parity of
@@ -7,135 +7,152 @@ odd, the parity of a sum of digits is the parity of the integer they write, so t
 coordinates carries on from there with no digit of it unpacked.
 """
 
-import jax
+import sys
+from typing import ClassVar
+
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Int, UInt32
 
-from ._fixed_point import Residual, float_to_words, ternary_digits, to_float, to_limbs
+from ..relu import NetworkBuilder, ReLUNetwork, stack
+from ._abstract import AbstractCurve
+
+_WORD_DIGITS = 40  # 3**40 < 2**64
 
 
-def reflect(digits, cell=None):
-    """Digits of the curve's parameter to digits of the coordinates, and back: the rule is an involution.
+class PeanoCurve(AbstractCurve):
+    """The Peano curve in base 3: continuous in any dimension, with all its weights integers. Theory, section 4.
 
-    `digits`: `(..., levels, d)`, unsigned integers, level by level. `cell`: `(..., d)`
-    integers, the cell that earlier levels have led to; none by default. Returns an array like `digits`.
+    **Example:**
+
+        >>> import numpy as np
+        >>> from jaxgen.curves import PeanoCurve
+        >>> cells = np.indices((3, 3)).reshape(2, -1).T
+        >>> cells[PeanoCurve().argsort(cells, levels=1)].tolist()
+        [[0, 0], [0, 1], [0, 2], [1, 2], [1, 1], [1, 0], [2, 0], [2, 1], [2, 2]]
     """
-    # Parities survive the wrap-around of small unsigned integers.
-    flat = digits.reshape(*digits.shape[:-2], -1)
-    everyone = (jnp.cumsum(flat, axis=-1, dtype=flat.dtype) - flat).reshape(digits.shape)
-    own = jnp.cumsum(digits, axis=-2, dtype=digits.dtype) - digits
-    others = everyone - own
-    if cell is not None:
-        cell = cell.astype(digits.dtype)
-        others = others + (cell.sum(axis=-1, keepdims=True, dtype=digits.dtype) - cell)[..., None, :]
-    return jnp.where(others % 2 == 1, 2 - digits, digits)
+
+    base: ClassVar[int] = 3
+
+    def keys(self, cells: Int[np.ndarray, "m d"], levels: int) -> list[np.ndarray]:
+        """Words of 40 base-3 digits of the index in uint64, one digit of all cells at a time."""
+        columns = np.ascontiguousarray(np.asarray(cells).T)
+        d, m = columns.shape
+        words = np.zeros((max(1, -(-levels * d // _WORD_DIGITS)), m), np.uint64)
+        own, everyone = np.zeros((d, m), np.uint8), np.zeros(m, np.uint8)
+        for place in range(levels * d):
+            level, k = divmod(place, d)
+            digit = (columns[k] // 3 ** (levels - 1 - level) % 3).astype(np.uint8)
+            word = words[place // _WORD_DIGITS]
+            word *= np.uint64(3)
+            word += np.where((everyone ^ own[k]).astype(bool), 2 - digit, digit)
+            digit &= 1
+            everyone ^= digit
+            own[k] ^= digit
+        return list(words)
+
+    def steps(
+        self, digits: UInt32[Array, "levels d"], cell: Int[Array, " d"], cell_levels: int
+    ) -> tuple[UInt32[Array, "levels d"], Bool[Array, " d"]]:
+        """Each digit, turned over where the sum of the earlier digits of the other coordinates is odd."""
+        everyone = (jnp.cumsum(digits.reshape(-1), dtype=digits.dtype) - digits.reshape(-1)).reshape(digits.shape)
+        own = jnp.cumsum(digits, axis=0, dtype=digits.dtype) - digits
+        whole = cell.astype(digits.dtype)
+        # Parities survive the wrap-around of unsigned integers.
+        others = everyone - own + (whole.sum(dtype=digits.dtype) - whole)[None]
+        ends = whole + digits.sum(axis=0, dtype=digits.dtype)
+        return jnp.where(others % 2 == 1, 2 - digits, digits), (ends.sum(dtype=digits.dtype) - ends) % 2 == 1
+
+    def network(self, dim: int, levels: int, slope: int, path: str = "line") -> ReLUNetwork:
+        """`peano_network`."""
+        return peano_network(dim, levels, slope, path)
 
 
-def levels_for(resolution) -> int:
-    """The smallest number of levels k with `3**k >= max(resolution)`."""
-    k = 0
-    while 3**k < max(resolution):
-        k += 1
-    return k
+def peano_network(dim: int, levels: int, slope: int, path: str = "diagonal") -> ReLUNetwork:
+    """The Peano curve v -> [0, 3**levels]^dim with `levels` levels; all weights are integers.
 
+    The waves t_0, t_1, ... are computed once going forward, one a layer, and carried; the unfolds run backward, all
+    coordinates at once, on signals scaled by powers of 3:
 
-def cell_digits(cells, levels: int):
-    """Base-3 digits of integer cells `(..., d)`: `(..., levels, d)` uint8, most significant level first."""
+        3 unfold = w + 2 rho(ind_1 - w) + 2 rho(w + ind_2 - 1),   ind_m = rho(1 - rho(1 - B(3c - m))),   B = `slope`.
+
+    The clipped ramp `ind_m` is exactly 0 or 1 outside the ramp, which section 1's difference of two large numbers is
+    not in floating point. It differs from the curve only where a wave lies in a ramp, `[m/3, m/3 + 1/(3B))`.
+
+    What is inside the last cell: with `path="diagonal"` the last wave, in every coordinate; with `"centre"` the
+    constant 1/2; with `"line"` the constant 1/2 but for the last coordinate, where the last unfold undoes the last wave
+    (`unfold(c, t(c)) = c`), so that both are left out.
+
+    **Counts**, for d = `dim`, K = `levels` >= 1 and D = d K >= 2, whatever the number of cells, 3**D:
+
+    | path | depth | connectivity |
+    |---|---|---|
+    | diagonal | D + K + 3 | D (D + K)/2 + 30 D - 3 d - 2 |
+    | centre | D + K + 2 | D (D + K)/2 + 29 D - 6 d - 12, and d more for K = 1 |
+    | line | D + K + 2 | D (D + K)/2 + 29 D - 6 d - 28, and d + 3 more for K = 1 |
+
+    The line leaves out one of the D unfolds of the centre, which is 16 entries. For K = 0 the depth is 1.
+
+    **Raises:** `ValueError` for a slope beyond the float type.
+
+    **Example:**
+
+        >>> from jaxgen.curves import peano_network
+        >>> network = peano_network(dim=2, levels=1, slope=1000, path="line")
+        >>> [round(float(x), 3) for x in network(0.5)]  # the middle of the square, in units of a cell
+        [1.5, 1.5]
+    """
+    if slope > sys.float_info.max / 3:
+        raise ValueError("slope is beyond float64: choose wider ramps, fewer levels or fewer dimensions")
     if levels == 0:
-        return jnp.zeros((*cells.shape[:-1], 0, cells.shape[-1]), jnp.uint8)
-    return jnp.stack([(cells // 3**j % 3).astype(jnp.uint8) for j in reversed(range(levels))], axis=-2)
-
-
-def peano_index(cells, levels: int):
-    """The place of each cell on the curve: base-3 digits `(..., levels * d)` of its index, most significant first.
-
-    `cells`: `(..., d)` integers in [0, 3**levels). Inverse of `peano_cell`.
-    """
-    digits = reflect(cell_digits(cells, levels))
-    return digits.reshape(*digits.shape[:-2], -1)
-
-
-def peano_cell(index_digits, dim: int):
-    """The cell at a place of the curve: `(..., levels * dim)` base-3 digits to `(..., dim)` int32 coordinates."""
-    digits = reflect(index_digits.reshape(*index_digits.shape[:-1], -1, dim))
-    levels = digits.shape[-2]
-    powers = 3 ** jnp.arange(levels - 1, -1, -1, dtype=jnp.int32)
-    return (digits.astype(jnp.int32) * powers[:, None]).sum(axis=-2, dtype=jnp.int32)
-
-
-def peano_keys(cells: Int[np.ndarray, "m d"], levels: int) -> list[np.ndarray]:
-    """Sort keys of cells along the curve, most significant first: words of 40 base-3 digits in uint64.
-
-    `peano_index` for millions of cells on the host, one digit of all cells at a time.
-    """
-    columns = np.ascontiguousarray(np.asarray(cells).T)
-    d, m = columns.shape
-    words = np.zeros((max(1, -(-levels * d // 40)), m), np.uint64)
-    own, everyone = np.zeros((d, m), np.uint8), np.zeros(m, np.uint8)
-    for place in range(levels * d):
-        level, k = divmod(place, d)
-        digit = (columns[k] // 3 ** (levels - 1 - level) % 3).astype(np.uint8)
-        word = words[place // 40]
-        word *= np.uint64(3)
-        word += np.where((everyone ^ own[k]).astype(bool), 2 - digit, digit)
-        digit &= 1
-        everyone ^= digit
-        own[k] ^= digit
-    return list(words)
-
-
-def peano_argsort(cells: Int[np.ndarray, "m d"], levels: int) -> Int[np.ndarray, " m"]:
-    """The permutation that puts integer cells of [0, 3**levels)^d in the order of the Peano curve (stable)."""
-    keys = peano_keys(cells, levels)
-    used = 1
-    while True:
-        # Points of high dimension differ in their first digits already; a sort by all of them is the exception.
-        order = np.lexsort(keys[:used][::-1])
-        if used >= len(keys) or all_distinct([key[order] for key in keys[:used]]):
-            return order
-        used *= 4
-
-
-def all_distinct(sorted_keys: list[np.ndarray]) -> bool:
-    """Whether no two neighbours of a sorted list of keys, held as columns, are equal."""
-    return bool(np.all(np.any([key[1:] != key[:-1] for key in sorted_keys], axis=0)))
-
-
-def peano_walk(
-    cell: Int[Array, " d"], r: Residual, levels: int, quanta: int, bits: int, dtype, path: str
-) -> Float[Array, " d"]:
-    """The position in [0, 1]^d inside `cell` after the residual `r` of the curve's parameter, `levels` levels deeper.
-
-    The last bits move along the diagonal of the finest cell (`path="diagonal"`), or stay at its centre (`"centre"`).
-    """
-    d = cell.shape[0]
-    flat, r = ternary_digits(r, levels * d, quanta, bits)
-    digits = flat.reshape(levels, d)
-    steps = reflect(digits, cell)
-    if path == "centre":
-        inner = jnp.full((d,), 0.5, dtype)
+        return AbstractCurve.network(PeanoCurve(), dim, 0, slope, path)
+    net = NetworkBuilder(t0=1)
+    waves = dim * levels
+    for j in range(waves if path == "diagonal" else waves - 1):
+        # t_{j+1} = 3 t_j - 2 rho(3 t_j - 1) + 2 rho(3 t_j - 2); the earlier waves are carried.
+        last = net[f"t{j}"]
+        net.layer(**net.carry(*(f"t{i}" for i in range(j + 1))), up=3 * last - 1, down=3 * last - 2)
+        net.define(**{f"t{j + 1}": 3 * net[f"t{j}"] - 2 * net["up"] + 2 * net["down"]})
+    # The waves of each level as one block, and what is inside the last cell.
+    for level in range(levels):
+        net.define(**{f"level{level}": stack(*(net[f"t{level * dim + i}"] for i in range(dim)))})
+    half = (0 * net["t0"] + 0.5).repeat(dim - 1) if path == "line" and dim > 1 else (0 * net["t0"] + 0.5).repeat(dim)
+    if path == "diagonal":
+        net.define(w=net[f"t{waves}"])  # one signal, until the unfolds tell the coordinates apart
+    elif path == "centre":
+        net.define(w=half)
     else:
-        # One more digit of every coordinate would be reflected by the sum of the digits of the others.
-        ends = cell.astype(jnp.uint32) + digits.sum(axis=0, dtype=jnp.uint32)
-        w = to_float(r, bits, dtype)
-        inner = jnp.where((ends.sum(dtype=jnp.uint32) - ends) % 2 == 1, 1 - w, w)
-
-    def unfold(inner, step):
-        return (step.astype(dtype) + inner) / 3, None
-
-    return jax.lax.scan(unfold, inner, steps, reverse=True)[0]
+        last = net[f"t{waves - 1}"]
+        net.define(w=stack(half, last) if dim > 1 else last)
+    _unfold(net, dim, levels, slope, line=path == "line")
+    return net.network(net["w"])
 
 
-def peano_curve(v: Float[Array, ""], dim: int, levels: int) -> Float[Array, " dim"]:
-    """The Peano curve [0, 1] -> [0, 1]^dim with `levels` levels, the diagonal inside each finest cell.
+def _unfold(net: NetworkBuilder, dim: int, levels: int, slope: int, line: bool) -> None:
+    """From `level0`, `level1`, ... and `w` to the coordinates, as the new `w`.
 
-    `v` scalar; exact in the bits of `v`, of which it reads `dim * levels * log2(3)` and those of the output. For a
-    batch use `jax.vmap`. Theory, section 4.
+    A pipeline of three layers a level: inner half of the clip, outer half, unfold; a level starts with every layer.
     """
-    v = jnp.asarray(v)
-    v = v if jnp.issubdtype(v.dtype, jnp.floating) else v.astype(jnp.result_type(float))
-    one = jnp.ones((), jnp.uint32)
-    limbs = to_limbs(float_to_words(v, 5 if v.dtype == jnp.float32 else 34), 16)
-    start = jnp.zeros((dim,), jnp.int32)
-    return peano_walk(start, Residual(0 * one, limbs, one), levels, 1, 16, v.dtype, "diagonal")
+
+    def active(level: int) -> slice:
+        return slice(0, dim - 1) if line and level == levels - 1 else slice(0, dim)
+
+    for step in range(levels + 2):
+        starting, clipped, unfolded = levels - 1 - step, levels - step, levels + 1 - step
+        neurons = net.carry(*(f"level{i}" for i in range(max(starting, 0))))
+        if starting >= 0:
+            c = net[f"level{starting}"][active(starting)]
+            for m in (1, 2):
+                neurons[f"half{m}"] = 1 + m * slope - (3 * slope) * c
+        if 0 <= clipped < levels:
+            for m in (1, 2):
+                neurons[f"on{m}"] = 1 - net[f"half{m}"]
+        if unfolded >= levels:
+            net.layer(**neurons, w=net["w"])
+            continue
+        rows, scale = active(unfolded), 3 ** (levels - 1 - unfolded)
+        w = net["w"] if len(net["w"]) == dim else net["w"].repeat(dim)
+        net.layer(**neurons, w=w, first=scale * net["on1"] - w[rows], second=w[rows] + scale * net["on2"] - scale)
+        w = net["w"]
+        turned = w[rows] + 2 * net["first"] + 2 * net["second"]
+        net.define(w=turned if rows.stop == dim else stack(turned, 3 * w[dim - 1 :]))

@@ -1,55 +1,24 @@
 """What every distance here asks of its arguments, and the sums that all of them take."""
 
 import math
-from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-# Anything NumPy can make into an array of real numbers.
-PointsLike: TypeAlias = Any
+from .._checks import Numbers, finite_points
 
 
-def as_cloud(points: PointsLike, name: str) -> Float[np.ndarray, "n d"]:
-    """The points as float64 of shape `(n, d)`; a vector `(n,)` is n points of the line.
+def as_pair(x: Numbers, y: Numbers) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"], int]:
+    """Both clouds, checked, in float64 and divided by a common power of two, and its exponent.
 
-    Raises `ValueError` for an empty cloud, another number of axes, or values that are not finite.
+    The division is exact and keeps powers of the largest and the smallest distances inside the range of float64.
     """
-    cloud = np.asarray(points)
-    if cloud.dtype.kind not in "fiub" and not np.can_cast(cloud.dtype, np.float64, "same_kind"):
-        raise TypeError(f"{name} must hold real numbers; got dtype {cloud.dtype}")
-    cloud = cloud.astype(np.float64)
-    if cloud.ndim == 1:
-        cloud = cloud[:, None]
-    if cloud.ndim != 2:
-        raise ValueError(f"{name} must have shape (n, d), or (n,) for points of the line; got {cloud.shape}")
-    if cloud.size == 0:
-        raise ValueError(f"{name} is empty: its shape is {cloud.shape}; at least one point is needed")
-    bad = np.count_nonzero(~np.isfinite(cloud).all(axis=1))
-    if bad:
-        raise ValueError(f"{name} has {bad} points with NaN or infinite coordinates; remove them first")
-    return cloud
-
-
-def as_pair(x: PointsLike, y: PointsLike) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"], int]:
-    """Both clouds divided by a common power of two, and its exponent.
-
-    The division is exact and keeps powers of the largest and the smallest distances inside the range of
-    float64.
-    """
-    x, y = as_cloud(x, "x"), as_cloud(y, "y")
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"x and y must have the same dimension; got {x.shape[1]} and {y.shape[1]}")
-    largest = max(np.abs(x).max(), np.abs(y).max())
+    u, v = (finite_points(z, name).astype(np.float64) for z, name in ((x, "x"), (y, "y")))
+    if u.shape[1] != v.shape[1]:
+        raise ValueError(f"x and y must have the same dimension; got {u.shape[1]} and {v.shape[1]}")
+    largest = max(np.abs(u).max(), np.abs(v).max())
     exponent = max(math.frexp(largest)[1], -1021)  # 2.0**1021 is the last reciprocal that is still finite
-    return np.ldexp(x, -exponent), np.ldexp(y, -exponent), exponent
-
-
-def check_order(p: float | int) -> float:
-    """The order p of W_p, a finite number >= 1."""
-    if not (math.isfinite(p) and p >= 1):
-        raise ValueError(f"p must be a finite number >= 1; got {p}")
-    return float(p)
+    return np.ldexp(u, -exponent), np.ldexp(v, -exponent), exponent
 
 
 def power_mean(distances: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"] | None, p: float | int) -> float:
@@ -60,7 +29,9 @@ def power_mean(distances: Float[np.ndarray, " n"], weights: Float[np.ndarray, " 
     return largest * float(np.average((distances / largest) ** p, weights=weights)) ** (1 / p)
 
 
-def monotone_pairs(n: int, m: int) -> tuple[np.ndarray, np.ndarray, Float[np.ndarray, " pieces"] | None]:
+def monotone_pairs(
+    n: int, m: int
+) -> tuple[Int[np.ndarray, " pieces"], Int[np.ndarray, " pieces"], Float[np.ndarray, " pieces"] | None]:
     """The coupling of n and m equal masses in order: ranks in each, and the mass of each piece.
 
     Piece masses are `None` when all are equal. The cumulative masses i/n and j/m are compared as the integers

@@ -1,10 +1,13 @@
 """u -> x: maps from uniform numbers, and a prompt, to points."""
 
-from ._base import AbstractGenerator as AbstractGenerator, Certificate as Certificate, Size as Size
+from . import _codec as _codec
+from ._base import AbstractGenerator as AbstractGenerator, Size as Size
+from ._certificate import Certificate as Certificate
 from ._codebook import CodebookGenerator as CodebookGenerator
-from ._grid import AbstractGridGenerator as AbstractGridGenerator
-from ._gridded import GriddedCondition as GriddedCondition
+from ._conditions import Condition as Condition
+from ._curve import CurveGenerator as CurveGenerator, PeanoGenerator as PeanoGenerator
+from ._explicit import AbstractExplicitGenerator as AbstractExplicitGenerator
+from ._gridded_condition import GriddedCondition as GriddedCondition
 from ._independent import IndependentGenerator as IndependentGenerator
 from ._mlp import MLPGenerator as MLPGenerator
-from ._peano import PeanoGenerator as PeanoGenerator
 from ._sawtooth import SawtoothGenerator as SawtoothGenerator

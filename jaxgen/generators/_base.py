@@ -1,21 +1,25 @@
-"""What every generator is: a map from `source_dim` uniform numbers, and perhaps a prompt, to a point of R^d."""
+"""What every generator is: a map from uniform numbers, and perhaps a label, to a point of R^d."""
 
 import abc
-import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, overload
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
 
-from ..curves import float_to_words, stratum_words
+from .._checks import Numbers, whole_number
+from ..coding import code_length
+from ..measures import Label
 from ..relu import ReLUNetwork
-from ._labels import Condition, Label, label_code, label_codes
+from ..source import cut, padded_size, stratum_words, words_to_float
+from ._certificate import Certificate
+from ._conditions import Condition, sample_codes
 
 # Bits drawn beyond the last one that the law needs: the masses of the finest cells are then right to 2**-GUARD_BITS.
 GUARD_BITS = 32
@@ -24,22 +28,15 @@ GUARD_BITS = 32
 _CHUNK_NUMBERS = 1 << 22
 
 
-@dataclasses.dataclass(frozen=True)
-class Certificate:
-    """A proven bound on the Wasserstein distance between the law of a generator and its measure.
-
-    `w1` and `w2` bound W_1 and W_2 for the Euclidean norm, in the units of the data; `parts` names what they are made
-    of, as pairs `(w1, w2)`, and `rule` says how the parts combine.
-    """
-
-    w1: float
-    w2: float
-    parts: dict[str, tuple[float, float]]
-    rule: str = ""
-
-
 class Size(NamedTuple):
-    """What the ReLU form of a generator takes (theory, section 1)."""
+    """What the ReLU form of a generator takes (theory, section 1).
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.CodebookGenerator([0.0, 1.0, 3.0]).size()
+        Size(depth=3, width=2, connectivity=10)
+    """
 
     depth: int
     width: int
@@ -49,45 +46,73 @@ class Size(NamedTuple):
 class AbstractGenerator(eqx.Module):
     """A map from `source_dim` uniform numbers to a point of R^`dim`.
 
-    `source_bits` is the number of bits of each uniform number that the law needs (theory, section 9). A conditional
-    generator has a `vocabulary`, the labels it can be asked for; it is `None` otherwise.
+    A subclass gives `dim` and `__call__`, and can then be sampled, streamed, compared and saved:
+
+    - `dim`: dimension of the points; `source_dim`: how many uniform numbers go in, 1 unless it says otherwise.
+    - `__call__(u)`: the point of one source value, a scalar if `source_dim` is 1, else `(source_dim,)`; in JAX.
+    - If it has labels: `vocabulary`, a tuple of them, and `__call__(u, condition=None, *, code=None)`, where
+        `condition` is a label and `code` the position of one, possibly traced.
+    - If floats are too coarse for it: `push(words, code)`, the same map of exact words, and `source_bits`.
+    - If it has them: `network()`, the same map as a ReLU network, and `certificate()`, a proven bound. A report says
+        where they are missing.
+
+    Fields are what makes an instance: `save` writes them, and `load` finds the class, which must be defined, by name.
+
+    **Example:** the uniform law on a ring.
+
+        >>> import equinox as eqx, jax, jax.numpy as jnp, jaxgen as jg
+        >>> class Ring(jg.AbstractGenerator):
+        ...     radius: float
+        ...     dim = 2
+        ...     def __call__(self, u):
+        ...         return self.radius * jnp.stack([jnp.cos(2 * jnp.pi * u), jnp.sin(2 * jnp.pi * u)])
+        >>> ring = Ring(2.0)
+        >>> ring.sample(jax.random.key(0), 5).shape
+        (5, 2)
+        >>> jg.decode(jg.encode(ring)).radius
+        2.0
     """
 
     dim: eqx.AbstractVar[int]
-    source_dim: eqx.AbstractVar[int]
-    source_bits: eqx.AbstractVar[int]
-    vocabulary: eqx.AbstractVar[tuple[Label, ...] | None]
+    source_dim: ClassVar[int] = 1
+    source_bits: ClassVar[int] = 24
+    vocabulary: ClassVar[tuple[Label, ...] | None] = None
 
     @abc.abstractmethod
-    def __call__(self, u: Any, condition: Label | None = None) -> Float[Array, " dim"]:
+    def __call__(self, u: ArrayLike) -> Float[Array, " dim"]:
         """The point that one source value, a scalar or `(source_dim,)` in [0, 1], is sent to."""
 
-    @abc.abstractmethod
-    def network(self) -> ReLUNetwork:
-        """The same map as a ReLU network, layer by layer."""
-
-    @abc.abstractmethod
-    def certificate(self) -> Certificate:
-        """A proven bound on the distance of the law from its measure; raises `ValueError` if there is none."""
-
-    @abc.abstractmethod
-    def _push(
+    def push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """The point, and the code of its label, for one fixed-point source (most significant word first).
 
-        `code` asks for a label of the vocabulary; `None` leaves the label to the law.
+        `code` asks for a label of the vocabulary; `None` leaves the label to the law. By default the words are rounded
+        down to floats and called; the code is then -1 where the law chose a label that only it knows.
         """
+        u = jax.vmap(lambda w: words_to_float(w, jnp.result_type(float)))(words)
+        u = u[0] if self.source_dim == 1 else u
+        x = self(u) if code is None else self(u, code=code)  # pyright: ignore[reportCallIssue]
+        return jnp.asarray(x).reshape(self.dim), jnp.asarray(-1 if code is None else code, jnp.int32)
+
+    def network(self) -> ReLUNetwork:
+        """The same map as a ReLU network, layer by layer. Raises `NotImplementedError` where there is none."""
+        raise NotImplementedError(f"a {type(self).__name__} has no ReLU form")
+
+    def certificate(self) -> Certificate:
+        """A proven bound on the distance of the law from its measure; `NotImplementedError` where there is none."""
+        raise NotImplementedError(f"nothing is proven about a {type(self).__name__}: it has no certificate")
 
     def size(self) -> Size | None:
         """Depth, width and connectivity of `network()`; `None` where there is no ReLU form."""
-        network = self.network()
+        try:
+            network = self.network()
+        except NotImplementedError:
+            return None
         return Size(network.depth, network.width, network.connectivity)
 
     def bits(self) -> int:
-        """Bits of the whole file that holds the generator, trained weights at 32 bits each."""
-        from ..coding import code_length
-
+        """Bits of the whole file that holds the generator."""
         return code_length(self)
 
     @property
@@ -95,71 +120,101 @@ class AbstractGenerator(eqx.Module):
         """Number of 32-bit words of each uniform number that `sample` draws."""
         return math.ceil((self.source_bits + GUARD_BITS) / 32)
 
-    @property
-    def _numbers_per_sample(self) -> int:
-        return self.dim + self.source_dim * self.source_words
-
+    @overload
     def sample(
         self,
         key: PRNGKeyArray,
         n: int,
         condition: Condition = None,
         stratified: bool = False,
-        return_labels: bool = False,
-    ) -> Any:
-        """Draws `n` points, shape `(n, dim)`, in the coordinates of the data the generator was made from.
+        return_labels: Literal[False] = False,
+        *,
+        code: Numbers | None = None,
+    ) -> Float[Array, "n dim"]: ...
+    @overload
+    def sample(
+        self,
+        key: PRNGKeyArray,
+        n: int,
+        condition: Condition = None,
+        stratified: bool = False,
+        *,
+        return_labels: Literal[True],
+        code: Numbers | None = None,
+    ) -> tuple[Float[Array, "n dim"], list[Label]]: ...
+    def sample(self, key, n, condition=None, stratified=False, return_labels=False, *, code=None):
+        """Draws `n` points, in the coordinates of the data the generator was made from.
 
         The source is drawn with as many bits as the law needs (`source_bits`, and a guard of 32), so that no law is
         too deep for it. Point i is a function of `key` and i alone.
 
+        **Arguments:**
+
         - `condition`: a label, a sequence of labels (one a sample), or a mapping from labels to weights (each sample
-          draws its label); `None` draws from the joint law.
+            draws its label); `None` draws from the joint law. `code`: instead, positions in the vocabulary.
         - `stratified`: one source value in each of [j/n, (j+1)/n), within each label asked for (theory, section 4).
         - `return_labels`: also return the labels, a list, one a sample.
 
-        Raises `ValueError` for n < 1, an unknown label (naming the nearest known ones), a condition on an
+        **Returns:** `(n, dim)`, and the labels if asked for.
+
+        **Raises:** `ValueError` for n < 1, an unknown label (naming the nearest known ones), a condition on an
         unconditional generator, and `stratified=True` with more than one source or n > 2**24.
         """
-        n, codes, strata = self._plan(key, n, condition, stratified)
-        x, labels = _draw(self, key, jnp.zeros((), jnp.uint32), n, codes, strata)
-        return self._result(x, labels, return_labels)
+        n, codes, strata = self._plan(key, n, condition, stratified, code)
+        chunk = self._chunk_size()
+        drawn = [_drawn(self, key, first, min(chunk, n - first), codes, strata) for first in range(0, n, chunk)]
+        x = drawn[0][0] if len(drawn) == 1 else jnp.concatenate([part[0] for part in drawn])
+        return (x, self._names([part[1] for part in drawn])) if return_labels else x
 
+    @overload
     def stream(
         self,
         key: PRNGKeyArray,
         n: int,
         condition: Condition = None,
         stratified: bool = False,
-        return_labels: bool = False,
+        return_labels: Literal[False] = False,
         chunk_size: int | None = None,
+        *,
+        code: Numbers | None = None,
+    ) -> Iterator[Float[Array, "chunk dim"]]: ...
+    @overload
+    def stream(
+        self,
+        key: PRNGKeyArray,
+        n: int,
+        condition: Condition = None,
+        stratified: bool = False,
+        *,
+        return_labels: Literal[True],
+        chunk_size: int | None = None,
+        code: Numbers | None = None,
+    ) -> Iterator[tuple[Float[Array, "chunk dim"], list[Label]]]: ...
+    def stream(
+        self, key, n, condition=None, stratified=False, return_labels=False, chunk_size=None, *, code=None
     ) -> Iterator[Any]:
         """Yields the points of `sample(key, n, ...)`, in order, `chunk_size` at a time: for outputs beyond memory.
 
         The default chunk holds about 2**22 numbers. Arguments and errors as in `sample`.
         """
-        n, codes, strata = self._plan(key, n, condition, stratified)
-        default = max(1, _CHUNK_NUMBERS // self._numbers_per_sample)
-        size = min(n, default if chunk_size is None else chunk_size)
-        if size < 1:
-            raise ValueError(f"chunk_size must be at least 1; got {chunk_size}")
+        n, codes, strata = self._plan(key, n, condition, stratified, code)
+        size = self._chunk_size() if chunk_size is None else whole_number(chunk_size, "chunk_size", 1)
 
         def chunks():
             for first in range(0, n, size):
-                part = slice(first, min(first + size, n))
-                some = None if codes is None else codes[part]
-                where = None if strata is None else tuple(a[part] for a in strata)
-                x, labels = _draw(self, key, jnp.asarray(first, jnp.uint32), part.stop - first, some, where)
-                yield self._result(x, labels, return_labels)
+                x, labels = _drawn(self, key, first, min(size, n - first), codes, strata)
+                yield (x, self._names([labels])) if return_labels else x
 
         return chunks()
 
-    def _plan(self, key, n, condition, stratified):
-        if isinstance(n, bool) or not isinstance(n, int | np.integer):
-            raise TypeError(f"n, the number of samples, must be an integer; got {type(n).__name__}")
-        if not 1 <= n < 2**32:
-            raise ValueError(f"n, the number of samples, must lie between 1 and 2**32 - 1; got {n}")
-        n = int(n)
-        codes = label_codes(condition, self.vocabulary, n, key, stratified)
+    def _chunk_size(self) -> int:
+        most = max(1, _CHUNK_NUMBERS // (self.dim + self.source_dim * self.source_words))
+        return 1 << (most.bit_length() - 1)
+
+    def _plan(self, key, n, condition, stratified, code):
+        """n, the codes of the labels asked for, and the rank and number of each sample among those of its label."""
+        n = whole_number(n, "n", 1, 2**32 - 1)
+        codes = sample_codes(condition, code, self.vocabulary, n, key, stratified)
         if not stratified:
             return n, codes, None
         if self.source_dim != 1:
@@ -175,91 +230,74 @@ class AbstractGenerator(eqx.Module):
         order = np.argsort(groups, kind="stable")
         ranks = np.empty(n, np.uint32)
         ranks[order] = np.arange(n) - np.repeat(np.cumsum(totals) - totals, totals)
-        return n, codes, (jnp.asarray(ranks), jnp.asarray(totals[groups].astype(np.uint32)))
+        return n, codes, (ranks, totals[groups].astype(np.uint32))
 
-    def _result(self, x, labels, return_labels):
-        if not return_labels:
-            return x
-        if self.vocabulary is None:
-            raise ValueError("return_labels=True needs a generator with labels; this one has none")
-        return x, [self.vocabulary[i] for i in np.asarray(labels)]
+    def _names(self, codes: list[Int[Array, " n"]]) -> list[Label]:
+        known = np.concatenate([np.asarray(part) for part in codes])
+        if self.vocabulary is None or known.min() < 0:
+            raise ValueError("return_labels=True needs a generator with labels that tells them; this one does not")
+        return [self.vocabulary[i] for i in known]
 
-    def _code(self, condition: Label | None) -> Int[Array, ""] | None:
-        code = label_code(condition, self.vocabulary)
-        return None if code is None else jnp.asarray(code, jnp.int32)
+
+def _drawn(generator: AbstractGenerator, key, first: int, n: int, codes, strata):
+    """Points `first` to `first + n` of the stream that belongs to `key`, and the codes of their labels.
+
+    They are drawn in a batch of a size that many n share, so that a new n is no new program; what is too much is cut
+    off on the host, where a cut of a new size compiles nothing.
+    """
+    size = padded_size(n)
+
+    def part(array, fill: int):
+        if array is None:
+            return None
+        some = array[first : first + n]
+        if isinstance(some, Tracer):
+            return jnp.pad(some, (0, size - n), constant_values=fill)
+        return jax.device_put(np.pad(np.asarray(some), (0, size - n), constant_values=fill))
+
+    where = None if strata is None else (part(strata[0], 0), part(strata[1], 1))
+    x, labels = _draw(generator, key, np.uint32(first), size, part(codes, 0), where)
+    return cut(x, n), cut(labels, n)
 
 
 @eqx.filter_jit
-def _draw(generator, key, first, n: int, codes, strata):
-    """Points `first` to `first + n` of the stream that belongs to `key`, in chunks of bounded memory."""
-    words = generator.source_words
-
+def _draw(generator: AbstractGenerator, key, first, n: int, codes, strata):
     def one(i, code, stratum):
-        bits = jr.bits(jr.fold_in(key, first + i), (generator.source_dim, words), jnp.uint32)
+        bits = jr.bits(jr.fold_in(key, first + i), (generator.source_dim, generator.source_words), jnp.uint32)
         if stratum is not None:
             rank, total = stratum
             bits = stratum_words(rank, total, bits[0])[None]
-        return generator._push(bits, code)
+        return generator.push(bits, code)
 
-    chunk = max(1, min(n, _CHUNK_NUMBERS // generator._numbers_per_sample))
-    index = (jnp.arange(n, dtype=jnp.uint32), codes, strata)
-    if chunk == n:
-        return jax.vmap(one)(*index)
-    return jax.lax.map(lambda args: one(*args), index, batch_size=chunk)
+    return jax.vmap(one)(jnp.arange(n, dtype=jnp.uint32), codes, strata)
 
 
-def require_unit_interval(u, source_dim: int):
-    """`u` as a float array of shape `(source_dim,)`, with a runtime error outside [0, 1]."""
+def unit_source(u: Numbers, source_dim: int) -> Float[Array, " source_dim"]:
+    """`u` as a float array of shape `(source_dim,)`, with a runtime error outside [0, 1].
+
+    **Raises:** `ValueError` for another shape.
+    """
     u = jnp.asarray(u)
     if not jnp.issubdtype(u.dtype, jnp.floating):
         u = u.astype(jnp.result_type(float))
     if u.shape not in ((source_dim,), () if source_dim == 1 else (source_dim,)):
         raise ValueError(
-            f"u must have shape {() if source_dim == 1 else ''} or ({source_dim},); got {u.shape}. "
+            f"u must have shape {'() or ' if source_dim == 1 else ''}({source_dim},); got {u.shape}. "
             "A generator maps one source value; use jax.vmap for a batch."
         )
     return _in_unit_interval(u.reshape(source_dim))
 
 
+# Called eagerly, what follows would be traced and compiled anew at each call, and the memory of its programs never
+# given back; called through one jitted function it is compiled once for each kind and shape.
 @eqx.filter_jit
 def _in_unit_interval(u):
     return eqx.error_if(u, ~jnp.all((u >= 0) & (u <= 1)), "u must lie in [0, 1]")
 
 
-def exact_words(generator: Any, u: Any) -> UInt32[Array, "source_dim words"]:
-    """The fixed-point source that floats or uint32 words stand for, for a generator that says its `float_bits`.
-
-    Raises `ValueError` for a wrong shape, and for a float type with fewer bits than resolve the law.
-    """
-    u, sources = jnp.asarray(u), generator.source_dim
-    if u.dtype == jnp.uint32 and u.ndim:
-        words = u[None] if u.ndim == 1 and sources == 1 else u
-        if words.ndim != 2 or words.shape[0] != sources or words.shape[1] < 1:
-            raise ValueError(
-                f"u as uint32 words must have shape ({sources}, words); got {u.shape}. Use jax.vmap for a batch."
-            )
-        return words
-    u = require_unit_interval(u, sources)
-    bits = jnp.finfo(u.dtype).nmant + 1
-    if generator.float_bits > bits:
-        raise ValueError(
-            f"u is {u.dtype}, which holds {bits} bits, but {generator.float_bits} bits are needed to resolve the law "
-            f"(and {generator.source_bits} for all of it): the last coordinates would come out wrong. Use `sample`, "
-            "which draws as many bits as the law needs, uint32 words, fewer folds or levels, or a wider float."
-        )
-    # A float32 of [2**-126, 1) ends within 150 places, but its law within bits + guard.
-    length = max(generator.source_words, -(-(bits + GUARD_BITS) // 32))
-    return _words_of(u, length)
-
-
-# Called eagerly, a kernel would be traced and compiled anew at each call, and the memory of its programs never given
-# back; called through one jitted function it is compiled once for each kind and shape.
 @eqx.filter_jit
-def point_at(generator: AbstractGenerator, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None):
+def point_at(
+    generator: AbstractGenerator, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+) -> Float[Array, " dim"]:
     """The point that one fixed-point source is sent to."""
-    return generator._push(words, code)[0]
-
-
-@eqx.filter_jit
-def _words_of(u, length: int):
-    return jax.vmap(lambda v: float_to_words(v, length))(u)
+    return generator.push(words, code)[0]

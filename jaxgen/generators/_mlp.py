@@ -2,20 +2,21 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import NoReturn, SupportsIndex
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from ..curves import Residual, limb_bits, scale, to_float, to_limbs
+from .._checks import Numbers, whole_number
+from ..measures import Label, as_vocabulary
 from ..relu import ReLUNetwork
-from ._base import AbstractGenerator, require_unit_interval
-from ._labels import Label
+from ..source import QuantileTree, branches, float_to_words, limb_bits
+from ._base import AbstractGenerator, unit_source
+from ._conditions import one_code
 
 # Label masses are held as this many quanta: the most that the fixed-point source divides exactly.
 _QUANTA = 1 << 24
@@ -27,6 +28,13 @@ class MLPGenerator(AbstractGenerator):
     The network acts in the unit cube of the box `[low, high]`; the box is carried along and not trained. What is not
     given at construction (`low` and `high`, `label_masses`) is taken from the data by `fit`. The weights, tuples
     `weights` of `(out, in)` matrices and `biases` of `(out,)` vectors, are random at first; `jaxgen.fit` trains them.
+
+    **Example:**
+
+        >>> import jax, jaxgen as jg
+        >>> g = jg.MLPGenerator(dim=2, width=8, depth=3, key=jax.random.key(0))
+        >>> g(0.5).shape, g.network().sizes
+        ((2,), (1, 8, 8, 2))
     """
 
     weights: tuple[Float[Array, "out in"], ...]
@@ -36,21 +44,20 @@ class MLPGenerator(AbstractGenerator):
     label_counts: UInt32[Array, " labels"] | None
     dim: int = eqx.field(static=True)
     source_dim: int = eqx.field(static=True)
-    source_bits: int = eqx.field(static=True)
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
 
     def __init__(
         self,
-        dim: int = 2,
-        source_dim: int = 1,
-        width: int = 64,
-        depth: int = 4,
+        dim: SupportsIndex | object = 2,
+        source_dim: SupportsIndex | object = 1,
+        width: SupportsIndex | object = 64,
+        depth: SupportsIndex | object = 4,
         *,
         key: PRNGKeyArray,
         vocabulary: Sequence[Label] | None = None,
-        label_masses: ArrayLike | None = None,
-        low: ArrayLike | None = None,
-        high: ArrayLike | None = None,
+        label_masses: Numbers | None = None,
+        low: Numbers | None = None,
+        high: Numbers | None = None,
     ):
         """**Arguments:**
 
@@ -64,34 +71,42 @@ class MLPGenerator(AbstractGenerator):
         **Raises:** `ValueError` for sizes below 1, a vocabulary that is empty or repeats a label, bad label masses,
         and a box that is not finite or has `low >= high` on some axis.
         """
-        for name, size in (("dim", dim), ("source_dim", source_dim), ("width", width), ("depth", depth)):
-            if isinstance(size, bool) or not isinstance(size, int | np.integer):
-                raise TypeError(f"{name} must be an integer; got {type(size).__name__}")
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1; got {size}")
-        self.dim, self.source_dim, self.source_bits = int(dim), int(source_dim), 24
-        self.vocabulary = None if vocabulary is None else _vocabulary(vocabulary)
+        self.dim, self.source_dim = whole_number(dim, "dim", 1), whole_number(source_dim, "source_dim", 1)
+        width, depth = whole_number(width, "width", 1), whole_number(depth, "depth", 1)
+        self.vocabulary = as_vocabulary(vocabulary)
         self.label_counts = None if label_masses is None else _label_counts(label_masses, self.vocabulary)
         self.low, self.high = _box(low, high, self.dim)
-        sizes = [len(self.vocabulary or ()) + self.source_dim, *[int(width)] * (int(depth) - 1), self.dim]
+        sizes = [len(self.vocabulary or ()) + self.source_dim, *[width] * (depth - 1), self.dim]
         self.weights, self.biases = _initial(sizes, self.source_dim, key)
 
-    def __call__(self, u: Any, condition: Label | Int[Array, ""] | None = None) -> Float[Array, " dim"]:
+    def __call__(
+        self,
+        u: Numbers,
+        condition: Label | None = None,
+        *,
+        code: Numbers | None = None,
+    ) -> Float[Array, " dim"]:
         """The point that `u`, a scalar or `(source_dim,)` in [0, 1], is sent to.
 
-        `condition` is a label, or the position of one in the vocabulary as a (traceable) JAX integer. Without one, a
+        `condition` is a label, `code` the position of one in the vocabulary, possibly traced. Without either, a
         conditional generator reads its label from the first number: the labels share [0, 1] in proportion to their
         masses (theory, section 7).
         """
-        u = require_unit_interval(u, self.source_dim)
-        code = condition if isinstance(condition, jax.Array) else self._code(condition)
+        u, code = unit_source(u, self.source_dim), one_code(condition, code, self.vocabulary)
         if self.vocabulary is not None and code is None:
-            ends = jnp.cumsum(self._counts()).astype(u.dtype) / _QUANTA
-            code = jnp.minimum(jnp.searchsorted(ends, u[0], side="right"), len(self.vocabulary) - 1)
-            start = jnp.where(code > 0, ends[code - 1], 0)
-            # The last labels may have no mass: their interval is empty, and u = 1 is sent to its end.
-            u = u.at[0].set(jnp.clip((u[0] - start) / jnp.maximum(ends[code] - start, 1 / _QUANTA), 0, 1))
+            labels = self._labels()
+            _, code, _ = labels.locate(float_to_words(u[0], 2), None)
+            # The position in the interval of the label, in floats, so that it has a derivative.
+            start, count = (jnp.asarray(a[1 + code], u.dtype) for a in (labels.start, labels.count))
+            u = u.at[0].set(jnp.clip((u[0] * _QUANTA - start) / count, 0, 1))
         return self._map(u, code)
+
+    def trainable(self) -> "MLPGenerator":
+        """Which leaves are parameters, as a filter: weights and biases; the box is the unit of the output."""
+        frozen = jax.tree.map(lambda _: False, self)
+        return eqx.tree_at(
+            lambda g: (g.weights, g.biases), frozen, jax.tree.map(lambda _: True, (self.weights, self.biases))
+        )
 
     def network(self) -> ReLUNetwork:
         """The same map as a `ReLUNetwork` of the input u, or of (one-hot label, u); the box is folded in its end."""
@@ -106,17 +121,17 @@ class MLPGenerator(AbstractGenerator):
         return ReLUNetwork(layers, dtype=self.weights[0].dtype)
 
     def bits(self) -> int:
-        """32 for each weight and bias."""
+        """32 for each weight and bias: what the network takes as it is, without rounding."""
         return 32 * sum(a.size for a in (*self.weights, *self.biases))
 
-    def certificate(self) -> Any:
+    def certificate(self) -> NoReturn:
         """Raises `ValueError`: nothing is proven about a trained network."""
         raise ValueError(
             "a trained network has no certificate: nothing bounds the distance of its law from its data. Measure it "
             "on held-out data with jaxgen.wasserstein, or build a SawtoothGenerator or a PeanoGenerator."
         )
 
-    def suited_to(self, points: Float[ArrayLike, "n dim"], codes: Int[ArrayLike, " n"] | None = None) -> "MLPGenerator":
+    def suited_to(self, points: Numbers, codes: Numbers | None = None) -> "MLPGenerator":
         """The same network, with the box of `points` and the label masses of `codes` where none were given.
 
         Raises `ValueError` for points that are empty, not finite, or not of shape `(n, dim)`.
@@ -151,32 +166,25 @@ class MLPGenerator(AbstractGenerator):
             x = low + (high - low) * x
         return x
 
-    def _push(
+    def push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+        """The label exactly by its interval of the first number, and then the network, on 24 bits of each number."""
         dtype = self.weights[0].dtype
         u = (words[:, 0] >> 8).astype(dtype) * 2.0**-24
         if self.vocabulary is None:
             return self._map(u, None), jnp.zeros((), jnp.int32)
         if code is None:
-            # The label by its interval of the first number, and what is left of that number, exactly.
-            counts = self._counts()
-            ends = jnp.cumsum(counts)
-            bits = limb_bits(_QUANTA)
-            whole = Residual(jnp.zeros((), jnp.uint32), to_limbs(words[0], bits), jnp.ones((), jnp.uint32))
-            quantum, rest = scale(whole, _QUANTA, bits)
-            code = jnp.searchsorted(ends, quantum, side="right").astype(jnp.int32)
-            start = ends[code] - counts[code]
-            u = u.at[0].set(to_float(Residual(quantum - start, rest.limbs, counts[code]), bits, dtype))
+            _, code, r = self._labels().locate(words[0], None)
+            u = u.at[0].set(r.to_float(dtype))
         return self._map(u, code), jnp.asarray(code, jnp.int32)
 
-    def _counts(self) -> UInt32[Array, " labels"]:
-        assert self.vocabulary is not None
-        return (
-            _label_counts(np.ones(len(self.vocabulary)), self.vocabulary)
-            if self.label_counts is None
-            else (self.label_counts)
-        )
+    def _labels(self) -> QuantileTree:
+        """The interval of each label: all have the same mass until it is known."""
+        names = self.vocabulary or ()
+        counts = _label_counts(np.ones(len(names)), names) if self.label_counts is None else self.label_counts
+        plain = branches([np.arange(len(names))], len(names))
+        return plain.weighed(counts, limb_bits(_QUANTA))
 
 
 def _initial(sizes, source_dim, key):
@@ -203,15 +211,6 @@ def _initial(sizes, source_dim, key):
         weights.append(w)
         biases.append(b)
     return tuple(weights), tuple(biases)
-
-
-def _vocabulary(labels) -> tuple[Label, ...]:
-    names = tuple(c.item() if isinstance(c, np.generic) else c for c in labels)
-    if isinstance(labels, str) or not names:
-        raise ValueError(f"vocabulary must be a sequence of at least one label, or None; got {labels!r}")
-    if len(set(names)) < len(names):
-        raise ValueError("vocabulary repeats a label; give every label once")
-    return names
 
 
 def _label_counts(masses, vocabulary):

@@ -1,28 +1,177 @@
-"""The rows of conditional masses that the nested constructions are made of (theory, sections 3 and 5)."""
+"""The nested constructions, coordinate by coordinate: kernel and network (theory, sections 3 and 5).
+
+`x_k = Q_k(v_k)`, with Q_k the quantile function of coordinate k given the bins of the earlier ones, and v_k a number
+that is uniform given these bins: the position of v_{k-1} in its bin, folded, or a fresh one.
+"""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int, UInt32
 
-from ._tree import QuantileTree
+from ..measures import AbstractGridMeasure
+from ..relu import NetworkBuilder, ReLUNetwork, Signal, clip_inner, clip_outer, stack
+from ..source import Branches, QuantileTree, branches
+from ._prompt_network import prompted
+
+# Up to this many coordinates the steps are unrolled, for XLA to fuse them over samples.
+_UNROLL = 4
 
 
-def nested_rows(
-    tree: QuantileTree, dim: int, labelled: bool
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """For each coordinate the tree level of its rows, and bin by bin: row, start, length, and the jump before it.
+def nested_branches(measure: AbstractGridMeasure) -> Branches:
+    """(label,) x_1, ..., x_d, in which order the cells of a measure are stored."""
+    labels = None if measure.labels is None else np.asarray(measure.labels)
+    return branches(list(np.ascontiguousarray(np.asarray(measure.cells).T)), measure.size, labels)
 
-    Starts and lengths are fractions of the mass of the row; jumps, positive over empty bins, are counted in bins. A
-    label is no coordinate: the bins of the first coordinate follow one another, label after label, in the one row of
+
+def nested_push(
+    tree: QuantileTree,
+    measure: AbstractGridMeasure,
+    words: UInt32[Array, "source_dim words"],
+    code: Int[Array, ""] | None,
+    folds: int | None,
+) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+    """One `locate` an axis, with folds between, or a fresh number where `folds` is `None`."""
+    dtype, dim = measure.low.dtype, measure.dim
+    label, node, r = tree.enter(words[0], code)
+
+    def coordinate(state, k):
+        node, r = tree.descend(*state)
+        x = tree.value[node].astype(dtype) + r.to_float(dtype)
+        following = r.fold(folds) if folds is not None else tree.fresh(words[jnp.minimum(k + 1, dim - 1)], node)
+        return (node, following), x
+
+    _, x = jax.lax.scan(coordinate, (node, r), jnp.arange(dim), unroll=dim if dim <= _UNROLL else 1)
+    return measure.low + x * measure.cell_sides, label
+
+
+class Rows(NamedTuple):
+    """The conditional laws of one coordinate, bin by bin.
+
+    - `row`: which of the conditional laws a bin belongs to; `start`, `length`: fractions of the mass of the row.
+    - `gap`: the jump before the bin, in bins, positive over empty ones.
+    """
+
+    row: Int[np.ndarray, " bins"]
+    start: Float[np.ndarray, " bins"]
+    length: Float[np.ndarray, " bins"]
+    gap: Float[np.ndarray, " bins"]
+
+
+def nested_rows(tree: Branches, counts: np.ndarray, dim: int) -> Iterator[Rows]:
+    """The rows of each coordinate.
+
+    A label is no coordinate: the bins of the first coordinate follow one another, label after label, in the one row of
     the root, with a jump back at each new label.
     """
-    start, count, value = (np.asarray(a, np.float64) for a in (tree.start, tree.count, tree.value))
+    edges = np.concatenate([[0.0], np.cumsum(counts, dtype=np.float64)])
+    begin, end, value = np.asarray(tree.begin), np.asarray(tree.end), np.asarray(tree.value, np.float64)
+    start, mass = edges[begin], edges[end] - edges[begin]
     for k in range(dim):
-        level = k + int(labelled) if k else 0
-        above, here = tree.level(level), tree.level(k + 1 + int(labelled))
-        row = np.searchsorted(start[above], start[here], side="right") - 1
+        above, here = tree.level(k + int(tree.labelled) if k else 0), tree.level(k + 1 + int(tree.labelled))
+        row = np.searchsorted(begin[above], begin[here], side="right") - 1
         bins = value[here]
         same = np.append(False, row[1:] == row[:-1])
-        jump = bins - np.where(same, np.append(0.0, bins[:-1] + 1), 0.0)
-        mass = count[above][row]
-        yield level, row, (start[here] - start[above][row]) / mass, count[here] / mass, jump
+        gap = bins - np.where(same, np.append(0.0, bins[:-1] + 1), 0.0)
+        yield Rows(row, (start[here] - start[above][row]) / mass[above][row], mass[here] / mass[above][row], gap)
+
+
+def nested_network(tree: Branches, measure: AbstractGridMeasure, folds: int | None, ramp: float) -> ReLUNetwork:
+    """The same map as a ReLU network of u, or of `(u_1, ..., u_d)` where `folds` is `None`, behind the label if any.
+
+    Each row of conditional masses has a value v in [0, 1], written as a combination of neurons; off its branch v is at
+    most 0. As `Q(0) = 0`, the branches are simply added: a clipped ramp a bin, and one a jump, in the first `ramp` of
+    the bin that it leads to.
+    """
+    net = _NestedBuilder(measure.dim, folds, ramp)
+    for k, rows in enumerate(nested_rows(tree, measure._weights(), measure.dim)):
+        net.coordinate(rows, measure.resolution[k])
+    network = net.network(np.asarray(measure.low, np.float64), np.asarray(measure.cell_sides, np.float64))
+    return network if measure.vocabulary is None else prompted(network, measure.label_masses)
+
+
+class _NestedBuilder:
+    """A network in the making. The coordinate begun in one layer is finished in the next, beside what follows."""
+
+    def __init__(self, dim: int, folds: int | None, ramp: float):
+        self.dim, self.folds, self.ramp = dim, folds, ramp
+        later = {"later": dim - 1} if folds is None and dim > 1 else {}
+        self.net = NetworkBuilder(u=1, **later)
+        self.net.define(value=self.net["u"])
+        self.kept, self.done = list(later), 0
+        self.begun: tuple[np.ndarray, int] | None = None  # rises of the ramps in `half`, and bins of the coordinate
+
+    def coordinate(self, rows: Rows, bins: int) -> None:
+        """Begins a coordinate, and makes the values of the rows of the next one."""
+        jump = np.flatnonzero(rows.gap)
+        at = np.append(rows.start, rows.start[jump])
+        width = np.append(rows.length, self.ramp * rows.length[jump])
+        v, last = self.net["value"], self.done + (self.begun is not None) == self.dim - 1
+        first = {"half": clip_inner(v[np.append(rows.row, rows.row[jump])], at, width)}
+        if not last and self.folds is None:
+            first["edge"] = clip_inner(v[rows.row], rows.start, self.ramp * rows.length)
+        elif not last:
+            first |= self._turn((v[rows.row] - rows.start) / rows.length)
+        self._layer(first)
+        self.begun = np.append(np.ones(len(rows.row)), rows.gap[jump]), bins
+        if last:
+            self._layer({})
+        elif self.folds is None:
+            self._switch(rows)
+        else:
+            self._folded()
+
+    def network(self, low: Float[np.ndarray, " d"], sides: Float[np.ndarray, " d"]) -> ReLUNetwork:
+        """The network, once all coordinates are there."""
+        if self.folds is None and self.dim > 1:
+            self._layer({})
+        return self.net.network(low + sides * stack(*(self.net[f"x{k}"] for k in range(self.dim))))
+
+    def _layer(self, neurons: dict[str, Signal]) -> None:
+        net, capped = self.net, None
+        neurons = neurons | net.carry(*self.kept)
+        if self.folds is None and self.done:
+            # In a ramp two branches are switched on in part: their sum is cut off at the end of the box.
+            capped, name = self.bins, f"x{self.done - 1}"
+            neurons[name] = self.bins - net[name]
+        if self.begun is not None:
+            neurons["on"] = clip_outer(net["half"])
+        net.layer(**neurons)
+        if capped is not None:
+            net.define(**{f"x{self.done - 1}": capped - net[f"x{self.done - 1}"]})
+        if self.begun is not None:
+            rises, self.bins = self.begun
+            net.define(**{f"x{self.done}": rises[None] @ net["on"]})
+            self.kept.append(f"x{self.done}")
+            self.done, self.begun = self.done + 1, None
+
+    def _turn(self, position: Signal) -> dict[str, Signal]:
+        """The neurons of a position in a bin, folded once: the tent `g(z) = rho(2 rho(z) - 4 rho(z - 1/2))`.
+
+        Its outer rho, in the next layer, cuts off z > 1. Without folds the position is passed on as it is, and dies in
+        a ramp at the end of the bin: no two branches are alive at once, so that their sum stays in the box.
+        """
+        return {"rise": position, "fall": position - (0.5 if self.folds else 1 - self.ramp)}
+
+    def _folded(self) -> None:
+        for fold in range(max(self.folds or 0, 1)):
+            if fold:
+                self._layer(self._turn(self.net["value"]))
+            rise, fall = self.net["rise"], self.net["fall"]
+            self.net.define(value=2 * rise - 4 * fall if self.folds else rise - fall / self.ramp)
+
+    def _switch(self, rows: Rows) -> None:
+        """A fresh number for each bin, switched on by the step at its start and off by that of the next one."""
+        self._layer({"step": clip_outer(self.net["edge"])})
+        bins = len(rows.row)
+        before = np.flatnonzero(np.append(rows.row[1:] == rows.row[:-1], False))
+        step, later = self.net["step"], self.net["later"]
+        on = step - step[before + 1].add_at(before, bins) if len(before) else step
+        self.net.define(value=on + later[:1] - 1)
+        if len(later) > 1:
+            self.net.define(later=later[1:])
+        else:
+            self.kept.remove("later")

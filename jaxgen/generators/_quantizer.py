@@ -2,9 +2,7 @@
 
 import jax.random as jr
 import numpy as np
-import scipy.optimize
 import scipy.sparse as sp
-import scipy.spatial
 from jaxtyping import Float, Int, PRNGKeyArray, Real
 
 # From here on a k-d tree visits most of its leaves, and matrix products are faster.
@@ -67,6 +65,8 @@ def _start(x, w, n_atoms, key):
 
 
 def _improve(x, w, start, max_steps):
+    import scipy.optimize
+
     owner, square = nearest(x, start)
     unit = float(w @ square) or 1.0
     scale = np.sqrt(np.maximum(np.bincount(owner, w, len(start)), 0.1 / len(start)))[:, None]
@@ -105,7 +105,9 @@ def nearest(
 ) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:
     """The nearest atom of each point, and the squared distance to it."""
     if x.shape[1] <= _TREE_DIM:
-        distance, owner = scipy.spatial.KDTree(atoms).query(x)
+        from scipy.spatial import KDTree
+
+        distance, owner = KDTree(atoms).query(x)
         return np.asarray(owner), distance**2
     half = np.sum(atoms**2, axis=1) / 2
     chunk = max(1, _CHUNK_NUMBERS // len(atoms))

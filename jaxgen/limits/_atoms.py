@@ -1,15 +1,14 @@
 """How near a law on N points can be to a law with a density."""
 
 import math
-from typing import Any, SupportsIndex, TypeAlias
+from collections.abc import Sequence
+from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
-from scipy.special import gammaln
+from jaxtyping import ArrayLike
 
-from ._bits import check_integer
+from .._checks import nonnegative_weights, positive_number, transport_order, whole_number
 
-# Anything NumPy can make into an array of real numbers.
-NumbersLike: TypeAlias = Any
 # Normalized second moments of the best cells: the interval, the regular hexagon (Fejes Toth: optimal among
 # all quantizers), the truncated octahedron of the bcc lattice (Barnes & Sloane: optimal among lattices).
 _SECOND_MOMENTS = {1: 1 / 12, 2: 5 / (36 * math.sqrt(3)), 3: 19 / (192 * 2 ** (1 / 3))}
@@ -17,54 +16,94 @@ _SECOND_MOMENTS = {1: 1 / 12, 2: 5 / (36 * math.sqrt(3)), 3: 19 / (192 * 2 ** (1
 
 def log_ball_volume(dim: int) -> float:
     """ln of the volume of the unit ball of R^dim; of a point, 1, for dim = 0."""
+    from scipy.special import gammaln
+
     return dim / 2 * math.log(math.pi) - float(gammaln(dim / 2 + 1))
 
 
 def second_moment(dim: SupportsIndex) -> float:
     """The constant G_d of Zador's theorem, or a lower bound on it.
 
-    Exact for d = 1 (1/12) and d = 2 (hexagons, 0.0801875, Fejes Toth). For d = 3 the best known, 0.0785433
-    (bcc), proven best among lattices only, hence an upper bound on G_3. For d > 3 the value for balls,
-    `Gamma(d/2+1)^(2/d) / ((d+2) pi)`, a proven lower bound (Zador) that is not attained, but asymptotically
-    sharp as d grows; at d = 3 it is 0.0770. Source: Graf & Luschgy, *Foundations of Quantization*; theory,
-    section 6.
+    Exact for d = 1 (1/12) and d = 2 (hexagons, 0.0801875, Fejes Toth). For d = 3 the best known, 0.0785433 (bcc),
+    proven best among lattices only, hence an upper bound on G_3. For d > 3 the value for balls,
+    `Gamma(d/2+1)^(2/d) / ((d+2) pi)`, a proven lower bound (Zador) that is not attained, but asymptotically sharp as d
+    grows; at d = 3 it is 0.0770. Source: Graf & Luschgy, *Foundations of Quantization*; theory, section 6.
+
+    **Arguments:**
+
+    - `dim`: d >= 1.
+
+    **Returns:** a number without unit.
+
+    **Raises:** `ValueError` for dim < 1; `TypeError` for a dim that is not an integer.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.limits.second_moment(2), 7)
+        0.0801875
     """
-    dim = check_integer(dim, "dim")
+    dim = whole_number(dim, "dim", 1)
     return _SECOND_MOMENTS.get(dim, math.exp(-2 / dim * log_ball_volume(dim)) / (dim + 2))
 
 
-def zador(n_atoms: SupportsIndex, dim: SupportsIndex, norm: float | int = 1.0) -> float:
-    """Zador's asymptotics of the N-point quantization error, `sqrt(d G_d norm) N^(-1/d)`, in units of length.
+def zador(n_atoms: SupportsIndex, dim: SupportsIndex, norm: SupportsFloat = 1.0) -> float:
+    """Zador's asymptotics of the N-point quantization error, `sqrt(d G_d norm) N^(-1/d)`.
 
-    e_N is the smallest W_2 between a law and any law on N points. For a law on R^d with a density f (and a
-    moment of order above 2), `N^(2/d) e_N^2 -> d G_d ||f||_{d/(d+2)}`.
+    e_N is the smallest W_2 between a law and any law on N points. For a law on R^d with a density f (and a moment of
+    order above 2), `N^(2/d) e_N^2 -> d G_d ||f||_{d/(d+2)}`.
 
-    - `norm`: `||f||_{d/(d+2)}`, in squared units of length: 1 for the uniform law on a unit cube; see
-      `density_norm`, `normal_density_norm`.
+    What is proven: the limit, as N grows, for d = 1 and 2. At d = 3 this is the value of the bcc lattice (the limit is
+    at most that); for d > 3 a lower bound on the limit (see `second_moment`). It is not a bound at finite N: that is
+    `quantization_error`. Theory, section 6.
 
-    What is proven: the limit, as N grows, for d = 1 and 2. At d = 3 this is the value of the bcc lattice (the
-    limit is at most that); for d > 3 a lower bound on the limit (see `second_moment`). It is not a bound at
-    finite N: that is `quantization_error`. Raises `ValueError` for N or dim < 1 or norm <= 0. Source: theory,
-    section 6.
+    **Arguments:**
+
+    - `n_atoms`: N >= 1, of any size. `dim`: d >= 1.
+    - `norm`: `||f||_{d/(d+2)}`, in squared units of length: 1 for the uniform law on a unit cube; see `density_norm`
+        and `normal_density_norm`.
+
+    **Returns:** a W_2, in units of length.
+
+    **Raises:** `ValueError` for N or dim < 1 or norm <= 0; `TypeError` for sizes that are not integers.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.limits.zador(100, 2), 6)  # of the uniform law on the unit square
+        0.040047
     """
-    n_atoms, dim = check_integer(n_atoms, "n_atoms"), check_integer(dim, "dim")
-    norm = check_positive(norm, "norm")
+    n_atoms, dim = whole_number(n_atoms, "n_atoms", 1), whole_number(dim, "dim", 1)
+    norm = positive_number(norm, "norm")
     return math.sqrt(dim * second_moment(dim) * norm) * math.exp(-math.log(n_atoms) / dim)
 
 
-def density_norm(masses: NumbersLike, volumes: NumbersLike, dim: SupportsIndex) -> float:
-    """`||f||_{d/(d+2)}` of a density that is constant on cells, in squared units of length.
+def density_norm(
+    masses: ArrayLike | Sequence[object], volumes: ArrayLike | Sequence[object], dim: SupportsIndex
+) -> float:
+    """`||f||_{d/(d+2)}` of a density that is constant on cells, for `zador`.
 
-    - `masses`: of the cells, nonnegative, divided by their sum. `volumes`: of the cells, or one for all.
+    The uniform law on a set of volume V is one cell: `density_norm(1, V, d) == V**(2/d)`. Theory, section 6.
 
-    The uniform law on a set of volume V is one cell: `density_norm(1, V, d) == V**(2/d)`. Raises `ValueError`
-    for masses that are negative or sum to zero, and for volumes that are not positive. Source: theory,
-    section 6.
+    **Arguments:**
+
+    - `masses`: `(cells,)` or one number, nonnegative; they are divided by their sum.
+    - `volumes`: `(cells,)`, or one number for all.
+    - `dim`: d >= 1.
+
+    **Returns:** the norm, in squared units of length.
+
+    **Raises:** `ValueError` for masses that are negative or sum to zero, volumes that are not positive, and shapes that
+    do not match.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.limits.density_norm([1, 3], 0.5, dim=2), 6)  # a unit square, three quarters on one half
+        0.933013
     """
-    dim = check_integer(dim, "dim")
-    masses, volumes = np.atleast_1d(np.asarray(masses, np.float64)), np.asarray(volumes, np.float64)
-    if not (np.isfinite(masses).all() and (masses >= 0).all() and masses.sum() > 0):
-        raise ValueError("masses must be finite, nonnegative and not all zero")
+    dim = whole_number(dim, "dim", 1)
+    masses, volumes = np.atleast_1d(nonnegative_weights(masses, "masses")), np.asarray(volumes, np.float64)
     if not (np.isfinite(volumes).all() and (volumes > 0).all()):
         raise ValueError("volumes must be finite and positive")
     if volumes.ndim and volumes.shape != masses.shape:
@@ -73,13 +112,24 @@ def density_norm(masses: NumbersLike, volumes: NumbersLike, dim: SupportsIndex) 
     return float(np.sum((masses / masses.sum()) ** power * volumes ** (1 - power))) ** (1 / power)
 
 
-def normal_density_norm(covariance: NumbersLike) -> float:
-    """`||f||_{d/(d+2)} = 2 pi det(covariance)^(1/d) ((d+2)/d)^((d+2)/2)` of a normal law.
+def normal_density_norm(covariance: ArrayLike | Sequence[object]) -> float:
+    """`||f||_{d/(d+2)} = 2 pi det(covariance)^(1/d) ((d+2)/d)^((d+2)/2)` of a normal law, for `zador`.
+
+    Theory, section 6.
+
+    **Arguments:**
 
     - `covariance`: `(d, d)`, symmetric positive definite, or a variance for d = 1.
 
-    Raises `ValueError` for another shape, or a matrix that is not positive definite. Source: theory, section
-    6.
+    **Returns:** the norm, in squared units of length.
+
+    **Raises:** `ValueError` for another shape, or a matrix that is not symmetric and positive definite.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.limits.zador(100, 1, jg.limits.normal_density_norm(1.0)), 6)
+        0.016495
     """
     covariance = np.atleast_2d(np.asarray(covariance, np.float64))
     if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
@@ -92,46 +142,51 @@ def normal_density_norm(covariance: NumbersLike) -> float:
 
 
 def quantization_error(
-    n_atoms: SupportsIndex, dim: SupportsIndex, max_density: float | int = 1.0, p: float | int = 2
+    n_atoms: SupportsIndex, dim: SupportsIndex, max_density: SupportsFloat = 1.0, p: SupportsFloat = 2
 ) -> float:
     """A lower bound on W_p between a law with a bounded density and any law on N points, at every N.
 
-    `(d / (d+p))^(1/p) (M N kappa_d)^(-1/d)`, in units of length; kappa_d is the volume of the unit ball of
-    R^d.
+    `(d / (d+p))^(1/p) (M N kappa_d)^(-1/d)`; kappa_d is the volume of the unit ball of R^d. Proven for every law on R^d
+    whose density is at most M, every N >= 1 and p >= 1: N balls of radius r have mass at most M N kappa_d r^d, and what
+    is outside travels further than r. Attained by the uniform law on an interval, where it is 1/(sqrt(12) N) for p = 2;
+    for a law that is far from uniform it can be far too small (see `zador` for the right constant as N grows). Theory,
+    section 10.
 
-    - `max_density`: M, a bound on the density with respect to volume (1 for the uniform law on the unit
-      cube).
+    **Arguments:**
 
-    Proven for every law on R^d whose density is at most M, every N >= 1 and p >= 1: N balls of radius r have
-    mass at most M N kappa_d r^d, and what is outside travels further than r. Attained by the uniform law on
-    an interval, where it is 1/(sqrt(12) N) for p = 2; for a law that is far from uniform it can be far too
-    small (see `zador` for the right constant as N grows). Raises `ValueError` for N or dim < 1, M <= 0 or p <
-    1. Source: theory, section 10.
+    - `n_atoms`: N >= 1, of any size. `dim`: d >= 1. `p`: the order.
+    - `max_density`: M, a bound on the density with respect to volume (1 for the uniform law on the unit cube).
+
+    **Returns:** a W_p, in units of length.
+
+    **Raises:** `ValueError` for N or dim < 1, M <= 0 or p < 1; `TypeError` for sizes that are not integers.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.limits.quantization_error(100, 1, p=1), 6)  # 1 / (4 N)
+        0.0025
     """
-    n_atoms, dim = check_integer(n_atoms, "n_atoms"), check_integer(dim, "dim")
-    max_density, p = check_positive(max_density, "max_density"), check_order(p)
+    n_atoms, dim = whole_number(n_atoms, "n_atoms", 1), whole_number(dim, "dim", 1)
+    max_density, p = positive_number(max_density, "max_density"), transport_order(p)
     log_radius = -(math.log(max_density) + math.log(n_atoms) + log_ball_volume(dim)) / dim
     return (dim / (dim + p)) ** (1 / p) * math.exp(log_radius)
 
 
-def samples(n: SupportsIndex, dim: SupportsIndex, max_density: float | int = 1.0, p: float | int = 2) -> float:
+def samples(n: SupportsIndex, dim: SupportsIndex, max_density: SupportsFloat = 1.0, p: SupportsFloat = 2) -> float:
     """A lower bound on W_p between a law with a bounded density and n samples: the best they can give.
 
-    The empirical law has at most n atoms, so this is `quantization_error(n, dim, max_density, p)`: proven for
-    whatever points, drawn or chosen, of order n^(-1/d). For points drawn at random it is of the right order
-    for d > 2p; for smaller d their error is larger, of order n^(-1/2) for p = 1 and d = 1, and this bound
-    does not say so. Raises `ValueError` as `quantization_error`. Source: theory, section 10.
+    The empirical law has at most n atoms, so this is `quantization_error(n, dim, max_density, p)`: proven for whatever
+    points, drawn or chosen, of order n^(-1/d). For points drawn at random it is of the right order for d > 2p; for
+    smaller d their error is larger, of order n^(-1/2) for p = 1 and d = 1, and this bound does not say so. Theory,
+    section 10.
+
+    **Arguments, Returns, Raises:** as `quantization_error`.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.limits.samples(1000, 3, p=1), 6)
+        0.046526
     """
-    return quantization_error(check_integer(n, "n"), dim, max_density, p)
-
-
-def check_positive(value: float | int, name: str) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a positive finite number; got {value}")
-    return float(value)
-
-
-def check_order(p: float | int) -> float:
-    if not (math.isfinite(p) and p >= 1):
-        raise ValueError(f"p must be a finite number >= 1; got {p}")
-    return float(p)
+    return quantization_error(whole_number(n, "n", 1), dim, max_density, p)

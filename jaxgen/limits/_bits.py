@@ -1,27 +1,36 @@
 """How many bits any description of a law must have."""
 
 import math
-import operator
-from typing import SupportsIndex
+from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
+
+from .._checks import positive_number, real_number, whole_number
 
 
 def type_class_bits(cells: SupportsIndex, quanta: SupportsIndex) -> float:
     """`log2 C(K + N - 1, N - 1)`: bits that a lossless code of the K-types on N cells needs for some member.
 
-    - `cells`: N, all cells of the grid, occupied or not. `quanta`: K. Python integers of any size (N =
-      3**192).
+    Proven, by counting: there are C(K+N-1, N-1) vectors of N counts that sum to K, so every injective code, of whatever
+    kind, gives at least one of them so many bits, up to rounding down to an integer. Relative error 1e-14. It does not
+    say that every member needs so many bits (a code may favor some), nor anything about codes that may change the
+    counts: for those see `covering_bits`. Theory, section 8.
 
-    Proven, by counting: there are C(K+N-1, N-1) vectors of N counts that sum to K, so every injective code,
-    of whatever kind, gives at least one of them so many bits, up to rounding down to an integer. Relative
-    error 1e-14.
+    **Arguments:**
 
-    It does not say that every member needs so many bits (a code may favor some), nor anything about codes
-    that may change the counts: for those see `covering_bits`. Raises `ValueError` for arguments < 1,
-    `TypeError` for arguments that are not integers. Source: theory, section 8.
+    - `cells`: N, all cells of the grid, occupied or not. `quanta`: K. Integers of any size (N = 3**192).
+
+    **Returns:** bits.
+
+    **Raises:** `ValueError` for arguments < 1; `TypeError` for arguments that are not integers.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.limits.type_class_bits(cells=2, quanta=3)  # 3 + 0, 2 + 1, 1 + 2, 0 + 3
+        2.0
     """
-    cells, quanta = check_integer(cells, "cells"), check_integer(quanta, "quanta")
+    cells, quanta = whole_number(cells, "cells", 1), whole_number(quanta, "quanta", 1)
     k, m = sorted((quanta, cells - 1))
     if k <= 64:
         return math.log2(math.comb(m + k, k))
@@ -36,21 +45,31 @@ def type_class_bits(cells: SupportsIndex, quanta: SupportsIndex) -> float:
     return (k * _log(n, k) + rest + root + _stirling(n) - _stirling(k) - _stirling(m)) / math.log(2)
 
 
-def covering_bits(epsilon: float | int, dim: SupportsIndex) -> float:
+def covering_bits(epsilon: SupportsFloat, dim: SupportsIndex) -> float:
     """A lower bound on the bits of any method that describes every law on [0, 1]^dim to W_1 error `epsilon`.
 
-    Proven for the class of *all* laws on the unit cube and the Euclidean norm: with A = k^d points to choose
-    from in each of m^d cells, `bits >= m^d (log2 A - H_A(theta))`, theta = 2 k m epsilon < 1 - 1/A
-    (Gilbert-Varshamov), here maximized over k and m. For small epsilon that is 0.02539 / epsilon (d = 1),
-    0.00468 / epsilon^2 (d = 2), 0.001204 / epsilon^3 (d = 3). Zero where the argument says nothing.
+    Proven for the class of *all* laws on the unit cube and the Euclidean norm: with A = k^d points to choose from in
+    each of m^d cells, `bits >= m^d (log2 A - H_A(theta))`, theta = 2 k m epsilon < 1 - 1/A (Gilbert-Varshamov), here
+    maximized over k and m. For small epsilon that is 0.02539 / epsilon (d = 1), 0.00468 / epsilon^2 (d = 2), 0.001204 /
+    epsilon^3 (d = 3). It is a worst case: some law of the class needs so many bits; a given law, or a smaller class
+    (smooth densities), may need far fewer. It does not say that so few suffice. Theory, section 8.
 
-    It is a worst case: some law of the class needs so many bits; a given law, or a smaller class (smooth
-    densities), may need far fewer. It does not say that so few suffice. Raises `ValueError` unless epsilon is
-    a positive finite number and dim an integer >= 1. Source: theory, section 8.
+    **Arguments:**
+
+    - `epsilon`: the W_1 error, in sides of the cube. `dim`: d >= 1.
+
+    **Returns:** bits; zero where the argument says nothing.
+
+    **Raises:** `ValueError` for an epsilon that is not positive and finite and for dim < 1; `TypeError` for a dim that
+    is not an integer.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.limits.covering_bits(0.01, dim=1), 3)
+        2.522
     """
-    dim = check_integer(dim, "dim")
-    if not (math.isfinite(epsilon) and epsilon > 0):
-        raise ValueError(f"epsilon must be a positive finite number; got {epsilon}")
+    epsilon, dim = positive_number(epsilon, "epsilon"), whole_number(dim, "dim", 1)
     # The bound falls with theta, so for given k and m the best theta is the smallest allowed, 2 k m epsilon. The
     # best k is 5 (d = 1) or less. All m are tried up to 4096, beyond that so many evenly spaced; where the number
     # of cells would leave the range of float64, fewer.
@@ -68,14 +87,28 @@ def covering_bits(epsilon: float | int, dim: SupportsIndex) -> float:
     return float(np.where(inside, bits, 0).max())
 
 
-def covering_error(bits: float | int, dim: SupportsIndex) -> float:
+def covering_error(bits: SupportsFloat, dim: SupportsIndex) -> float:
     """A lower bound on the worst W_1 error of any code that spends at most `bits` on each law on [0, 1]^dim.
 
-    The inverse of `covering_bits`, by bisection: the returned error has `covering_bits(error, dim) > bits`,
-    so no code of so few bits attains it for all laws. Proven for the same class, and silent on the same
-    matters. Raises `ValueError` for bits that are negative or above 1e300.
+    The inverse of `covering_bits`, by bisection: the returned error has `covering_bits(error, dim) > bits`, so no code
+    of so few bits attains it for all laws. Proven for the same class, and silent on the same matters. Theory,
+    section 8.
+
+    **Arguments:**
+
+    - `bits`: between 0 and 1e300. `dim`: d >= 1.
+
+    **Returns:** a W_1, in sides of the cube.
+
+    **Raises:** `ValueError` for bits outside of that range or dim < 1; `TypeError` for a dim that is not an integer.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.limits.covering_error(1000, dim=2), 6)
+        0.002163
     """
-    dim = check_integer(dim, "dim")
+    bits, dim = real_number(bits, "bits"), whole_number(dim, "dim", 1)
     if not 0 <= bits <= 1e300:
         raise ValueError(f"bits must be a number in [0, 1e300]; got {bits}")
     below, above = 0.25, 0.25
@@ -85,16 +118,6 @@ def covering_error(bits: float | int, dim: SupportsIndex) -> float:
         middle = math.sqrt(below * above)
         below, above = (middle, above) if covering_bits(middle, dim) > bits else (below, middle)
     return below
-
-
-def check_integer(value: SupportsIndex, name: str) -> int:
-    try:
-        value = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer; got {value!r} of type {type(value).__name__}") from None
-    if value < 1:
-        raise ValueError(f"{name} must be >= 1; got {value}")
-    return value
 
 
 def _log(numerator: int, denominator: int) -> float:

@@ -1,38 +1,51 @@
 """How near a curve of given length can be to a law with a density, and the length of a network's curve."""
 
 import math
-from typing import Any, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
-from scipy.optimize import brentq
+from jaxtyping import Float
 
+from .._checks import positive_number, real_number, transport_order, whole_number
 from ..relu import ReLUNetwork
-from ._atoms import check_order, check_positive, log_ball_volume
-from ._bits import check_integer
+from ._atoms import log_ball_volume
 
 # Numbers held at once while pieces are split; more pieces than fit are worked off in portions.
 _PORTION = 1 << 21
 
 
-def length_bound(length: float | int, dim: SupportsIndex, max_density: float | int = 1.0, p: float | int = 1) -> float:
+def length_bound(
+    length: SupportsFloat, dim: SupportsIndex, max_density: SupportsFloat = 1.0, p: SupportsFloat = 1
+) -> float:
     """A lower bound on W_p between a law with a bounded density and any law on a curve of given length.
 
-    `W_p^p >= integral_0^inf (1 - M V(r))_+ d(r^p)`, `V(r) = kappa_{d-1} r^(d-1) length + kappa_d r^d`; the
-    result is in units of length. For d = 2, p = 1 and long curves it tends to 1/(4 M length).
+    `W_p^p >= integral_0^inf (1 - M V(r))_+ d(r^p)`, `V(r) = kappa_{d-1} r^(d-1) length + kappa_d r^d`. For d = 2, p = 1
+    and long curves it tends to 1/(4 M length).
 
-    - `length`: of the curve (for a map from [0, 1], at most its Lipschitz constant; see `curve_length`).
+    Proven for every law on R^d whose density is at most M and every law carried by one curve of so great a length,
+    whatever the weights or the training: the points within r of the curve have volume at most V(r), and what is outside
+    travels further than r. It says nothing about generators with more than one input, and is too small for curves that
+    retrace themselves and for laws that are far from uniform. Theory, section 10.
+
+    **Arguments:**
+
+    - `length`: of the curve, in units of length (for a map from [0, 1], at most its Lipschitz constant; see
+        `curve_length`). `dim`: d >= 1. `p`: the order.
     - `max_density`: M, a bound on the density by volume (1 for the uniform law on the unit cube).
 
-    Proven for every law on R^d whose density is at most M and every law carried by one curve of so great a
-    length, whatever the weights or the training: the points within r of the curve have volume at most V(r), and
-    what is outside travels further than r. It says nothing about generators with more than one input, and is too
-    small for curves that retrace themselves and for laws that are far from uniform.
+    **Returns:** a W_p, in units of length.
 
-    Raises `ValueError` for a length that is negative or not finite, M <= 0, dim < 1 or p < 1. Source: theory,
-    section 10.
+    **Raises:** `ValueError` for a length that is negative or not finite, M <= 0, dim < 1 or p < 1; `TypeError` for a
+    dim that is not an integer.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> round(jg.limits.length_bound(100, dim=2), 6)
+        0.0025
     """
-    dim, p = check_integer(dim, "dim"), check_order(p)
-    max_density = check_positive(max_density, "max_density")
+    dim, p = whole_number(dim, "dim", 1), transport_order(p)
+    max_density, length = positive_number(max_density, "max_density"), real_number(length, "length")
     if not (math.isfinite(length) and length >= 0):
         raise ValueError(f"length must be a finite number >= 0; got {length}")
     log_ball = math.log(max_density) + log_ball_volume(dim)
@@ -49,6 +62,8 @@ def length_bound(length: float | int, dim: SupportsIndex, max_density: float | i
         log_far = min(-log_tube / (dim - 1), -log_ball / dim)
         tube, ball = math.exp(log_tube + (dim - 1) * log_far), math.exp(log_ball + dim * log_far)
 
+        from scipy.optimize import brentq
+
         def excess(t: float) -> float:
             return tube * t ** (dim - 1) + ball * t**dim - 1
 
@@ -58,21 +73,31 @@ def length_bound(length: float | int, dim: SupportsIndex, max_density: float | i
     return radius * (tube * (dim - 1) / (dim - 1 + p) + ball * dim / (dim + p)) ** (1 / p)
 
 
-def curve_length(generator: Any) -> float:
+def curve_length(generator: object) -> float:
     """The length of the curve that a ReLU network with one input makes of [0, 1].
+
+    Exact up to rounding in float64 (of the weights as they are stored): the breakpoints are solved for, layer by layer,
+    not sampled. On a piece where the layers so far are linear every next pre-activation is linear as well and known
+    from its two ends; where it changes sign the piece is split. Time follows the number of linear pieces, which can be
+    exponential in the depth. What the curve runs through twice counts twice.
+
+    With `length_bound` this bounds the error of the network from below, however it was trained. It does not bound it
+    from above. Theory, section 10.
+
+    **Arguments:**
 
     - `generator`: a `ReLUNetwork`, or anything whose `network()` is one, with one input.
 
-    Exact up to rounding in float64 (of the weights as they are stored): the breakpoints are solved for, layer by
-    layer, not sampled. On a piece where the layers so far are linear every next pre-activation is linear as well
-    and known from its two ends; where it changes sign the piece is split. Time follows the number of linear
-    pieces, which can be exponential in the depth. What the curve runs through twice counts twice.
+    **Returns:** the length, in the units of the output.
 
-    With `length_bound` this bounds the error of the network from below, however it was trained. It does not
-    bound it from above.
+    **Raises:** `ValueError` for more than one input or weights that are not finite; `TypeError` for something that is
+    not a network.
 
-    Raises `ValueError` for more than one input or weights that are not finite, `TypeError` for something that is
-    not a network. Source: theory, section 10.
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.limits.curve_length(jg.relu.sawtooth(3))  # up and down four times
+        8.0
     """
     network = generator if isinstance(generator, ReLUNetwork) else getattr(generator, "network", lambda: None)()
     if not isinstance(network, ReLUNetwork):
@@ -103,8 +128,10 @@ def curve_length(generator: Any) -> float:
     return math.fsum(lengths)
 
 
-def _split(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split each piece, given by `(neurons, pieces)` values at its ends, where a neuron changes sign."""
+def _split(
+    left: Float[np.ndarray, "neurons pieces"], right: Float[np.ndarray, "neurons pieces"]
+) -> tuple[Float[np.ndarray, "neurons parts"], Float[np.ndarray, "neurons parts"]]:
+    """Splits each piece, given by its values at both ends, where a neuron changes sign."""
     neuron, piece = np.nonzero(((left < 0) & (right > 0)) | ((left > 0) & (right < 0)))
     start, end = left[neuron, piece], right[neuron, piece]
     at = 1 / (1 - end / start)

@@ -1,6 +1,21 @@
-"""What is to be generated: laws on grids, in floats or in quanta."""
+"""What is to be generated: laws on leaves, boxes with a mass each, in floats or in quanta."""
 
-from ._abstract import AbstractGridMeasure as AbstractGridMeasure
-from ._build import check_points as check_points
+from . import _codec as _codec
+from ._abstract import AbstractMeasure as AbstractMeasure, natural_generator as natural_generator
+from ._abstract_grid import AbstractGridMeasure as AbstractGridMeasure
 from ._grid import GridMeasure as GridMeasure
-from ._quantized import QuantizedMeasure as QuantizedMeasure, curve_transport as curve_transport
+from ._leaves import (
+    AbstractLeafMeasure as AbstractLeafMeasure,
+    LeafMeasure as LeafMeasure,
+    QuantizedLeafMeasure as QuantizedLeafMeasure,
+)
+from ._quantized import QuantizedMeasure as QuantizedMeasure
+from ._record import Bound as Bound, Record as Record, fingerprint as fingerprint
+from ._rounding import MAX_QUANTA as MAX_QUANTA, curve_transport as curve_transport, round_masses as round_masses
+from ._vocabulary import (
+    Label as Label,
+    as_vocabulary as as_vocabulary,
+    label_code as label_code,
+    plain_label as plain_label,
+    unknown_label as unknown_label,
+)

@@ -1,237 +1,179 @@
-"""Measures on grids, kept by their occupied cells (theory, section 2)."""
+"""What a measure is: leaves, a mass each, and the uniform law inside each leaf (theory, section 2)."""
 
 import abc
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ..curves import levels_for, peano_argsort, peano_index
-from ._box import as_box, as_resolution
+from .._checks import whole_number
+from ..source import cut, padded_size
+from ._record import Bound, Record
+from ._vocabulary import Label, label_code
 
-Label = str | int
+# Not `Self`, which cannot be checked at run time where functions are decorated one by one.
+AnyMeasure = TypeVar("AnyMeasure", bound="AbstractMeasure")
 
 
-class AbstractGridMeasure(eqx.Module):
-    """A law on a box: cells of a grid with masses, and the uniform law inside each cell.
+class AbstractMeasure(eqx.Module):
+    """A law on R^d: m boxes ("leaves") with a mass each, uniform inside each box.
 
-    Only occupied cells are stored, in the order of the Peano curve, label by label where there are labels. Cell `c`
-    spans `low + c * (high - low) / resolution` to `low + (c + 1) * (high - low) / resolution`. A side of zero length is
-    allowed: that coordinate is constant.
+    Leaves may have sides of zero length (atoms, constant coordinates). With labels the law is that of a label and a
+    point; leaves are kept label by label. `record` holds what was proven when the measure was made.
+
+    **Example:**
+
+        >>> import jax, jaxgen as jg
+        >>> m = jg.GridMeasure.from_histogram([1, 0, 3])
+        >>> m.size, m.dim, m.quantize(4).counts.tolist()
+        (2, 1, [1, 3])
+        >>> m.sample(jax.random.key(0), 5).shape, type(m.generator(extra_levels=1)).__name__
+        ((5, 1), 'CurveGenerator')
     """
 
-    cells: eqx.AbstractVar[Int[Array, "m d"]]
     masses: eqx.AbstractVar[Float[Array, " m"]]
-    low: eqx.AbstractVar[Float[Array, " d"]]
-    high: eqx.AbstractVar[Float[Array, " d"]]
-    resolution: eqx.AbstractVar[tuple[int, ...]]
     labels: eqx.AbstractVar[Int[Array, " m"] | None]
     vocabulary: eqx.AbstractVar[tuple[Label, ...] | None]
+    record: eqx.AbstractVar[Record]
+    dim: eqx.AbstractVar[int]
+    low_corners: eqx.AbstractVar[Float[Array, "m d"]]
+    sides: eqx.AbstractVar[Float[Array, "m d"]]
+
+    _generators: ClassVar[dict[type, Callable[..., Any]]] = {}
 
     @abc.abstractmethod
-    def _rebuilt(self, weights: np.ndarray, **fields: Any) -> "AbstractGridMeasure":
-        """A measure of the same kind on other cells, with weights like those of `_weights`."""
+    def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
+        """The point of a leaf at the position `inside` in [0, 1]^d: `corner + side * inside`."""
+
+    @abc.abstractmethod
+    def quantize(self, quanta: int | object) -> "AbstractMeasure":
+        """The nearest measure whose masses are multiples of 1/quanta, along the order of the leaves."""
+
+    @abc.abstractmethod
+    def given(self: AnyMeasure, condition: Label) -> AnyMeasure:
+        """The conditional law of a label, as a measure without labels."""
 
     @abc.abstractmethod
     def _weights(self) -> np.ndarray:
         """Masses or counts, on the host."""
 
-    @property
-    def dim(self) -> int:
-        """Dimension d of the box."""
-        return len(self.resolution)
+    @abc.abstractmethod
+    def _proof_arrays(self) -> tuple[Any, ...]:
+        """The arrays that the record speaks of."""
 
     @property
-    def cell_sides(self) -> Float[Array, " d"]:
-        """Side lengths of a cell, in the units of the data."""
-        return (self.high - self.low) / jnp.asarray(self.resolution, self.low.dtype)
+    def size(self) -> int:
+        """Number of leaves."""
+        return self.masses.shape[0]
 
     @property
     def centers(self) -> Float[Array, "m d"]:
-        """Centres of the occupied cells, in the units of the data."""
-        return self.low + (self.cells + 0.5) * self.cell_sides
-
-    def _host_centers(self) -> Float[np.ndarray, "m d"]:
-        """`centers` in float64 on the host, where an operation on arrays of a new shape compiles nothing."""
-        low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
-        return low + (np.asarray(self.cells) + 0.5) * ((high - low) / np.asarray(self.resolution))
+        """Centres of the leaves, in the units of the data."""
+        return self.low_corners + self.sides / 2
 
     @property
     def label_offsets(self) -> Int[np.ndarray, " bounds"]:
-        """Where the cells of each label begin, on the host: those of label c are `offsets[c]` to `offsets[c + 1]`."""
+        """Where the leaves of each label begin, on the host: those of label c are `offsets[c]` to `offsets[c + 1]`."""
         if self.vocabulary is None or self.labels is None:
-            return np.array([0, self.cells.shape[0]])
+            return np.array([0, self.size])
         return np.searchsorted(np.asarray(self.labels), np.arange(len(self.vocabulary) + 1))
+
+    @property
+    def label_masses(self) -> Float[np.ndarray, " labels"]:
+        """The mass of each label, on the host; of everything, where there are no labels."""
+        weights = self._weights().astype(np.float64)
+        return np.add.reduceat(weights, self.label_offsets[:-1]) / weights.sum()
 
     def mean(self) -> Float[Array, " d"]:
         """Mean of the law, in the units of the data."""
         return self.masses @ self.centers
 
     def variance(self) -> Float[Array, " d"]:
-        """Variance of each coordinate: that of the centres, and 1/12 of the squared side within a cell."""
-        return self.masses @ (self.centers - self.mean()) ** 2 + self.cell_sides**2 / 12
+        """Variance of each coordinate: that of the centres, and 1/12 of the mean squared side."""
+        return self.masses @ ((self.centers - self.mean()) ** 2 + self.sides**2 / 12)
 
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
-        """Draws `n` independent points: a cell by its mass, and d more uniform numbers in the cell.
+        """Draws `n` independent points: a leaf by its mass, and d more uniform numbers in the leaf.
 
         The reference sampler, that shares nothing with the generators. Raises `ValueError` for n < 1.
         """
-        if n < 1:
-            raise ValueError(f"n, the number of samples, must be at least 1; got {n}")
-        return _reference_sample(self, key, n)
+        n = whole_number(n, "n", 1)
+        return cut(_reference_sample(self, key, padded_size(n)), n)
 
-    def log_prob(self, x: Any, condition: Label | None = None) -> Float[Array, ""]:
-        """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the cells.
+    def generator(self, **options: Any) -> Any:
+        """The natural generator of a measure of this kind: explicit, from one uniform number.
 
-        With `condition`, of the conditional law of that label. Raises `ValueError` for a point of the wrong shape, an
-        unknown label, and a box without volume (which has no density). For a batch use `jax.vmap`.
+        `options` are those of its constructor, such as `extra_levels` and `path`.
         """
-        x = jnp.asarray(x, self.low.dtype)
-        if x.shape != (self.dim,):
-            raise ValueError(f"x must be one point of shape ({self.dim},); got {x.shape}. Use jax.vmap for a batch.")
-        if not isinstance(self.low, Tracer) and np.any(np.asarray(self.low) == np.asarray(self.high)):
-            raise ValueError("the box has a side of zero length, so the law has no density")
-        codes = jnp.zeros(self.masses.shape, jnp.int32) if self.labels is None else self.labels
-        asked = range(len(self.vocabulary or (None,))) if condition is None else [self._code(condition)]
-        unit = (x - self.low) / (self.high - self.low)
-        size = jnp.asarray(self.resolution)
-        inside = jnp.all((unit >= 0) & (unit <= 1))
-        cell = jnp.clip(jnp.floor(unit * size).astype(jnp.int32), 0, size - 1)
-        search = jax.vmap(lambda lo, hi: _find(self.cells, cell, lo, hi, levels_for(self.resolution)))
-        first, last = (jnp.searchsorted(codes, jnp.asarray(asked), side=side) for side in ("left", "right"))
-        at, found = search(first, last)
-        mass = jnp.sum(jnp.where(found, self.masses[at], 0.0))
-        if condition is not None:
-            mass = mass / jnp.sum(jnp.where(codes == asked[0], self.masses, 0.0))
-        return jnp.where(inside, jnp.log(mass), -jnp.inf) - jnp.sum(jnp.log(self.cell_sides))
+        for kind in type(self).__mro__:
+            if kind in AbstractMeasure._generators:
+                return AbstractMeasure._generators[kind](self, **options)
+        raise TypeError(f"no generator is registered for a {type(self).__name__}; see natural_generator")
 
-    def marginal(self, axes: int | Sequence[int]) -> "AbstractGridMeasure":
-        """The law of the coordinates `axes`, in that order. Raises `ValueError` for repeated or unknown axes."""
-        axes = [axes] if isinstance(axes, int | np.integer) else list(axes)
-        if not axes or len(set(axes)) < len(axes) or not all(0 <= k < self.dim for k in axes):
-            raise ValueError(f"axes must be distinct and lie between 0 and {self.dim - 1}; got {axes}")
-        cells, labels, weights = merge_cells(
-            np.asarray(self.cells)[:, axes], self.labels, self._weights(), [self.resolution[k] for k in axes]
-        )
-        return self._rebuilt(
-            weights,
-            cells=cells,
-            low=np.asarray(self.low)[axes],
-            high=np.asarray(self.high)[axes],
-            resolution=tuple(self.resolution[k] for k in axes),
-            labels=labels,
-            vocabulary=self.vocabulary,
-        )
+    def proven(self, name: str, condition: Label | None = None) -> Bound | None:
+        """Bounds on W_1 and W_2 that were proven when the measure was made, for all labels or one of them.
 
-    def given(self, condition: Label) -> "AbstractGridMeasure":
-        """The conditional law of a label, as a measure without labels. Raises `ValueError` for an unknown label."""
-        first, last = self.label_offsets[self._code(condition) :][:2]
-        return self._rebuilt(
-            self._weights()[first:last],
-            cells=self.cells[first:last],
-            low=self.low,
-            high=self.high,
-            resolution=self.resolution,
-            labels=None,
-            vocabulary=None,
-        )
+        Zeros where there was nothing to prove; `None` where the arrays were changed since, so that nothing holds any
+        more, and where the bounds of single labels are not known.
+        """
+        code = None if condition is None else label_code(condition, self.vocabulary)
+        if not self.record.bounds.get(name):
+            return 0.0, 0.0
+        if not self.record.holds(*self._proof_arrays()):
+            return None
+        if code is None or not any(self.record.bounds[name]):
+            return self.record.bounds[name]
+        each = self.record.label_bounds.get(name)
+        return None if each is None else each[code]
 
-    def _code(self, condition: Label) -> int:
-        if self.vocabulary is None:
-            raise ValueError(f"condition={condition!r} was given, but the measure has no labels")
-        if condition not in self.vocabulary:
-            raise ValueError(f"unknown label {condition!r}; the measure has {len(self.vocabulary)} labels")
-        return self.vocabulary.index(condition)
+    def rounding_bound(self, p: int = 2, condition: Label | None = None) -> float:
+        """A bound on W_p to the measure this one was rounded from, in units of the data; zero if there was none.
+
+        From the monotone coupling along the curve; with `condition`, for the conditional law of that label. Theory,
+        section 8.
+
+        **Raises:** `ValueError` unless p is 1 or 2, for an unknown label, where the bounds of single labels are not
+        known (a file keeps the one for all), and where the arrays were changed since.
+        """
+        if p not in (1, 2):
+            raise ValueError(f"p must be 1 or 2; got {p}")
+        bound = self.proven("rounding", condition)
+        if bound is None and self.proven("rounding") is None:
+            raise ValueError("the arrays of this measure were changed since it was rounded: no bound holds any more")
+        if bound is None:
+            raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
+        return bound[p - 1]
+
+    def _labels_given(self, condition: Label) -> slice:
+        first, last = self.label_offsets[label_code(condition, self.vocabulary) :][:2]
+        return slice(int(first), int(last))
 
 
-def merge_cells(cells, labels, weights, resolution):
-    """Adds up the weights of equal (label, cell) pairs; returns them in canonical order."""
-    order = canonical_order(cells, labels, resolution)
-    cells, weights = cells[order], np.asarray(weights)[order]
-    new = np.ones(len(cells), bool)
-    new[1:] = np.any(cells[1:] != cells[:-1], axis=1)
-    if labels is not None:
-        labels = np.asarray(labels)[order]
-        new[1:] |= labels[1:] != labels[:-1]
-        labels = labels[new]
-    return cells[new], labels, np.add.reduceat(weights, np.flatnonzero(new))
+def natural_generator(kind: type, make: Callable[..., Any]) -> None:
+    """Registers what `measure.generator(**options)` calls for measures of a kind: `make(measure, **options)`.
 
+    **Example:**
 
-def canonical_order(cells, labels, resolution):
-    """The permutation to label-major, then Peano order."""
-    order = peano_argsort(cells, levels_for(resolution))
-    if labels is None:
-        return order
-    return order[np.argsort(np.asarray(labels)[order], kind="stable")]
-
-
-def canonical(cells, weights, low, high, resolution, labels, vocabulary):
-    """Checks the fields of a grid measure and puts its cells in order; NumPy in, NumPy out.
-
-    Raises `ValueError` naming the field that is wrong.
+        >>> import jaxgen as jg
+        >>> from jaxgen.measures import natural_generator
+        >>> class Tiles(jg.GridMeasure):
+        ...     pass
+        >>> natural_generator(Tiles, lambda measure, **options: jg.SawtoothGenerator(measure, **options))
+        >>> type(Tiles([[0], [1]], [1, 1], 0, 1, 2).generator(folds=3)).__name__
+        'SawtoothGenerator'
     """
-    cells = np.asarray(cells)
-    if cells.ndim != 2 or cells.shape[0] == 0 or cells.shape[1] == 0:
-        raise ValueError(f"cells must have shape (m, d) with m, d >= 1; got {cells.shape}")
-    if not np.issubdtype(cells.dtype, np.integer):
-        raise TypeError(f"cells must be integers; got {cells.dtype}")
-    m, d = cells.shape
-    resolution = as_resolution(resolution, d)
-    low, high = as_box(low, high, d)
-    if np.any(cells < 0) or np.any(cells >= np.array(resolution)):
-        raise ValueError(
-            f"cells must lie between 0 and resolution - 1 = {tuple(n - 1 for n in resolution)} on every axis"
-        )
-    weights = np.asarray(weights)
-    if weights.shape != (m,):
-        raise ValueError(f"one mass a cell was expected, shape ({m},); got {weights.shape}")
-    if (labels is None) != (vocabulary is None):
-        raise ValueError("labels and vocabulary go together: give both or neither")
-    if labels is not None:
-        labels = np.asarray(labels, np.int32)
-        vocabulary = tuple(vocabulary)
-        if labels.shape != (m,):
-            raise ValueError(f"labels must hold one code a cell, shape ({m},); got {labels.shape}")
-        if len(set(vocabulary)) < len(vocabulary):
-            raise ValueError("vocabulary must not repeat a label")
-        if not np.array_equal(np.unique(labels), np.arange(len(vocabulary))):
-            raise ValueError(f"labels must use every code from 0 to {len(vocabulary) - 1}, the size of the vocabulary")
-    merged_cells, merged_labels, merged = merge_cells(cells.astype(np.int32), labels, weights, resolution)
-    if len(merged) < m:
-        raise ValueError(f"cells must be distinct; {m - len(merged)} of {m} repeat an earlier one")
-    return merged_cells, merged, low, high, resolution, merged_labels, vocabulary
+    AbstractMeasure._generators[kind] = make
 
 
 @eqx.filter_jit
-def _reference_sample(measure, key, n):
+def _reference_sample(measure: AbstractMeasure, key, n):
     which, where = jr.split(key)
     edges = jnp.cumsum(measure.masses)
-    cell = jnp.searchsorted(edges, jr.uniform(which, (n,), edges.dtype) * edges[-1], side="right")
-    cell = jnp.minimum(cell, edges.shape[0] - 1)
-    return measure.low + (measure.cells[cell] + jr.uniform(where, (n, measure.dim), edges.dtype)) * measure.cell_sides
-
-
-def _find(cells, cell, low, high, levels):
-    """Binary search for `cell` among `cells[low:high]`, in Peano order: its place, and whether it is there."""
-    key = peano_index(cell, levels)
-
-    def before(at):
-        other = peano_index(cells[at], levels)
-        first = jnp.argmax(key != other) if levels * cell.shape[0] else 0
-        return other[first] <= key[first] if levels * cell.shape[0] else jnp.asarray(True)
-
-    def step(_, state):
-        low, size = state
-        half = size // 2
-        here = before(low + half)
-        return jnp.where(here, low + half, low), jnp.where(here, size - half, half)
-
-    steps = max(1, int(cells.shape[0]).bit_length())
-    at, _ = jax.lax.fori_loop(0, steps, step, (low, high - low))
-    return at, jnp.all(cells[at] == cell)
+    leaf = jnp.searchsorted(edges, jr.uniform(which, (n,), edges.dtype) * edges[-1], side="right")
+    leaf = jnp.minimum(leaf, edges.shape[0] - 1)
+    return jax.vmap(measure.place)(leaf, jr.uniform(where, (n, measure.dim), edges.dtype))

@@ -8,42 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._abstract import merge_cells
-from ._box import as_box, as_resolution, check_weights, require_volume
-
-
-def check_points(points, name: str = "points") -> np.ndarray:
-    """Finite points as `(N, d)`; a vector is d = 1. Raises `ValueError` naming the argument."""
-    points = np.asarray(points)
-    if points.dtype == object or not (np.issubdtype(points.dtype, np.number) or points.dtype == bool):
-        raise TypeError(f"{name} must be numbers; got dtype {points.dtype}")
-    if np.issubdtype(points.dtype, np.complexfloating):
-        raise TypeError(f"{name} must be real; got dtype {points.dtype}")
-    if points.ndim == 1:
-        points = points[:, None]
-    if points.ndim != 2 or points.shape[1] == 0:
-        raise ValueError(f"{name} must have shape (N, d), or (N,) for d = 1; got {points.shape}")
-    if points.shape[0] == 0:
-        raise ValueError(f"{name} is empty: shape {points.shape}")
-    # A sum is finite only if all its terms are, short of an overflow that the slow test settles.
-    if not np.isfinite(points.sum(dtype=np.float64)) and (bad := ~np.isfinite(points).all(axis=1)).any():
-        raise ValueError(
-            f"{name} must be finite; {bad.sum()} of {len(points)} rows hold NaN or infinity, "
-            f"the first is row {np.flatnonzero(bad)[0]}"
-        )
-    return points
+from .._checks import box_corners, finite_points, grid_resolution, nonnegative_weights, require_volume
+from ._vocabulary import encode_labels
 
 
 def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dict:
     """Fields of the histogram of points; see `GridMeasure.from_samples`."""
-    points = check_points(points)
+    points = finite_points(points)
     count, dim = points.shape
     if count < 2:
         raise ValueError("points must hold at least two points; got one")
-    resolution = as_resolution(resolution, dim)
+    resolution = grid_resolution(resolution, dim)
     given_low, given_high = low is not None, high is not None
     least, most = _extent(points)
-    low, high = as_box(least if low is None else low, most if high is None else high, dim)
+    low, high = float_box(least if low is None else low, most if high is None else high, dim)
     if given_low and given_high:
         require_volume(low, high)
     if given_low or given_high:
@@ -57,11 +35,8 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
                 "enlarge the box or pass clip=True to move them to its border"
             )
     if weights is not None:
-        weights = np.asarray(weights)
-        if weights.shape != (count,):
-            raise ValueError(f"weights must have one entry a point, shape ({count},); got {weights.shape}")
-        weights = check_weights(weights, "weights")
-    codes, vocabulary = _encode_labels(labels, count)
+        weights = nonnegative_weights(weights, "weights", count)
+    codes, vocabulary = encode_labels(labels, count)
     cells, codes, masses = _count(points, np.asarray(low), np.asarray(high), resolution, weights, codes)
     return dict(
         cells=cells,
@@ -85,20 +60,6 @@ def _extent(points):
         extreme(np.concatenate([extreme(wide, axis=0).reshape(rows, dim), points[whole:]]), axis=0)
         for extreme in (np.min, np.max)
     )
-
-
-def _encode_labels(labels, count):
-    if labels is None:
-        return None, None
-    labels = np.asarray(labels)
-    if labels.shape != (count,):
-        raise ValueError(f"labels must hold one label a point, shape ({count},); got {labels.shape}")
-    if labels.dtype == object:
-        labels = np.asarray([str(x) for x in labels]) if all(isinstance(x, str) for x in labels) else labels
-    if labels.dtype.kind not in "USiu":
-        raise TypeError(f"labels must be strings or integers; got dtype {labels.dtype}")
-    vocabulary, codes = np.unique(labels, return_inverse=True)
-    return codes.astype(np.int32), tuple(vocabulary.tolist())
 
 
 def _columns(points, low, high, resolution):
@@ -135,7 +96,7 @@ def _count(points, low, high, resolution, weights, codes):
         cells = np.stack(np.unravel_index(occupied, shape), axis=1)
         return cells[:, 1:].astype(np.int32), None if codes is None else cells[:, 0], masses
     cells = np.stack(list(_columns(points, low, high, resolution)), axis=1)
-    return merge_cells(cells, codes, np.ones(len(points)) if weights is None else weights, resolution)
+    return merge_cells(cells, codes, np.ones(len(points)) if weights is None else weights)
 
 
 def histogram_to_grid(histogram, low, high) -> dict:
@@ -143,8 +104,8 @@ def histogram_to_grid(histogram, low, high) -> dict:
     histogram = np.asarray(histogram)
     if histogram.ndim == 0 or histogram.size == 0:
         raise ValueError(f"histogram must have at least one axis and one cell; got shape {histogram.shape}")
-    masses = check_weights(histogram, "histogram")
-    low, high = as_box(low, high, histogram.ndim)
+    masses = nonnegative_weights(histogram, "histogram")
+    low, high = float_box(low, high, histogram.ndim)
     require_volume(low, high)
     occupied = np.nonzero(masses)
     whole = np.issubdtype(histogram.dtype, np.integer)
@@ -169,8 +130,8 @@ def density_to_grid(density, resolution, low, high, dim, nodes) -> dict:
     if nodes < 1:
         raise ValueError(f"nodes must be at least 1; got {nodes}")
     dim = sizes.pop()
-    resolution = as_resolution(resolution, dim)
-    low, high = as_box(low, high, dim)
+    resolution = grid_resolution(resolution, dim)
+    low, high = float_box(low, high, dim)
     require_volume(low, high)
     if math.prod(resolution) > 1 << 27:
         raise ValueError(
@@ -188,7 +149,7 @@ def density_to_grid(density, resolution, low, high, dim, nodes) -> dict:
             raise ValueError(
                 f"density must return a scalar for one point of shape ({dim},); got shape {values.shape[1:]}"
             )
-        masses += np.prod(gauss[list(node)]) * check_weights(values, "density") if values.any() else 0.0
+        masses += np.prod(gauss[list(node)]) * nonnegative_weights(values, "density") if values.any() else 0.0
     return dict(cells=cells, masses=masses, low=low, high=high, resolution=resolution)
 
 
@@ -205,7 +166,7 @@ def image_to_grid(image, resolution, invert) -> dict:
         except (UnidentifiedImageError, OSError) as error:
             raise ValueError(f"image {str(image)!r} is not a picture that can be read") from error
     else:
-        gray = check_weights(image, "image") if np.any(image) else np.asarray(image, np.float64)
+        gray = nonnegative_weights(image, "image") if np.any(image) else np.asarray(image, np.float64)
         gray = gray.mean(axis=2) if gray.ndim == 3 else gray
     if gray.ndim != 2 or gray.size == 0:
         raise ValueError(f"image must have shape (height, width) or (height, width, channels); got {gray.shape}")
@@ -214,8 +175,48 @@ def image_to_grid(image, resolution, invert) -> dict:
     if not gray.any():
         raise ValueError("image holds no mass: it is all black (or all white, with invert=True)")
     if resolution is not None:
-        scale = as_resolution(resolution, 1)[0] / max(gray.shape)
+        scale = grid_resolution(resolution, 1)[0] / max(gray.shape)
         size = [max(1, round(scale * n)) for n in reversed(gray.shape)]
         gray = np.asarray(Image.fromarray(gray.astype(np.float32)).resize(size, Image.Resampling.BOX), np.float64)
     height, width = gray.shape
     return histogram_to_grid(gray[::-1].T, 0.0, np.array([width, height]) / max(width, height))
+
+
+def merge_cells(cells, labels, weights):
+    """Adds up the weights of equal (label, cell) pairs; returns them label by label, in lexicographic order."""
+    order = lexicographic(cells, labels)
+    cells, weights = cells[order], np.asarray(weights)[order]
+    new = np.ones(len(cells), bool)
+    new[1:] = np.any(cells[1:] != cells[:-1], axis=1)
+    if labels is not None:
+        labels = np.asarray(labels)[order]
+        new[1:] |= labels[1:] != labels[:-1]
+        labels = labels[new]
+    return cells[new], labels, np.add.reduceat(weights, np.flatnonzero(new))
+
+
+def lexicographic(cells, labels):
+    """The permutation to label-major, then lexicographic order of the cells (stable)."""
+    keys = list(np.ascontiguousarray(cells.T))
+    keys = keys if labels is None else [np.asarray(labels), *keys]
+    used = 4
+    while True:
+        # Cells of high dimension differ in their first coordinates already.
+        order = np.lexsort(keys[:used][::-1])
+        if used >= len(keys) or np.all(np.any([key[order][1:] != key[order][:-1] for key in keys[:used]], axis=0)):
+            return order
+        used *= 4
+
+
+def float_box(low, high, dim: int):
+    """Corners of a box in the default float type, on the host, rounded outwards so that no point of the box is lost.
+
+    A side of zero length stays one: its two ends are rounded to the nearest.
+    """
+    corners, dtype, out = box_corners(low, high, dim), jnp.result_type(float), []
+    flat = corners[0] == corners[1]
+    for corner, away in zip(corners, (-np.inf, np.inf), strict=True):
+        near = corner.astype(dtype)
+        wrong = (near > corner) if away < 0 else (near < corner)
+        out.append(np.where(wrong & ~flat, np.nextafter(near, np.asarray(away, dtype)), near).astype(dtype))
+    return out[0], out[1]

@@ -1,4 +1,4 @@
-"""Grid measures with float masses, and where they come from."""
+"""Laws on the cells of a grid with float masses, and where they come from (theory, section 2)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,17 +9,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ._abstract import AbstractGridMeasure, Label, canonical
-from ._box import check_weights
+from .._checks import Numbers, nonnegative_weights
+from ._abstract_grid import AbstractGridMeasure, canonical
 from ._build import density_to_grid, histogram_to_grid, image_to_grid, samples_to_grid
-from ._quantized import QuantizedMeasure, quantize_masses
+from ._quantized import QuantizedMeasure, quantized
+from ._record import Record
+from ._rounding import MAX_QUANTA
+from ._vocabulary import Label
 
 
 class GridMeasure(AbstractGridMeasure):
-    """A grid measure with float masses, which are differentiable parameters.
+    """A grid measure with float masses.
 
-    Usually made by `from_samples`, `from_histogram`, `from_density` or `from_image`. `total` is the number of points
-    when the masses are multiples of 1/total, and `None` when nothing of the kind is known.
+    Usually made by `from_samples`, `from_histogram`, `from_density` or `from_image`.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> m = jg.GridMeasure.from_samples([0.0, 0.1, 1.0, 0.9], resolution=2)
+        >>> m.cells.ravel().tolist(), m.masses.tolist()
+        ([0, 1], [0.5, 0.5])
     """
 
     cells: Int[Array, "m d"]
@@ -29,82 +38,118 @@ class GridMeasure(AbstractGridMeasure):
     labels: Int[Array, " m"] | None
     resolution: tuple[int, ...] = eqx.field(static=True)
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
-    total: int | None = eqx.field(static=True)
+    record: Record = eqx.field(static=True, repr=False)
 
-    def __init__(self, cells, masses, low, high, resolution, labels=None, vocabulary=None, total=None):
-        """Checks the fields and sorts the cells.
+    def __init__(
+        self,
+        cells: Numbers,
+        masses: Numbers,
+        low: Numbers,
+        high: Numbers,
+        resolution: Numbers,
+        labels: Numbers | None = None,
+        vocabulary: Sequence[Label] | None = None,
+        total: int | None = None,
+    ):
+        """**Arguments:**
 
-        - `cells`: `(m, d)` distinct integers; `masses`: `(m,)`, positive, normalized here; `low`, `high`: numbers or
-          `(d,)`; `resolution`: an integer or d of them.
+        - `cells`: `(m, d)` distinct integers; `masses`: `(m,)`, nonnegative, normalized here; `low`, `high`: numbers or
+            `(d,)`; `resolution`: an integer or d of them. Cells of zero mass are dropped.
         - `labels`: `(m,)` codes into `vocabulary`, a sequence of strings or integers.
+        - `total`: the number of points, where the masses are multiples of 1/total.
 
-        Raises `ValueError` for negative, NaN or infinite masses, masses that sum to zero, cells outside the grid or
-        repeated, a box upside down, and labels that do not fit. Cells of zero mass are dropped.
+        **Raises:** `ValueError` for negative, NaN or infinite masses, masses that sum to zero, cells outside the grid
+        or repeated, a box upside down, and labels that do not fit.
         """
-        masses = check_weights(masses, "masses")
+        weights = nonnegative_weights(masses, "masses")
         cells, labels = np.asarray(cells), None if labels is None else np.asarray(labels)
-        if masses.shape == cells.shape[:1]:
-            keep = masses > 0
-            cells, masses = cells[keep], masses[keep]
+        if weights.shape == cells.shape[:1]:
+            keep = weights > 0
+            cells, weights = cells[keep], weights[keep]
             labels = labels[keep] if labels is not None and labels.shape == keep.shape else labels
-        cells, masses, low, high, resolution, labels, vocabulary = canonical(
-            cells, masses, low, high, resolution, labels, vocabulary
+        cells, weights, self.low, self.high, self.resolution, codes, self.vocabulary = canonical(
+            cells, weights, low, high, resolution, labels, vocabulary
         )
         # device_put, because jnp.asarray compiles a copy for each new shape.
         self.cells = jax.device_put(cells)
-        self.masses = jax.device_put((masses / masses.sum()).astype(jnp.result_type(float)))
-        self.low, self.high = low, high
-        self.labels = None if labels is None else jax.device_put(labels)
-        self.resolution, self.vocabulary, self.total = resolution, vocabulary, total
+        self.masses = jax.device_put((weights / weights.sum()).astype(jnp.result_type(float)))
+        self.labels = None if codes is None else jax.device_put(codes)
+        self.record = Record(total=total)
 
     @classmethod
     def from_samples(
         cls,
-        points: Any,
-        resolution: int | Sequence[int],
+        points: Numbers,
+        resolution: Numbers,
         *,
-        weights: Any = None,
-        low: Any = None,
-        high: Any = None,
-        labels: Any = None,
+        weights: Numbers | None = None,
+        low: Numbers | None = None,
+        high: Numbers | None = None,
+        labels: Sequence[object] | np.ndarray | None = None,
         clip: bool = False,
     ) -> "GridMeasure":
-        """The histogram of points on a grid, kept by occupied cells.
+        """The histogram of points on a grid, kept by occupied cells. Theory, section 2.
+
+        Time and memory grow with the points and the occupied cells, not with all cells.
+
+        **Arguments:**
 
         - `points`: `(N, d)`, or `(N,)` for d = 1; N >= 2. `weights`: `(N,)`, nonnegative.
         - `resolution`: cells an axis, an integer or d of them.
         - `low`, `high`: the box; by default the bounding box, whose largest point belongs to the last cell. A constant
-          coordinate gives a side of zero length, and is reproduced exactly.
+            coordinate gives a side of zero length, and is reproduced exactly.
         - `labels`: `(N,)` strings or integers: the joint law of label and point; see `vocabulary`.
         - `clip`: move points outside a given box to its border instead of raising.
 
-        Time and memory grow with the points and the occupied cells, not with all cells. Raises `ValueError` for empty,
-        NaN or infinite points, fewer than two, a resolution below 1, points outside a given box (counted), and weights
-        or labels of the wrong length. Theory, section 2.
+        **Raises:** `ValueError` for empty, NaN or infinite points, fewer than two, a resolution below 1, points outside
+        a given box (counted), and weights or labels of the wrong length.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> points = [[0.0, 0.0], [1.0, 1.0], [1.0, 0.9]]
+            >>> m = jg.GridMeasure.from_samples(points, 4, labels=["a", "b", "b"])
+            >>> m.cells.tolist(), m.vocabulary, m.given("b").masses.tolist()
+            ([[0, 0], [3, 3]], ('a', 'b'), [1.0])
         """
         return cls(**samples_to_grid(points, resolution, weights, low, high, labels, clip))
 
     @classmethod
-    def from_histogram(cls, histogram: Any, *, low: Any = 0.0, high: Any = 1.0) -> "GridMeasure":
-        """A dense array of nonnegative masses or counts, one axis a dimension, on a box (the unit cube by default)."""
+    def from_histogram(cls, histogram: Numbers, *, low: Numbers = 0.0, high: Numbers = 1.0) -> "GridMeasure":
+        """A dense array of nonnegative masses or counts, one axis a dimension, on a box (the unit cube by default).
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.GridMeasure.from_histogram([1, 2, 1], low=0.0, high=3.0).mean().tolist()
+            [1.5]
+        """
         return cls(**histogram_to_grid(histogram, low, high))
 
     @classmethod
     def from_density(
         cls,
         density: Callable[[Float[Array, " d"]], Any],
-        resolution: int | Sequence[int],
+        resolution: Numbers,
         *,
-        low: Any = 0.0,
-        high: Any = 1.0,
+        low: Numbers = 0.0,
+        high: Numbers = 1.0,
         dim: int | None = None,
         nodes: int = 2,
     ) -> "GridMeasure":
         """The cell masses of an unnormalized density, by Gauss-Legendre quadrature with `nodes` points an axis.
 
         `density` takes one point of shape `(d,)` to a nonnegative scalar, in JAX operations. The dimension is that of
-        `resolution`, `low` or `high`, or `dim` where all three are numbers. Raises `ValueError` where the density is
-        negative, NaN or infinite, or integrates to zero.
+        `resolution`, `low` or `high`, or `dim` where all three are numbers.
+
+        **Raises:** `ValueError` where the density is negative, NaN or infinite, or integrates to zero.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> m = jg.GridMeasure.from_density(lambda x: x[0], 2, dim=1)  # the density 2 x on [0, 1]
+            >>> m.masses.tolist()
+            [0.25, 0.75]
         """
         return cls(**density_to_grid(density, resolution, low, high, dim, nodes))
 
@@ -114,22 +159,47 @@ class GridMeasure(AbstractGridMeasure):
 
         `image` is a path (PNG, JPEG, whatever Pillow reads), or an array `(height, width)` or `(height, width, 3)`.
         The first coordinate runs right and the second up; pixels are squares and the longer side has length 1.
-        `resolution` is the number of cells along the longer side, by default one a pixel. Raises `ValueError` for an
-        unreadable or all-black picture and `FileNotFoundError` for a missing file.
+        `resolution` is the number of cells along the longer side, by default one a pixel.
+
+        **Raises:** `ValueError` for an unreadable or all-black picture and `FileNotFoundError` for a missing file.
+
+        **Example:**
+
+            >>> import numpy as np, jaxgen as jg
+            >>> m = jg.GridMeasure.from_image(np.array([[0, 255], [0, 0]]))  # the top right pixel is bright
+            >>> m.cells.tolist()
+            [[1, 1]]
         """
         return cls(**image_to_grid(image, resolution, invert))
 
-    def quantize(self, quanta: int) -> QuantizedMeasure:
-        """The nearest K-type along the curve, K = `quanta` (theory, section 8).
+    def quantize(self, quanta: int | object) -> QuantizedMeasure:
+        """The nearest K-type along the Peano curve, K = `quanta` (theory, section 8).
 
         Cumulative masses are rounded to multiples of 1/K, so that each of them moves by at most half a quantum; the
         result knows what that cost (`rounding_bound`). Cells left without a quantum are dropped; every label keeps at
         least one. Raises `ValueError` for quanta below 1, below the number of labels, or above 2**24.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> q = jg.GridMeasure.from_histogram([0.2, 0.3, 0.5]).quantize(10)
+            >>> q.counts.tolist()
+            [2, 3, 5]
         """
-        return quantize_masses(self, quanta)
+        return quantized(self, quanta)
 
-    def _weights(self):
+    def counted(self) -> QuantizedMeasure:
+        """In quanta as fine as uint32 arithmetic allows; where the masses are counts of points, those counts."""
+        total = self.record.total
+        if total is not None and total <= MAX_QUANTA:
+            counts = np.asarray(self.masses, np.float64) * total
+            whole = np.rint(counts).astype(np.int64)
+            # Parameters that were trained since are no longer counts; float32 alone moves a count by 1e-7 of itself.
+            if np.all(np.abs(counts - whole) <= 1e-6 * counts + 1e-6) and whole.min() >= 1 and whole.sum() == total:
+                return QuantizedMeasure(
+                    self.cells, whole, self.low, self.high, self.resolution, self.labels, self.vocabulary
+                )
+        return quantized(self, MAX_QUANTA)
+
+    def _weights(self) -> np.ndarray:
         return np.asarray(self.masses)
-
-    def _rebuilt(self, weights, **fields):
-        return GridMeasure(masses=weights, **fields)

@@ -13,11 +13,11 @@ words are looked up, not understood. Trained generators, such as an `MLPGenerato
 do go beyond the data, and nothing is proven about them.
 """
 
+from . import _codec as _codec
 from ._audio import Audio as Audio
-from ._command import prompt as prompt, prompt_command as prompt_command
 from ._data import (
     DATA_SETS as DATA_SETS,
-    DataSet as DataSet,
+    PromptData as PromptData,
     airports as airports,
     digits as digits,
     example as example,

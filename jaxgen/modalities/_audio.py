@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from ._files import replacing
+from .._io import replacing
 from ._modality import AbstractModality, Box, finite_points, level_box, to_levels, whole
 
 
@@ -18,6 +18,13 @@ class Audio(AbstractModality):
 
     Amplitude x is level `(1 + x) levels / 2`, so that silence is a level. A file is a mono WAV of all sounds, one
     after another: 8 bits for up to 256 levels, else 16.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Audio
+        >>> modality = Audio(samples=3, levels=4)
+        >>> modality.restore(modality.points([[-1.0, 0.1, 0.4]])).tolist()
+        [[-1.0, 0.0, 0.5]]
     """
 
     samples: int

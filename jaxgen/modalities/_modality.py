@@ -10,7 +10,14 @@ from jaxtyping import Float, Int
 
 
 class Box(NamedTuple):
-    """The grid that a modality's points live on: the arguments of `GridMeasure.from_samples` of the same names."""
+    """The grid that a modality's points live on: the arguments of `GridMeasure.from_samples` of the same names.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Images
+        >>> Images((2, 2), levels=17).box
+        Box(low=-0.5, high=16.5, resolution=17)
+    """
 
     low: float | tuple[float, ...]
     high: float | tuple[float, ...]
@@ -23,6 +30,14 @@ class AbstractModality(abc.ABC):
     Whatever has finitely many levels (grey values, 8-bit amplitudes, characters) is a point of whole coordinates
     0, 1, ..., levels - 1, each the centre of a cell of side 1 of `box`; so a generator of that grid gives the things
     themselves back, exactly, whatever it does inside a cell.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Text
+        >>> modality = Text.of(["no", "yes"])
+        >>> points = modality.points(["yes", "no"])
+        >>> points.shape, modality.restore(points)
+        ((2, 3), ['yes', 'no'])
     """
 
     suffixes: ClassVar[tuple[str, ...]]

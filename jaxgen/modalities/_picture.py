@@ -22,6 +22,14 @@ def show_prompts(
 
     Column j uses key number j in every row. Raises `ValueError` for no generator or no prompt, and as
     `PromptedGenerator.prompt` does.
+
+    **Example:**
+
+        >>> import jax
+        >>> from jaxgen.modalities import example, show_prompts
+        >>> figure = show_prompts({"exact": example("text")}, ["beauty", "errors"], jax.random.key(0))
+        >>> len(figure.axes)
+        2
     """
     from matplotlib.figure import Figure
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from ._files import replacing
+from .._io import replacing
 from ._modality import AbstractModality, Box, byte_levels, level_box, picture_shape, to_levels, to_points, whole
 
 # Small pictures are enlarged by a whole factor, so that their shorter side takes at least this many pixels.
@@ -21,6 +21,16 @@ class Images(AbstractModality):
     """Pictures of one size. `shape` is (height, width) or (height, width, 3), `levels` the brightnesses: 0 is black.
 
     A file is a PNG of all pictures side by side, row by row.
+
+    **Example:**
+
+        >>> import numpy as np
+        >>> from jaxgen.modalities import Images
+        >>> modality = Images((2, 2), levels=4)
+        >>> modality.points(np.array([[[0, 1], [2, 3]]])).tolist()
+        [[0.0, 1.0, 2.0, 3.0]]
+        >>> modality.restore([[0.2, 1.4, -7.0, 9.0]]).tolist()
+        [[[0, 1], [0, 3]]]
     """
 
     shape: tuple[int, ...]
@@ -65,6 +75,12 @@ class Video(AbstractModality):
 
     A file is a GIF of all clips side by side. GIF keeps time in hundredths of a second, and at most 256 colours a
     picture: shades of grey exactly, colours nearly.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Video
+        >>> Video((8, 8), frames=12).dim
+        768
     """
 
     shape: tuple[int, ...]

@@ -2,16 +2,17 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from ..generators import AbstractGenerator, PeanoGenerator
-from ..measures import GridMeasure
+from .._checks import Numbers
+from ..generators import AbstractGenerator, Certificate, CurveGenerator
+from ..measures import GridMeasure, Label
+from ..relu import ReLUNetwork
 from ._audio import Audio
 from ._modality import AbstractModality
 from ._pictures import Images, Video
@@ -22,11 +23,21 @@ from ._words import match
 _KINDS: dict[str, type[AbstractModality]] = {kind.__name__: kind for kind in (Images, Audio, Video, Text, Table)}
 
 
-class PromptedGenerator(eqx.Module):
+class PromptedGenerator(AbstractGenerator):
     """A conditional generator, the modality of its points, and a description of each label.
 
     Its law, given a prompt, is the quantised empirical law of the labels that the prompt names, if the generator was
     built by `exact`; see the room's docstring for what that is and is not.
+
+    **Example:**
+
+        >>> import jax
+        >>> from jaxgen.modalities import PromptedGenerator, Text
+        >>> modality = Text.of(["no", "yes", "maybe"])
+        >>> points = modality.points(["no", "yes", "maybe"])
+        >>> g = PromptedGenerator.exact(points, ["bad", "good", "good"], modality, {"good": "consent"})
+        >>> g.prompt("consent, please"), g.sample(jax.random.key(0), 2, "bad")
+        ({'good': 1.0}, ['no', 'no'])
     """
 
     generator: AbstractGenerator
@@ -34,13 +45,18 @@ class PromptedGenerator(eqx.Module):
     _descriptions: tuple[tuple[Any, str], ...] = eqx.field(static=True)
 
     def __init__(
-        self, generator: AbstractGenerator, modality: AbstractModality, descriptions: Mapping[Any, str] | None = None
+        self,
+        generator: AbstractGenerator,
+        modality: AbstractModality | object,
+        descriptions: Mapping[Any, str] | None = None,
     ):
-        """- `generator`: with labels, explicit or trained; its points are those of `modality`.
+        """**Arguments:**
+
+        - `generator`: with labels, explicit or trained; its points are those of `modality`.
         - `descriptions`: words for some or all labels; a label is known by its own name in any case.
 
-        Raises `ValueError` for a generator without labels or of another dimension, and for a description of an
-        unknown label.
+        **Raises:** `ValueError` for a generator without labels or of another dimension, and for a description of an
+        unknown label; `TypeError` for a modality that is none.
         """
         if not isinstance(modality, AbstractModality):
             raise TypeError(f"modality must be one of {', '.join(_KINDS)}; got {type(modality).__name__}")
@@ -57,15 +73,15 @@ class PromptedGenerator(eqx.Module):
 
     @classmethod
     def exact(
-        cls, points: ArrayLike, labels: Any, modality: AbstractModality, descriptions: Mapping[Any, str] | None = None
+        cls, points: Numbers, labels: Any, modality: AbstractModality, descriptions: Mapping[Any, str] | None = None
     ) -> "PromptedGenerator":
-        """The explicit generator of data: `PeanoGenerator` on their exact counts, one quantum a point.
+        """The explicit generator of data: `CurveGenerator` on their exact counts, one quantum a point.
 
         `points`: `(N, dim)` as `modality.points` gives them, `labels`: one a point. Takes a data set whole:
         `PromptedGenerator.exact(*digits())`. Raises as `GridMeasure.from_samples` does, and for data that do not fit.
         """
         measure = GridMeasure.from_samples(points, labels=labels, **modality.box._asdict())
-        return cls(PeanoGenerator(measure, extra_levels=0), modality, descriptions)
+        return cls(CurveGenerator(measure, extra_levels=0, path="centre"), modality, descriptions)
 
     @classmethod
     def from_parts(cls, generator: AbstractGenerator, metadata: Mapping[str, Any]) -> "PromptedGenerator":
@@ -78,6 +94,44 @@ class PromptedGenerator(eqx.Module):
         return cls(generator, modality, descriptions)
 
     @property
+    def dim(self) -> int:
+        """Dimension of the points."""
+        return self.generator.dim
+
+    @property
+    def source_dim(self) -> int:
+        """How many uniform numbers go in."""
+        return self.generator.source_dim
+
+    @property
+    def source_bits(self) -> int:
+        """Bits of each uniform number that the law needs."""
+        return self.generator.source_bits
+
+    @property
+    def vocabulary(self) -> tuple[Label, ...] | None:
+        """The labels that can be asked for."""
+        return self.generator.vocabulary
+
+    def __call__(self, u: Numbers, condition: Label | None = None, **options: Any) -> Float[Array, " dim"]:
+        """The point, not the thing, that one source value is sent to; as the generator's call."""
+        return self.generator(u, condition, **options)  # pyright: ignore[reportCallIssue]
+
+    def push(
+        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+        """That of the generator."""
+        return self.generator.push(words, code)
+
+    def network(self, **options: Any) -> ReLUNetwork:
+        """That of the generator."""
+        return self.generator.network(**options)
+
+    def certificate(self, **options: Any) -> Certificate:
+        """That of the generator: of the law of points."""
+        return self.generator.certificate(**options)
+
+    @property
     def descriptions(self) -> dict[Any, str]:
         """Every label with its description, which may be empty."""
         return dict(self._descriptions)
@@ -87,7 +141,7 @@ class PromptedGenerator(eqx.Module):
         """All but the generator, in JSON's types; see `from_parts`."""
         return {"modality": self.modality.metadata(), "descriptions": [list(pair) for pair in self._descriptions]}
 
-    def prompt(self, text: str) -> dict[Any, float]:
+    def prompt(self, text: str | object) -> dict[Any, float]:
         """The labels that free text names, with weights that sum to 1: a condition for any generator.
 
         Each mention counts the same; one that fits several labels equally well is shared among them. Raises
@@ -95,25 +149,46 @@ class PromptedGenerator(eqx.Module):
         """
         return match(text, self.descriptions)
 
-    def sample(self, key: PRNGKeyArray, n: int, prompt: Any = None) -> Any:
+    # The generator's own options go through by name.
+    def sample(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """`n` things, as the modality's `restore` gives them: each the work of its own uniform number.
 
-        `prompt`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string.
-        Raises as `prompt` and the generator's `sample` do.
+        `condition`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string;
+        `options` are those of that `sample`. Raises as `prompt` and the generator's `sample` do.
         """
-        return self.modality.restore(self._points(key, n, prompt))
+        return self._things(self.generator.sample(key, n, self._asked(condition), **options))
 
-    def write(self, path: str | os.PathLike, key: PRNGKeyArray, n: int, prompt: Any = None) -> None:
+    def stream(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Yields the things of `sample`, in order, some at a time; `options` are those of the generator's `stream`."""
+        return map(self._things, self.generator.stream(key, n, self._asked(condition), **options))
+
+    def points(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Float[np.ndarray, "n dim"]:
+        """The points behind the things of `sample`."""
+        return np.asarray(self.generator.sample(key, n, self._asked(condition), **options))
+
+    def _asked(self, condition: Any) -> Any:
+        return self.prompt(condition) if isinstance(condition, str) else condition
+
+    def _things(self, drawn: Any) -> Any:
+        """Things in place of points, with the labels where they come along."""
+        if isinstance(drawn, tuple):
+            return self.modality.restore(np.asarray(drawn[0])), drawn[1]
+        return self.modality.restore(np.asarray(drawn))
+
+    def write(self, path: str | os.PathLike[str], key: PRNGKeyArray, n: int, condition: Any = None) -> None:
         """Writes the `n` things of `sample` into one file; see the modality for its form and errors."""
-        self.modality.write(path, self._points(key, n, prompt))
-
-    def _points(self, key, n, prompt):
-        condition = self.prompt(prompt) if isinstance(prompt, str) else prompt
-        return np.asarray(self.generator.sample(key, n, condition))
+        self.modality.write(path, self.points(key, n, condition))
 
 
 def modality_from_metadata(metadata: Mapping[str, Any]) -> AbstractModality:
-    """The modality whose `metadata()` this is. Raises `ValueError` for an unknown kind and missing or wrong fields."""
+    """The modality whose `metadata()` this is. Raises `ValueError` for an unknown kind and missing or wrong fields.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Text, modality_from_metadata
+        >>> modality_from_metadata(Text("ab", 3).metadata())
+        Text(alphabet='ab', length=3)
+    """
     fields = dict(metadata)
     kind = _KINDS.get(fields.pop("kind", None))
     if kind is None:

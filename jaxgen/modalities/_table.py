@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from ._files import replacing
+from .._io import replacing
 from ._modality import AbstractModality, Box, finite_points, whole
 
 
@@ -16,6 +16,13 @@ class Table(AbstractModality):
     """Rows of numbers, one for each of `columns`, from `low` to `high`, in `resolution` cells an axis.
 
     The points are the rows themselves. A file is a CSV, or a PNG with a dot a row where there are two columns.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Table
+        >>> modality = Table(("x", "y"), (0.0, 0.0), (1.0, 2.0))
+        >>> modality.restore([[0.5, 3.0]]).tolist()  # moved to the border of the box
+        [[0.5, 2.0]]
     """
 
     columns: tuple[str, ...]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from ._files import replacing
+from .._io import replacing
 from ._modality import AbstractModality, Box, level_box, to_levels, whole
 
 
@@ -18,6 +18,13 @@ class Text(AbstractModality):
     """Texts of at most `length` characters, each in `alphabet`, a string without repetitions.
 
     Level 0 ends a text, and level k is character k of the alphabet. A file holds one text a line.
+
+    **Example:**
+
+        >>> from jaxgen.modalities import Text
+        >>> modality = Text("ab", length=3)
+        >>> modality.points(["ab"]).tolist(), modality.restore([[2.0, 1.2, 0.0]])
+        ([[1.0, 2.0, 0.0]], ['ba'])
     """
 
     alphabet: str

@@ -27,7 +27,7 @@ _SMALL = frozenset(
 )
 
 
-def match(prompt: str, descriptions: Mapping[Any, str]) -> dict[Any, float]:
+def match(prompt: str | object, descriptions: Mapping[Any, str]) -> dict[Any, float]:
     """The labels that `prompt` names, with weights that sum to 1: each mention counts the same.
 
     A mention that fits several labels equally well is shared among them. A label is named by its own words too.

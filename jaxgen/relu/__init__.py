@@ -1,13 +1,6 @@
-"""ReLU networks as objects of theory: exact maps, exact counts, a calculus, functions built with it."""
+"""ReLU networks as objects of theory: exact maps, exact counts, a builder, a calculus, and functions built with it."""
 
-from ._blocks import (
-    hat as hat,
-    piecewise_linear as piecewise_linear,
-    ramp as ramp,
-    sawtooth as sawtooth,
-    triangle_wave as triangle_wave,
-    unfold as unfold,
-)
+from ._builder import NetworkBuilder as NetworkBuilder, Signal as Signal, stack as stack
 from ._calculus import (
     add as add,
     affine as affine,
@@ -15,5 +8,16 @@ from ._calculus import (
     concatenate as concatenate,
     pad_depth as pad_depth,
     parallel as parallel,
+)
+from ._functions import (
+    clip_inner as clip_inner,
+    clip_outer as clip_outer,
+    hat as hat,
+    piecewise_linear as piecewise_linear,
+    ramp as ramp,
+    sawtooth as sawtooth,
+    staircase as staircase,
+    triangle_wave as triangle_wave,
+    unfold as unfold,
 )
 from ._network import ReLUNetwork as ReLUNetwork, SparseAffine as SparseAffine

@@ -9,23 +9,17 @@ Source: theory, section 1; Elbraechter, Perekrestenko, Grohs, Boelcskei, "Deep N
 Theory" (2021), section 2.
 """
 
-import operator
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import ArrayLike, DTypeLike, Real
 
+from .._checks import whole_number
+from ._builder import NetworkBuilder, stack
 from ._network import MatrixLike, ReLUNetwork, VectorLike
-
-_Layer: TypeAlias = tuple[Any, np.ndarray]  # (sparse matrix, bias); SciPy's stubs do not know their products
-
-# Products of touching maps that need more multiplications than this are only formed if they can be the
-# smaller choice.
-_CHEAP_PRODUCT = 10_000_000
 
 
 def affine(weight: MatrixLike, bias: VectorLike | None = None, *, dtype: DTypeLike | None = None) -> ReLUNetwork:
@@ -33,6 +27,12 @@ def affine(weight: MatrixLike, bias: VectorLike | None = None, *, dtype: DTypeLi
 
     Arguments and errors as for a layer of `ReLUNetwork`. **Counts:** sizes `(in, out)`, `M = nnz(weight) +
     nnz(bias)`.
+
+    **Example:**
+
+        >>> from jaxgen.relu import affine
+        >>> affine([[1, 0, -2]], [3])([1.0, 5.0, 2.0]).tolist()
+        [0.0]
     """
     return ReLUNetwork([(weight, bias)], dtype=dtype)
 
@@ -62,21 +62,22 @@ def compose(
     | apart, nonnegative | `inner.sizes[:-1] + (k,) + outer.sizes[1:]` | `0` |
 
     **Raises:** `ValueError` if `inner.out_size != outer.in_size`.
+
+    **Example:** one more fold.
+
+        >>> from jaxgen.relu import compose, hat, sawtooth
+        >>> folded = compose(hat(), sawtooth(2), merge=True)
+        >>> folded.sizes == sawtooth(3).sizes, folded(0.125).tolist()
+        (True, [1.0])
     """
     if inner.out_size != outer.in_size:
         raise ValueError(
             f"inner has {inner.out_size} outputs, outer expects {outer.in_size} inputs: they must be equal."
         )
-    *before, last = inner.layers_as_scipy()
-    first, *after = outer.layers_as_scipy()
-    if nonnegative:
-        apart = [last, first]
-    else:
-        apart = [_signed(last), (sp.hstack([first[0], -first[0]], format="csr"), first[1])]
-    if merge is None:
-        merge = _merging_is_smaller(first, last, _count(apart))
-    touching = [_product(first, last)] if merge else apart
-    return ReLUNetwork([*before, *touching, *after], dtype=_common_dtype(outer, inner))
+    net = NetworkBuilder(x=inner.in_size)
+    y = net.apply(inner, net["x"])
+    z = net.apply(outer, y, merge=merge, nonnegative=nonnegative)
+    return net.network(z, dtype=_common_dtype(outer, inner))
 
 
 def pad_depth(network: ReLUNetwork, depth: int, *, nonnegative: bool = False) -> ReLUNetwork:
@@ -93,26 +94,26 @@ def pad_depth(network: ReLUNetwork, depth: int, *, nonnegative: bool = False) ->
     `network.sizes + (m,) * k` and `M(network) + m k`.
 
     **Raises:** `ValueError` if `depth < network.depth`.
+
+    **Example:**
+
+        >>> from jaxgen.relu import hat, pad_depth
+        >>> pad_depth(hat(), 4).sizes, pad_depth(hat(), 4, nonnegative=True).sizes
+        ((1, 3, 2, 2, 1), (1, 3, 1, 1, 1))
     """
-    depth = operator.index(depth)
-    extra = depth - network.depth
-    if extra < 0:
+    depth, size = whole_number(depth, "depth"), network.out_size
+    if depth < network.depth:
         raise ValueError(f"depth is {depth}: the network has depth {network.depth} already, and cannot be shortened.")
-    if extra == 0:
+    if depth == network.depth:
         return network
-    *layers, last = network.layers_as_scipy()
-    unit = sp.eye_array(network.out_size, format="csr")
-    if nonnegative:
-        layers += [last, *[(unit, None)] * extra]
-    else:
-        # On (rho(x), rho(-x)) the identity is a plain one, so every further layer has 2m entries, not 4m.
-        both = sp.eye_array(2 * network.out_size, format="csr")
-        layers += [
-            _signed(last),
-            *[(both, None)] * (extra - 1),
-            (sp.hstack([unit, -unit], format="csr"), None),
-        ]
-    return ReLUNetwork(layers, dtype=network.dtype)
+    identity = NetworkBuilder(y=size)
+    # On (rho(y), rho(-y)) the identity is a plain one, so every further layer has 2m entries, not 4m.
+    identity.layer(y=identity["y"] if nonnegative else stack(identity["y"], -identity["y"]))
+    for _ in range(depth - network.depth - 1):
+        identity.layer(**identity.carry("y"))
+    y = identity["y"]
+    output = y if nonnegative else y[:size] - y[size:]
+    return compose(identity.network(output, dtype=network.dtype), network, merge=True)
 
 
 def parallel(*networks: ReLUNetwork, nonnegative: bool = False) -> ReLUNetwork:
@@ -124,14 +125,20 @@ def parallel(*networks: ReLUNetwork, nonnegative: bool = False) -> ReLUNetwork:
     **Counts**, after padding: sizes are the sums of the sizes, layer by layer; `M = sum_i M(f_i)`.
 
     **Raises:** `ValueError` if no network is given.
+
+    **Example:**
+
+        >>> from jaxgen.relu import affine, hat, parallel
+        >>> parallel(hat(), affine([[3.0]]))([0.25, 2.0]).tolist()
+        [0.5, 6.0]
     """
-    padded = _equally_deep(networks, nonnegative)
+    if not networks:
+        raise ValueError("networks is empty: give at least one ReLUNetwork.")
+    depth = max(network.depth for network in networks)
+    padded = [pad_depth(network, depth, nonnegative=nonnegative).layers_as_scipy() for network in networks]
     layers = [
-        (
-            sp.block_diag([weight for weight, _ in same_level], format="csr"),
-            np.concatenate([b for _, b in same_level]),
-        )
-        for same_level in zip(*(network.layers_as_scipy() for network in padded), strict=True)
+        (sp.block_diag([weight for weight, _ in level], format="csr"), np.concatenate([bias for _, bias in level]))
+        for level in zip(*padded, strict=True)
     ]
     return ReLUNetwork(layers, dtype=_common_dtype(*networks))
 
@@ -143,11 +150,18 @@ def concatenate(*networks: ReLUNetwork, nonnegative: bool = False) -> ReLUNetwor
     f_i.in_size`.
 
     **Raises:** `ValueError` if no network is given or their input dimensions differ.
+
+    **Example:**
+
+        >>> from jaxgen.relu import affine, concatenate, hat
+        >>> concatenate(hat(), affine([[3.0]]))(0.25).tolist()
+        [0.5, 0.75]
     """
     together = parallel(*networks, nonnegative=nonnegative)
     _check_equal("input", [network.in_size for network in networks])
-    copies = sp.vstack([sp.eye_array(networks[0].in_size, format="csr")] * len(networks), format="csr")
-    return compose(together, affine(copies, dtype=together.dtype), merge=True)
+    net = NetworkBuilder(x=networks[0].in_size)
+    y = net.apply(together, stack(*[net["x"]] * len(networks)))
+    return net.network(y, dtype=together.dtype)
 
 
 def add(
@@ -166,47 +180,22 @@ def add(
 
     **Raises:** `ValueError` if no network is given, if input or output dimensions differ, or if the
     coefficients are not as many finite numbers as networks.
+
+    **Example:** Takagi's function, `sum_s 2^-s sawtooth(s)`, begun.
+
+        >>> from jaxgen.relu import add, sawtooth
+        >>> add(sawtooth(1), sawtooth(2), coefficients=[0.5, 0.25])(0.25).tolist()
+        [0.5]
     """
     together = concatenate(*networks, nonnegative=nonnegative)
     _check_equal("output", [network.out_size for network in networks])
     factors = np.ones(len(networks)) if coefficients is None else np.asarray(coefficients, dtype=np.float64)
     if factors.shape != (len(networks),) or not np.isfinite(factors).all():
         raise ValueError(f"coefficients is {coefficients!r}: expected {len(networks)} finite numbers, one per network.")
-    unit = sp.eye_array(networks[0].out_size, format="csr")
-    return compose(affine(sp.hstack([c * unit for c in factors]), dtype=together.dtype), together, merge=True)
-
-
-def _signed(layer: _Layer) -> _Layer:
-    """The layer for `(y, -y)` instead of `y`."""
-    weight, bias = layer
-    return sp.vstack([weight, -weight], format="csr"), np.concatenate([bias, -bias])
-
-
-def _product(outer: _Layer, inner: _Layer) -> _Layer:
-    return sp.csr_array(outer[0] @ inner[0]), outer[0] @ inner[1] + outer[1]
-
-
-def _count(layers: Sequence[_Layer]) -> int:
-    return sum(weight.nnz + int(np.count_nonzero(bias)) for weight, bias in layers)
-
-
-def _merging_is_smaller(outer: _Layer, inner: _Layer, apart: int) -> bool:
-    # Neuron j between the maps contributes a full rectangle of column_j x row_j entries to the product.
-    # Without cancellation the product holds the largest rectangle, and it takes the sum of all to compute: a
-    # product that is both costly and certain to be larger is not formed (10^5 x 1 times 1 x 10^5 would fill
-    # the memory).
-    columns = np.bincount(outer[0].indices, minlength=outer[0].shape[1]).astype(np.int64)
-    rectangles = columns * np.diff(inner[0].indptr)
-    if rectangles.sum() > _CHEAP_PRODUCT and rectangles.max() > apart:
-        return False
-    return _count([_product(outer, inner)]) <= apart
-
-
-def _equally_deep(networks: Sequence[ReLUNetwork], nonnegative: bool) -> list[ReLUNetwork]:
-    if not networks:
-        raise ValueError("networks is empty: give at least one ReLUNetwork.")
-    depth = max(network.depth for network in networks)
-    return [pad_depth(network, depth, nonnegative=nonnegative) for network in networks]
+    net = NetworkBuilder(x=together.in_size)
+    y = net.apply(together, net["x"])
+    total = sp.kron(factors[None], sp.eye_array(networks[0].out_size), format="csr") @ y
+    return net.network(total, dtype=together.dtype)
 
 
 def _check_equal(side: str, sizes: Sequence[int]) -> None:

@@ -25,6 +25,14 @@ class SparseAffine(eqx.Module):
     - `rows`, `cols`: `(nnz,)` int32, sorted by row and then by column, no pair twice.
     - `weights`: `(nnz,)`, the entries; `bias`: `(out_size,)`, dense.
     - `in_size`, `out_size`: the shape of `W` is `(out_size, in_size)`.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.relu import SparseAffine
+        >>> layer = SparseAffine([[1.0, 0.0], [2.0, 3.0]], [0.0, 1.0])
+        >>> layer(jnp.array([1.0, 1.0])).tolist(), layer.weights.tolist()
+        ([1.0, 6.0], [1.0, 2.0, 3.0])
     """
 
     rows: Int32[Array, " nnz"]
@@ -89,13 +97,15 @@ class ReLUNetwork(eqx.Module):
     A PyTree whose weights and biases are its float leaves: it runs under `jit`, `vmap` and `grad` (by the
     input, or by the weights with `equinox.filter_grad`). Source: theory, section 1.
 
-    !!! example
+    **Example:** the absolute value, of one number and of a batch.
 
-        ```python
-        network = ReLUNetwork([(W1, b1), (W2, None)])
-        y = network(x)                       # one example
-        ys = jax.vmap(network)(xs)           # a batch
-        ```
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxgen.relu import ReLUNetwork
+        >>> network = ReLUNetwork([([[1], [-1]], None), ([[1, 1]], None)])
+        >>> network(-2.0).tolist(), jax.vmap(network)(jnp.array([[-1.0], [3.0]])).tolist()
+        ([2.0], [[1.0], [3.0]])
+        >>> network.sizes, network.depth, network.connectivity, network.weight_magnitude
+        ((1, 2, 1), 2, 4, 1.0)
     """
 
     layers: tuple[SparseAffine, ...]

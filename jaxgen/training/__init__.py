@@ -1,9 +1,5 @@
-"""Training: fit any generator to data with a Sinkhorn loss."""
+"""Training: fit any generator to data, with any loss on samples."""
 
-from ._fit import Fitted as Fitted, TrainingError as TrainingError, fit as fit
-from ._loss import (
-    ANNEAL_BY as ANNEAL_BY,
-    ANNEAL_FROM as ANNEAL_FROM,
-    ITERATIONS as ITERATIONS,
-    batch_divergence as batch_divergence,
-)
+from ._fit import fit as fit
+from ._fitted import Fitted as Fitted, TrainingError as TrainingError
+from ._sinkhorn_loss import SinkhornLoss as SinkhornLoss

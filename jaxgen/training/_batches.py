@@ -5,7 +5,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ..curves import peano_argsort
+from ..curves import PeanoCurve
 
 # Base-3 digits of each coordinate that the order of the data is decided by: 3**-8 of its range.
 _LEVELS = 8
@@ -16,7 +16,7 @@ def curve_order(points: Float[np.ndarray, "n d"], codes: Int[np.ndarray, " n"] |
     low, side = points.min(axis=0), np.ptp(points, axis=0)
     unit = (points - low) / np.where(side > 0, side, 1)
     cells = np.minimum(np.floor(unit * 3**_LEVELS), 3**_LEVELS - 1).astype(np.int64)
-    order = peano_argsort(cells, _LEVELS)
+    order = PeanoCurve().argsort(cells, _LEVELS)
     return order if codes is None else order[np.argsort(codes[order], kind="stable")]
 
 

@@ -1,261 +1,185 @@
-"""Training: stochastic gradient descent on the Sinkhorn divergence to the data."""
+"""Training: stochastic gradient descent on a distance between batches of a generator and of the data."""
 
-import dataclasses
-import math
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 import optax
-from jax.typing import ArrayLike
-from jaxtyping import PRNGKeyArray
-from tqdm import tqdm
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..generators import MLPGenerator
-from ._batches import curve_order, data_batch, source_batch
-from ._loss import batch_divergence
+from .._checks import Numbers, positive_number, whole_number
+from ._fitted import Fitted, G, TrainingError
+from ._sinkhorn_loss import SinkhornLoss
+from ._step import Plan, State, default_optimizer, split_parameters, training_step
+from ._target import check_data, check_labels, make_target
 
-# Epsilon falls from this many times its last value, and stays there for the last third of the steps.
-_ANNEAL, _ANNEALED = 10, 0.7
+# The defaults were tuned on 1688 of the US airports, with samples of 1688 points against the other 1688, in degrees,
+# where the two halves are 2.03 (W_1) and 7.40 (W_2) apart. 4000 steps of 8 to 10 ms on a shared CPU core reached 2.67
+# and 8.53 with one source (2.47 and 8.35 if its samples are stratified), 2.05 and 8.06 with two. Width 128 (W_1 =
+# 2.64), epsilon 0.003 (2.67) and learning rate 0.01 (2.61) made no difference beyond that of another seed (2.54). What
+# mattered were Sinkhorn solves that see far clusters, annealed from a large epsilon: with twenty plain iterations at
+# epsilon 0.003 a network of width 128 had as low a loss and W_1 = 4.79. There, in 2000 steps, learning rate 0.001 was
+# too slow (3.42 against 3.28 at 0.003) and stratified batches took W_1 between stratified samples and the training half
+# from 2.09 to 1.64.
+_EPSILON, _LEARNING_RATE = 0.01, 5e-3
 # Steps between two looks at the losses: as many as fit this time, so that the bar moves and Ctrl-C is obeyed.
 _BLOCK, _BLOCK_SECONDS = 128, 0.25
 
 
-class TrainingError(FloatingPointError):
-    """The loss stopped being finite; `step` is the first step (counted from 1) where it was not."""
+def fit(
+    generator: G,
+    data: Numbers,
+    *,
+    key: PRNGKeyArray,
+    steps: SupportsIndex = 4000,
+    batch_size: SupportsIndex = 256,
+    epsilon: SupportsFloat | None = None,
+    learning_rate: SupportsFloat | None = None,
+    labels: Iterable[str | int | np.generic] | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    loss: Callable[..., Array] | None = None,
+    progress: bool = True,
+    callback: Callable[[int, Float[np.ndarray, " block"], G], object] | None = None,
+) -> Fitted[G]:
+    """Trains a generator to have the law of `data`.
 
-    def __init__(self, message: str, step: int):
-        super().__init__(message)
-        self.step = step
+    Every step draws a batch of sources and a batch of data, both stratified, and lets the optimizer lower the loss
+    between them. The same key, on the same machine, gives the same losses, bit for bit.
 
+    **Arguments:**
 
-@dataclasses.dataclass(frozen=True)
-class Fitted:
-    """What `fit` made.
+    - `generator`: an Equinox module that maps one source `(source_dim,)` to a point and has a `source_dim`. Its inexact
+        arrays are trained; if it has a method `trainable()`, only those that this marks (a filter as in
+        `equinox.partition`), and nothing moves the rest. If it has a method `suited_to(points, codes)`, that is asked
+        first: an `MLPGenerator` takes the box and the label masses that it was not given from the data.
+    - `data`: shape `(n, dim)`, or `(n,)` for points of the line, in any units.
+    - `key`: of the batches. `steps`: how many. `batch_size`: points in each, at least 2.
+    - `epsilon`: of the default loss, its last regularization as a multiple of the mean squared distance of two data
+        points; 0.01 if not given. It starts ten times larger and falls for the first 0.7 of the steps.
+    - `learning_rate`: of the default optimizer, its largest; 0.005 if not given.
+    - `labels`: one a point; needed for a generator with a `vocabulary`, which is called as `generator(u, code=code)`
+        with the position of the label in it, so that conditional laws are matched.
+    - `optimizer`: of Optax; by default Adam with clipped gradients, warm-up and cosine decay.
+    - `loss`: `loss(x, y, x_codes, y_codes, step, steps)`, a scalar that is differentiable in `x`: `x` and `y` are a
+        batch of the generator and one of the data, `(batch_size, dim)`, centred and in units in which two data points
+        are a mean squared distance of 1 apart; the codes are their labels, `(batch_size,)`, or `None`; `step` counts
+        from 0 to `steps`. Any callable that can be hashed will do, or an Equinox module (its arrays are not trained);
+        `SinkhornLoss(epsilon)` by default.
+    - `progress`: whether to show a bar.
+    - `callback(step, losses, generator)`: called every quarter of a second or so, with the number of steps made and the
+        losses of the last ones. Raising `KeyboardInterrupt` in it ends the training, as Ctrl-C does: the state so far
+        is returned, `interrupted=True`.
 
-    - `generator`: the trained one, in the coordinates of the data.
-    - `losses`: one float a step, the Sinkhorn divergence of its two batches over the mean squared distance of two
-      data points. Each is for the epsilon of its step, so that early and late ones do not compare.
-    - `epsilon`: the first and the last regularization, in squared units of the data.
-    - `steps`, `batch_size`, `learning_rate`: what was asked for; `len(losses)` steps were made.
-    - `seconds`: the time taken, `compile_seconds` of which went into compilation (and one block of steps).
-    - `interrupted`: whether Ctrl-C ended the training early.
+    **Returns:** a `Fitted`, whose `generator` has the type of the one given.
+
+    **Raises:** `TrainingError`, naming the step, when the loss is no longer finite; `ValueError` for data that are
+    empty, not finite or of the wrong shape, labels that do not fit them, `steps < 1`, `batch_size < 2`, an `epsilon` or
+    `learning_rate` that is not positive or is given beside the `loss` or `optimizer` that it would not reach, and a
+    generator with nothing to train; `TypeError` for what is not a number.
+
+    **Example:**
+
+        >>> import jax.random as jr, numpy as np, jaxgen as jg
+        >>> network = jg.MLPGenerator(dim=1, width=8, depth=2, key=jr.key(0))
+        >>> fitted = jg.fit(network, np.linspace(5, 8, 64), key=jr.key(1), steps=40, batch_size=32, progress=False)
+        >>> type(fitted.generator).__name__, len(fitted.losses), bool(fitted.losses[-1] < fitted.losses[0])
+        ('MLPGenerator', 40, True)
     """
+    began = time.perf_counter()
+    if optimizer is not None and learning_rate is not None:
+        raise ValueError("learning_rate is that of the default optimizer: give it or optimizer=, not both")
+    if loss is not None and epsilon is not None:
+        raise ValueError("epsilon is that of the default loss: give it or loss=, not both")
+    steps, batch_size = whole_number(steps, "steps", 1), whole_number(batch_size, "batch_size", 2)
+    hints = []
+    if optimizer is None:
+        learning_rate = positive_number(_LEARNING_RATE if learning_rate is None else learning_rate, "learning_rate")
+        optimizer = default_optimizer(steps, learning_rate)
+        hints.append(f"a smaller learning_rate (it is {learning_rate:g})")
+    if loss is None:
+        loss = SinkhornLoss(positive_number(_EPSILON if epsilon is None else epsilon, "epsilon"))
+        hints.append(f"a larger epsilon (it is {loss.epsilon:g})")
+    points = check_data(data, getattr(generator, "dim", None))
+    codes = check_labels(labels, getattr(generator, "vocabulary", None), len(points))
+    suited: Any = getattr(generator, "suited_to", lambda points, codes: generator)(points, codes)
+    target, unit = make_target(points, codes)
+    params, rest = split_parameters(suited)
+    if not hasattr(rest, "source_dim"):
+        raise ValueError("generator has no source_dim, the number of uniform numbers that it maps to a point")
 
-    generator: Any
-    losses: np.ndarray
-    epsilon: tuple[float, float]
-    steps: int
-    batch_size: int
-    learning_rate: float
-    seconds: float
+    plan = Plan(steps, batch_size, optimizer)
+    fixed, static = eqx.partition((rest, loss), eqx.is_array)
+    run = _loop(
+        lambda state: training_step(state, fixed, static, target, key, plan),
+        (params, optimizer.init(params), jnp.zeros((), jnp.int32)),
+        steps,
+        " or ".join(hints) or "a smaller learning rate or another loss",
+        progress,
+        None if callback is None else lambda step, losses, params: callback(step, losses, eqx.combine(params, rest)),
+    )
+    ends = [float(loss.epsilon_at(k, steps)) for k in (0, steps)] if isinstance(loss, SinkhornLoss) else None
+    return Fitted(
+        generator=eqx.combine(run.params, rest),
+        losses=run.losses,
+        epsilon=None if ends is None else (ends[0] * unit**2, ends[1] * unit**2),
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=None if learning_rate is None else float(learning_rate),
+        seconds=time.perf_counter() - began,
+        compile_seconds=run.compile_seconds,
+        interrupted=run.interrupted,
+    )
+
+
+class _Run(NamedTuple):
+    params: Any
+    losses: Float[np.ndarray, " made"]
     compile_seconds: float
     interrupted: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class _Plan:
-    """All that a step needs and that is not an array."""
+def _loop(
+    advance: Callable[[State], tuple[State, Float[Array, ""]]],
+    state: State,
+    steps: int,
+    hint: str,
+    progress: bool,
+    callback: Callable[[int, np.ndarray, Any], object] | None,
+) -> _Run:
+    """Advances the state step by step, in blocks after which the losses are looked at; Ctrl-C ends it early."""
+    from tqdm import tqdm
 
-    steps: int
-    batch_size: int
-    learning_rate: float
-    epsilon: float
-
-    def optimizer(self) -> optax.GradientTransformation:
-        schedule = optax.warmup_cosine_decay_schedule(
-            init_value=self.learning_rate / 100,
-            peak_value=self.learning_rate,
-            warmup_steps=self.steps // 20,
-            decay_steps=max(self.steps, 2),
-        )
-        return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-
-    def epsilon_at(self, step):
-        return self.epsilon * _ANNEAL ** jnp.maximum(1 - step / (_ANNEALED * self.steps), 0)
-
-
-def fit(
-    generator: Any,
-    data: ArrayLike,
-    *,
-    key: PRNGKeyArray,
-    steps: int = 4000,
-    batch_size: int = 256,
-    epsilon: float = 0.01,
-    learning_rate: float = 5e-3,
-    labels: Sequence[str | int] | None = None,
-    progress: bool = True,
-    callback: Callable[[int, np.ndarray, Any], None] | None = None,
-) -> Fitted:
-    """Trains a generator to have the law of `data`.
-
-    Every step draws a batch of data and a batch of sources and takes an Adam step (Optax; warm-up, cosine decay,
-    clipped gradients) on their Sinkhorn divergence (OTT-JAX, squared Euclidean cost). Both batches are stratified.
-
-    - `generator`: an `MLPGenerator`, or any Equinox module with inexact arrays that maps one source `(source_dim,)`
-      to a point and has a `source_dim`. An `MLPGenerator` takes the box and the label masses that it was not given
-      from the data.
-    - `data`: shape `(n, dim)`, or `(n,)` for points of the line, in any units.
-    - `epsilon`: the last regularization, as a multiple of the mean squared distance of two data points; it starts
-      ten times larger and falls geometrically for the first 0.7 of the steps.
-    - `labels`: one a point; needed for a generator with a `vocabulary`, which is called with the position of the
-      label in it as `condition`. A label that differs costs as much as a typical distance, so that conditional laws
-      are matched.
-    - `callback(step, losses, generator)`: called every quarter of a second or so, with the number of steps made and
-      the losses of the last ones. Raising `KeyboardInterrupt` in it ends the training, as Ctrl-C does: the state so
-      far is returned, `interrupted=True`.
-
-    The defaults were tuned on 1688 of the US airports, with samples of 1688 points against the other 1688, in degrees,
-    where the two halves are 2.03 (W_1) and 7.40 (W_2) apart. 4000 steps of 8 to 10 ms on a shared CPU core reached
-    2.67 and 8.53 with one source (2.47 and 8.35 if its samples are stratified), 2.05 and 8.06 with two. Width 128
-    (W_1 = 2.64), epsilon 0.003 (2.67) and learning rate 0.01 (2.61) made no difference beyond that of another seed
-    (2.54). What mattered were Sinkhorn solves that see far clusters, annealed from a large epsilon: with twenty plain
-    iterations at epsilon 0.003 a network of width 128 had as low a loss and W_1 = 4.79. There, in 2000 steps, learning
-    rate 0.001 was too slow (3.42 against 3.28 at 0.003) and stratified batches took W_1 between stratified samples and
-    the training half from 2.09 to 1.64.
-
-    The same key, on the same machine, gives the same losses, bit for bit.
-
-    Raises `TrainingError`, naming the step, when the loss is no longer finite; `ValueError` for data that are empty,
-    not finite or of the wrong shape, labels that do not fit them, `steps < 1`, `batch_size < 2`, and an `epsilon` or
-    `learning_rate` that is not a positive number.
-    """
-    began = time.perf_counter()
-    for name, value, least in (("steps", steps, 1), ("batch_size", batch_size, 2)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}; got {value}")
-    for name, value in (("epsilon", epsilon), ("learning_rate", learning_rate)):
-        if not 0 < value < math.inf:
-            raise ValueError(f"{name} must be a positive finite number; got {value}")
-    points = _points(data, generator)
-    codes = _codes(labels, generator, len(points))
-    if isinstance(generator, MLPGenerator):
-        generator = generator.suited_to(points, codes)
-    order = curve_order(points, codes)
-    points, codes = points[order], None if codes is None else jnp.asarray(codes[order], jnp.int32)
-    center = points.mean(axis=0)
-    unit = math.sqrt(2 * np.mean(np.sum((points - center) ** 2, axis=1))) or 1.0
-    target = (jnp.asarray((points - center) / unit), jnp.asarray(center), jnp.asarray(unit), codes)
-
-    plan = _Plan(int(steps), int(batch_size), float(learning_rate), float(epsilon))
-    params, rest = eqx.partition(generator, eqx.is_inexact_array)
-    fixed, static = eqx.partition(rest, lambda leaf: isinstance(leaf, jax.Array | np.ndarray))
-    if not jax.tree.leaves(params):
-        raise ValueError("generator has no inexact arrays: there is nothing to train")
-    state = params, plan.optimizer().init(params), jnp.zeros((), jnp.int32)
     losses, done, block, compile_seconds, interrupted = [], 0, 1, 0.0, False
-    bar = tqdm(total=plan.steps, disable=not progress, unit="step", desc="training")
+    bar = tqdm(total=steps, disable=not progress, unit="step", desc="training")
     try:
-        while done < plan.steps:
+        while done < steps:
             started = time.perf_counter()
-            count = min(block, plan.steps - done)
+            count = min(block, steps - done)
             new, values = state, []
             for _ in range(count):
-                *new, value = _step(*new, fixed, static, target, key, plan)
+                new, value = advance(new)
                 values.append(value)
-            block_losses = np.asarray(jax.device_get(values))
-            bad = np.flatnonzero(~np.isfinite(block_losses))
-            if bad.size:
-                step = done + int(bad[0]) + 1
-                raise TrainingError(
-                    f"the loss or its gradient is not finite at step {step} of {plan.steps}: use a smaller "
-                    f"learning_rate (it is {plan.learning_rate:g}) or a larger epsilon (it is {plan.epsilon:g})",
-                    step,
-                )
+            values = np.asarray(jax.device_get(values))
+            if (bad := np.flatnonzero(~np.isfinite(values))).size:
+                at = done + int(bad[0]) + 1
+                raise TrainingError(f"the loss or its gradient is not finite at step {at} of {steps}: use {hint}", at)
             state, done = new, done + count
-            losses.append(block_losses)
+            losses.append(values)
             elapsed = time.perf_counter() - started
             if done == count:
                 compile_seconds = elapsed
             # The first block times compilation; blocks then grow at most eightfold at a time.
             block = max(1, min(8 * block, _BLOCK, int(count * _BLOCK_SECONDS / elapsed) if done > count else 8))
-            bar.set_postfix(loss=f"{block_losses.mean():.3g}", refresh=False)
+            bar.set_postfix(loss=f"{values.mean():.3g}", refresh=False)
             bar.update(count)
             if callback is not None:
-                callback(done, block_losses, eqx.combine(state[0], fixed, static))
+                callback(done, values, state[0])
     except KeyboardInterrupt:
         interrupted = True
     finally:
         bar.close()
-    return Fitted(
-        generator=eqx.combine(state[0], fixed, static),
-        losses=np.concatenate(losses) if losses else np.zeros(0),
-        epsilon=(float(plan.epsilon_at(0)) * unit**2, float(plan.epsilon_at(plan.steps)) * unit**2),
-        steps=plan.steps,
-        batch_size=plan.batch_size,
-        learning_rate=plan.learning_rate,
-        seconds=time.perf_counter() - began,
-        compile_seconds=compile_seconds,
-        interrupted=interrupted,
-    )
-
-
-# One step a call, and not a loop of steps: calls are queued without waiting, and inside a loop XLA does not run the
-# three transport problems of a step side by side on a CPU (a step of 256 points: 5.6 ms in a loop, 4.0 ms out of it).
-# jax.jit, because to sort the arguments anew at each call, as filter_jit does, takes a tenth of such a step.
-@partial(jax.jit, static_argnames=("static", "plan"))
-def _step(params, opt_state, step, fixed, static, target, key, plan):
-    points, center, unit, codes = target
-    data_key, source_key = jr.split(jr.fold_in(key, step))
-    chosen = data_batch(data_key, len(points), plan.batch_size)
-    some = None if codes is None else codes[chosen]
-    u = source_batch(source_key, plan.batch_size, static.source_dim, some)
-
-    def loss(params):
-        generator = eqx.combine(params, fixed, static)
-        x = jax.vmap(generator)(u) if some is None else jax.vmap(generator)(u, some)
-        return batch_divergence((x - center) / unit, points[chosen], plan.epsilon_at(step), some, some), x
-
-    (value, x), grads = jax.value_and_grad(loss, has_aux=True)(params)
-    # OTT leaves potentials that are not finite out of its sums, so that the value alone can hide points that are not.
-    # Their sum cannot, and neither can that of the gradients.
-    seen = jnp.stack([jnp.sum(leaf) for leaf in jax.tree.leaves((x, grads))])
-    updates, opt_state = plan.optimizer().update(grads, opt_state, params)
-    return optax.apply_updates(params, updates), opt_state, step + 1, value + 0 * jnp.sum(seen)
-
-
-def _points(data, generator):
-    points = np.asarray(data)
-    if points.dtype.kind not in "fiub":
-        raise TypeError(f"data must hold real numbers; got dtype {points.dtype}")
-    points = points.astype(np.float64)
-    points = points[:, None] if points.ndim == 1 else points
-    if points.ndim != 2 or 0 in points.shape:
-        raise ValueError(f"data must have shape (n, dim) or (n,) with n, dim >= 1; got {np.shape(data)}")
-    dim = getattr(generator, "dim", points.shape[1])
-    if points.shape[1] != dim:
-        raise ValueError(f"data has points of dimension {points.shape[1]}, the generator of dimension {dim}")
-    bad = np.count_nonzero(~np.isfinite(points).all(axis=1))
-    if bad:
-        raise ValueError(f"data has {bad} of {len(points)} points with NaN or infinity; remove them")
-    largest, dtype = np.abs(points).max(), jnp.result_type(float)
-    if largest > math.sqrt(float(jnp.finfo(dtype).max)) / 16:
-        raise ValueError(f"data reaches {largest:.3g}, too large to be squared in {dtype}; rescale it")
-    return points
-
-
-def _codes(labels, generator, n):
-    vocabulary = getattr(generator, "vocabulary", None)
-    if vocabulary is None:
-        if labels is not None:
-            raise ValueError("labels were given, but the generator has no vocabulary; build it with vocabulary=")
-        return None
-    if labels is None:
-        raise ValueError("the generator is conditional: give labels=, one for each point")
-    labels = [c.item() if isinstance(c, np.generic) else c for c in labels]
-    if len(labels) != n:
-        raise ValueError(f"labels must hold one label for each point, {n}; got {len(labels)}")
-    table = {label: code for code, label in enumerate(vocabulary)}
-    unknown = sorted({str(c) for c in labels if c not in table})
-    if unknown:
-        raise ValueError(f"labels holds {len(unknown)} not in the generator's vocabulary: {', '.join(unknown[:5])}")
-    return np.array([table[c] for c in labels])
+    return _Run(state[0], np.concatenate(losses) if losses else np.zeros(0), compile_seconds, interrupted)

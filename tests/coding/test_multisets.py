@@ -168,7 +168,7 @@ def test_wide_cells_come_back(radices):
     words = words[np.lexsort(words.T[::-1])]
 
     def code(coder, values):
-        out = index.room(40) if values is None else values
+        out = index.zeros(40) if values is None else values
         code_multiset(coder, out, index.places)
         return out
 

@@ -15,13 +15,16 @@ import pytest
 from PIL import Image
 
 import jaxgen.comparison._compare as module
-from jaxgen.comparison import Dataset, Report, compare
+from jaxgen.coding import code_length
+from jaxgen.comparison import PRESETS, Dataset, Floor, Report, Spread, compare
 from jaxgen.distances import wasserstein
-from jaxgen.generators import IndependentGenerator
+from jaxgen.generators import AbstractGenerator, IndependentGenerator
 from jaxgen.measures import GridMeasure
 from jaxgen.training import TrainingError
 
-TINY = {"preset": "quick", "steps": 3, "widths": (4,), "samples": 60, "repeats": 2, "progress": False}
+# One budget of bits and one curve of each kind: what each of them takes is to be compiled.
+TINY = {"preset": "lean", "steps": 3, "widths": (4,), "samples": 60, "repeats": 2, "progress": False}
+UNTRAINED = {**TINY, "widths": ()}
 POINTS = np.random.default_rng(0).normal([10.0, -3.0], [2.0, 0.5], (200, 2))
 
 
@@ -59,24 +62,29 @@ USERS = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def lean():
+    fewer = {
+        "budgets": (2048,),
+        "precisions": (4,),
+        "curve_resolutions": (9,),
+        "curve_folds": (1,),
+        "curve_levels": (1,),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "lean", dataclasses.replace(PRESETS["quick"], preset="lean", **fewer))
+        yield
+
+
 # One for all tests that only look at it: compiling its generators is what takes the time.
 @pytest.fixture(scope="module")
-def report():
+def report(lean):
     return compare(POINTS, generators=USERS, **TINY)
 
 
 EXPLICIT = ["sawtooth (explicit)", "Peano (explicit)", "independent (explicit)", "codebook, 50 atoms"]
 TRAINED = ["trained, width 4, 1 source", "trained, width 4, 2 sources"]
 EVERY_LAW = [*EXPLICIT, *TRAINED, "a callable", "a module", "module, bits", "one of ours"]
-# Nothing to train, one budget of bits and one curve of each kind: what each of them takes is to be compiled.
-LEAN = {**TINY, "preset": "lean"}
-UNTRAINED = {**LEAN, "widths": ()}
-
-
-@pytest.fixture(autouse=True)
-def lean(monkeypatch):
-    fewer = {"budgets": (2048,), "precisions": (4,), "resolutions": (), "folds": (1,)}
-    monkeypatch.setitem(module.PRESETS, "lean", dataclasses.replace(module.PRESETS["quick"], **fewer))
 
 
 @pytest.fixture(scope="module")
@@ -99,16 +107,17 @@ def test_every_law_is_measured(entries, report, name):
     assert e.failed is None and e.samples.shape[1] == 2 and np.isfinite(e.samples).all()
     for mean, std in (e.w1, e.w2):
         assert 0 < mean < np.inf and 0 <= std < np.inf
-    assert e.w1[0] <= e.w2[0]
-    assert e.seconds >= 0 and e.nanoseconds_per_sample > 0
+    assert e.w1.mean <= e.w2.mean
+    # What a user brings ready-made took no time that anyone knows.
+    assert e.nanoseconds_per_sample > 0 and (e.seconds is None if e.kind == "user" else e.seconds > 0)
     # The two clouds that are kept are other samples of the same two laws: one is within what all of them scatter.
-    assert wasserstein(e.samples[:60], report.test[:60], 1) < 3 * e.w1[0] + 3 * report.floor[1][0]
+    assert wasserstein(e.samples[:60], report.test[:60], 1) < 3 * e.w1.mean + 3 * report.floor.w1.mean
 
 
 def test_explicit_generators_are_as_good_as_the_data_allow(entries, report):
     # A trained network of width 4 after three steps has not left its start; the data are matched to twice the floor.
     for name in EXPLICIT:
-        assert entries[name].w1[0] < 2 * report.floor[1][0] < entries[TRAINED[0]].w1[0]
+        assert entries[name].w1.mean < 2 * report.floor.w1.mean < entries[TRAINED[0]].w1.mean
 
 
 def test_only_what_is_proven_has_a_certificate(entries):
@@ -119,7 +128,7 @@ def test_only_what_is_proven_has_a_certificate(entries):
         else:
             assert e.certificate is None
     assert entries["independent (explicit)"].certificate == (0, 0)
-    assert entries["sawtooth (explicit)"].certificate[1] > 0
+    assert entries["sawtooth (explicit)"].certificate.w2 > 0
 
 
 def test_sizes_and_sources(entries):
@@ -154,8 +163,7 @@ def test_a_bad_generator_is_reported_with_its_reason(entries, report, name, reas
 
 
 def test_floors_are_positive(report):
-    assert set(report.floor) == {1, 2}
-    for mean, std in report.floor.values():
+    for mean, std in (report.floor.w1, report.floor.w2):
         assert mean > 0 and std >= 0
     assert "two-sample floor" in report.table()
 
@@ -172,32 +180,49 @@ def test_the_table_names_everything(report):
 
 
 def test_bits_for_the_same_error(report):
-    families = {p["family"] for p in report.plane}
+    families = {p.family for p in report.plane}
     assert families == {"explicit", "trained, 1 source", "trained, 2 sources"}
-    assert all(p["bits"] > 0 and p["w1"] > 0 for p in report.plane)
-    # The budgets are those of the whole encoded generator, which is a byte more than its measure.
-    explicit = [p for p in report.plane if p["family"] == "explicit"]
-    assert explicit and all(p["bits"] <= p["budget"] + 16 for p in explicit)
+    assert all(p.bits > 0 and p.w1 > 0 for p in report.plane)
+    # The budget is that of the measure; its generator is two bytes more, and two where the checksum gets longer.
+    explicit = [p for p in report.plane if p.family == "explicit"]
+    assert explicit and all(p.bits <= p.budget + 32 for p in explicit)
     table = report.bits_table()
     assert all(name in table for name in families) and "(1.0x)" in table
-    lines = report.limits["any_method"]
+    lines = report.limits.any_method
     assert lines and all(b > 0 and w >= 0 for b, w in lines)
-    assert [line["name"] for line in report.limits["length"]] == [TRAINED[0]]
+    assert [limit.name for limit in report.limits.length] == [TRAINED[0]]
 
 
 def test_the_report_is_plain_json(report):
     out = report.to_dict()
     again = json.loads(json.dumps(out, allow_nan=False))
-    assert again == json.loads(json.dumps(out)) and len(again["entries"]) == len(report.entries)
-    assert again["floor"]["w1"] == list(report.floor[1])
-    assert again["settings"]["steps"] == 3 and again["settings"]["points_per_distance"] == 60
-    assert "samples" not in again["entries"][0]
-    json.dumps(Report.to_dict(_with_infinities(report)), allow_nan=False)
+    assert again == out and len(again["entries"]) == len(report.entries)
+    assert again["floor"]["w1"] == list(report.floor.w1)
+    assert again["settings"]["steps"] == 3 and again["settings"]["samples"] == 60
+    assert again["settings"]["points_per_distance"] == 60
+    assert again["plane"][0]["bits"] == report.plane[0].bits and again["curves"]["depth"][0]["kind"] == "sawtooth"
+    # Points are for the figure.
+    assert "samples" not in again["entries"][0] and "test" not in again and "paths" not in again["curves"]
+    infinite = dataclasses.replace(report, floor=Floor(Spread(math.inf, math.nan), Spread(1.0, math.nan)))
+    assert json.loads(json.dumps(infinite.to_dict(), allow_nan=False))["floor"]["w2"] == [1.0, None]
 
 
-def _with_infinities(report):
-    values = {**vars(report), "floor": {1: (math.inf, math.nan), 2: (np.float32(1), np.nan)}}
-    return Report(**values)
+def test_records_are_frozen(report):
+    records = [report, report.floor, report.settings, report.curves, report.limits, *report.entries, *report.plane]
+    records += [*report.curves.depth, *report.curves.size, *report.curves.paths, *report.limits.length]
+    for record in records:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(record, dataclasses.fields(record)[0].name, None)
+        assert not any(isinstance(value, dict | list) for value in vars(record).values())
+
+
+def test_curves(report):
+    assert [(p.kind, p.s) for p in report.curves.depth] == [("sawtooth", 1), ("Peano", 1)]
+    assert [(p.kind, p.resolution) for p in report.curves.size] == [("sawtooth", 9), ("Peano", 9)]
+    assert [path.kind for path in report.curves.paths] == ["sawtooth", "Peano"]
+    for point in report.curves.depth:
+        # Two clouds of 60 points, each nearer to its law than independent ones.
+        assert point.w1 < point.certificate + 2 * report.curves.depth_floor
 
 
 def test_save_writes_three_files(report, tmp_path):
@@ -264,55 +289,86 @@ def test_training_that_fails_is_reported(monkeypatch, tmp_path):
     result.save(tmp_path / "report")
 
 
+class Corona(AbstractGenerator):
+    """A user's own law, uniform on a ring: its map is all that is known."""
+
+    dim: int = 2
+    source_dim: int = 2
+
+    def __call__(self, u, condition=None):
+        radius, angle = jnp.sqrt(1 + 3 * u[0]), 2 * jnp.pi * u[1]
+        return radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+
+
+def test_a_subclass_that_says_nothing_of_itself_has_a_row():
+    result = compare(POINTS, generators={"ring": Corona()}, **UNTRAINED)
+    entry = result.entries[-1]
+    assert entry.failed is None and entry.certificate is None and entry.depth is None
+    assert entry.bits == code_length(Corona())
+    radii = np.linalg.norm(entry.samples, axis=1)
+    assert 0.99 < radii.min() < radii.max() < 2.01
+    columns, row = ([c.strip() for c in line.split("|")] for line in _lines(result, "generator", "ring"))
+    said = dict(zip(columns, row, strict=True))
+    assert said["certified W1, W2"] == said["depth"] == "none" and "±" in said["W1 to held-out"]
+    for what in ("certificate", "ReLU form"):
+        assert any(note.startswith(f"No {what} (ring)") for note in result.notes)
+
+
+def _lines(report, *names):
+    lines = report.table().splitlines()
+    return [next(line for line in lines if line.startswith(f"| {name} ")) for name in names]
+
+
 def test_points_in_one_place(tmp_path):
     # One atom at most, no distance is positive, and nothing can be drawn on a logarithmic axis.
     result = compare(np.full(200, 3.0), **UNTRAINED)
     assert result.entries[-1].name == "codebook, 1 atoms" and all(e.failed is None for e in result.entries)
-    assert result.entries[0].w1 == (0, 0) and result.floor[1] == (0, 0)
+    assert result.entries[0].w1 == result.floor.w1 == (0, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result.save(tmp_path / "report")
 
 
+@pytest.mark.slow
 def test_labels_make_it_conditional(tmp_path):
     rng = np.random.default_rng(3)
     names = [("left", "right")[i % 2] for i in range(200)]
     points = rng.normal(size=(200, 2)) + 20 * np.array([[name == "right", 0] for name in names])
-    result = compare(Dataset("mine", points, ("x", "y"), tuple(names)), **LEAN)
+    # One label is held out: the split of seed 0 is this permutation.
+    names[np.random.default_rng(0).permutation(200)[150]] = "nowhere"
+    result = compare(Dataset("mine", points, ("x", "y"), tuple(names)), **TINY)
     assert "mine" in result.title and result.columns == ("x", "y")
     assert [e.name for e in result.entries] == [*EXPLICIT[:3], *TRAINED]
-    for e in result.entries:
-        assert set(e.per_label) == {"left", "right"} and all(w > 0 for w in e.per_label.values())
-    assert set(result.label_floor) == {"left", "right"}
+    for e in [*result.entries, result.floor]:
+        assert {error.label for error in e.per_label} == {"left", "right"}
+        assert all(error.w1 > 0 for error in e.per_label)
     # The labels are 20 apart, and what is drawn for one of them is not drawn for the other.
     for e in result.entries[:3]:
-        assert max(e.per_label.values()) < 4 and e.w1[0] < 4
+        assert max(error.w1 for error in e.per_label) < 4 and e.w1.mean < 4
     table = result.table()
     assert "label by label" in table and "left" in table and "two-sample floor" in table.split("label by label")[1]
+    assert len(result.test) == 99 and any("1 held-out points are left out" in note for note in result.notes)
+    assert result.curves.depth == result.plane == ()
     json.dumps(result.to_dict(), allow_nan=False)
     result.save(tmp_path / "report")
 
 
-def test_unseen_labels_are_said_and_another_seed_differs():
-    # The one point with label 7 is held out: the split of seed 0 is this permutation.
-    order = np.random.default_rng(0).permutation(200)
-    labels = np.zeros(200, int)
-    labels[order[150]] = 7
-    result = compare(POINTS, labels=labels, **UNTRAINED)
-    assert len(result.test) == 99 and any("1 held-out points are left out" in note for note in result.notes)
-    # Another seed splits otherwise and draws otherwise.
-    other = compare(POINTS, labels=labels, **{**UNTRAINED, "seed": 1})
-    assert other.floor != result.floor and other.entries[0].w1 != result.entries[0].w1
-
-
-@pytest.mark.parametrize("shape", [(120,), (120, 3), (120, 5)])
-def test_other_dimensions(shape, tmp_path):
-    settings = LEAN if shape == (120,) else UNTRAINED
-    result = compare(np.random.default_rng(4).normal(size=shape), **settings)
-    assert all(e.failed is None and e.w1[0] < 1.6 * result.floor[1][0] for e in result.entries if e.kind == "explicit")
-    assert result.test.shape[1:] == (shape[1:] or (1,))
+def test_few_points_of_the_line(tmp_path):
+    """The halves of an odd number of points differ by one; the distances take as many of both."""
+    result = compare(np.random.default_rng(4).normal(size=21), **TINY)
+    assert all(e.failed is None for e in result.entries) and result.settings.points_per_distance == 10
     # On the line one source is all there is.
-    assert [e.name for e in result.entries if e.kind == "trained"] == (TRAINED[:1] if shape == (120,) else [])
+    assert [e.name for e in result.entries if e.kind == "trained"] == TRAINED[:1] and result.test.shape == (11, 1)
+    # Ten points say nothing about a curve of errors.
+    assert result.curves.depth == result.curves.size == () and len(result.curves.paths) == 2
+    result.save(tmp_path / "report")
+
+
+@pytest.mark.slow
+def test_three_dimensions(tmp_path):
+    result = compare(np.random.default_rng(4).normal(size=(120, 3)), **UNTRAINED)
+    assert all(e.failed is None and e.w1.mean < 1.6 * result.floor.w1.mean for e in result.entries)
+    assert result.test.shape == (60, 3) and len(result.curves.depth) == 2
     result.save(tmp_path / "report")
 
 
@@ -323,7 +379,7 @@ def test_other_dimensions(shape, tmp_path):
         (np.zeros((0, 2)), {}, ValueError, "data is empty"),
         (np.where(np.arange(200)[:, None] == 3, np.nan, POINTS), {}, ValueError, "data must be finite; 1 of 200 rows"),
         (POINTS[:, :, None], {}, ValueError, "data must have shape"),
-        ([["a", "b"]] * 30, {}, TypeError, "data must be numbers"),
+        ([["a", "b"]] * 30, {}, TypeError, "data must be real numbers"),
         (POINTS, {"labels": ["a"] * 199}, ValueError, "labels must hold one label a point, 200; got 199"),
         (POINTS, {"labels": list(range(200))}, ValueError, "no label of the held-out half"),
         (POINTS, {"labels": ["a", 1] * 100}, TypeError, "labels must be all strings or all integers"),
@@ -344,9 +400,9 @@ def test_bad_input(data, options, error, message):
 
 def test_a_plane_without_explicit_generators_is_drawn(report, tmp_path):
     # As in hundreds of dimensions, where the box alone takes more than the budgets.
-    plane = [p for p in report.plane if p["family"] != "explicit"]
-    Report(**{**vars(report), "plane": plane}).save(tmp_path / "report")
-    assert "explicit" not in Report(**{**vars(report), "plane": plane}).bits_table()
+    trained = dataclasses.replace(report, plane=tuple(p for p in report.plane if p.family != "explicit"))
+    trained.save(tmp_path / "report")
+    assert "explicit" not in trained.bits_table()
 
 
 def test_a_fixed_generator_scores_what_its_samples_score(report):
@@ -354,25 +410,26 @@ def test_a_fixed_generator_scores_what_its_samples_score(report):
     train, test = report.train, report.test
     g = IndependentGenerator(GridMeasure.from_samples(train, 81))
     scores = [wasserstein(g.sample(jr.key(i), 60), test[i : i + 60], 1) for i in range(20)]
-    mean = next(e.w1[0] for e in report.entries if e.name == EXPLICIT[2])
+    mean = next(e.w1.mean for e in report.entries if e.name == EXPLICIT[2])
     # A mean of two repeats of the same experiment lies within what twenty of them span.
     assert min(scores) * 0.9 < mean < max(scores) * 1.1
 
 
 def test_points_that_are_pictures_are_shown_as_pictures(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 5, (60, 6)).astype(float)
-    settings = {"preset": "quick", "steps": 3, "widths": (4,), "samples": 20, "repeats": 1, "progress": False}
-    report = compare(pictures, image_shape=(2, 3), resolution=5, **settings)
+    report = compare(pictures, image_shape=(2, 3), resolution=5, **{**UNTRAINED, "repeats": 1})
+    assert all(e.failed is None and e.w1.mean < 1.6 * report.floor.w1.mean for e in report.entries)
+    assert report.curves.paths == ()  # in more than four dimensions
     report.plot(tmp_path / "figure.png")
     assert Image.open(tmp_path / "figure.png").width > 100
     with pytest.raises(ValueError, match="image_shape"):
-        compare(pictures, image_shape=(2, 2), **settings)
+        compare(pictures, image_shape=(2, 2), **UNTRAINED)
 
 
-@pytest.mark.parametrize(("n", "dim"), [(333, 2), (21, 1), (20, 7)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "dim"), [(333, 2), (21, 1), (20, 7), (20, 70)])
 def test_any_number_of_points_is_compared(n, dim):
-    """The halves of an odd number of points differ by one; the distances take as many of both."""
     points = np.random.default_rng(n).normal(size=(n, dim))
     report = compare(points, preset="quick", widths=(4,), steps=2, progress=False)
     assert not [entry.failed for entry in report.entries if entry.failed]
-    assert report.settings["points_per_distance"] == n // 2
+    assert report.settings.points_per_distance == n // 2

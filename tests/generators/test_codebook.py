@@ -20,12 +20,6 @@ from jaxgen.measures import GridMeasure
 KEY = jr.key(0)
 
 
-@pytest.fixture
-def x64():
-    with jax.enable_x64(True):
-        yield
-
-
 def cloud(n, d, seed=0):
     return np.random.default_rng(seed).normal(size=(n, d))
 
@@ -149,34 +143,23 @@ def test_double_precision(x64):
 # The network.
 
 
-@pytest.mark.parametrize("ramp", [2.0**-10, 2.0**-7])
+@pytest.mark.parametrize("ramp", [2.0**-7, 0.25, 0.75])
 def test_network_is_the_kernel_outside_its_ramps(x64, ramp):
-    g = CodebookGenerator(cloud(50, 3), np.random.default_rng(1).integers(20, 60, 50))
-    assert np.asarray(g.counts).min() / g.quanta > ramp
+    """A ramp is the share `ramp` of each stretch but the first: of 1024 u a stretch, in the middle of their cells."""
+    atoms = cloud(50, 3)
+    g = CodebookGenerator(atoms, np.random.default_rng(1).integers(20, 60, 50))
     network = g.network(ramp)
     assert network.depth == 3 and network.width == 49 and network.connectivity <= 49 * 7 + 3
-    u = (np.arange(50_000) + 0.5) / 50_000
+    inside, masses = (np.arange(1024) + 0.5) / 1024, np.asarray(g.counts, float) / g.quanta
+    u = ((np.cumsum(masses) - masses)[:, None] + masses[:, None] * inside).ravel()
     kernel, net = evaluate(g, u), evaluate(network, u[:, None])
-    off = np.linalg.norm(kernel - net, axis=1)
-    wrong = np.mean(off > 1e-11)
-    assert 0.9 * g.ramp_measure(ramp) < wrong <= g.ramp_measure(ramp) + 50 / len(u)
-    jumps = np.cumsum(np.asarray(g.counts))[:-1] / g.quanta
-    since = np.min(np.where(u[:, None] >= jumps, u[:, None] - jumps, 1.0), axis=1)
-    assert np.max(off[since > ramp * (1 + 1e-9)]) < 1e-11
+    off = np.linalg.norm(kernel - net, axis=1).reshape(50, 1024)
+    np.testing.assert_array_equal(off > 1e-9, (inside < ramp) & (np.arange(50) > 0)[:, None])
+    np.testing.assert_allclose(g.ramp_measure(ramp), ramp)
+    # No two ramps overlap, so that the cost is known exactly: the mean over u is its quadrature.
     w1, w2 = g.certificate(ramp).parts["ramps"]
-    # No two ramps overlap, so that the cost is known exactly: the sum over u is its quadrature.
-    np.testing.assert_allclose([off.mean(), math.sqrt(np.mean(off**2))], [w1, w2], rtol=0.01)
-
-
-@pytest.mark.parametrize("ramp", [0.02, 0.3])
-def test_overlapping_ramps_keep_their_certificate(x64, ramp):
-    atoms = cloud(200, 2)
-    g = CodebookGenerator(atoms, np.random.default_rng(2).integers(1, 9, 200))
-    u = (np.arange(20_000) + 0.5) / 20_000
-    net = evaluate(g.network(ramp), u[:, None])
-    off = np.linalg.norm(evaluate(g, u) - net, axis=1)
-    w1, w2 = g.certificate(ramp).parts["ramps"]
-    assert 0 < off.mean() <= w1 and math.sqrt(np.mean(off**2)) <= w2
+    found = masses @ off.mean(axis=1), math.sqrt(masses @ (off**2).mean(axis=1))
+    np.testing.assert_allclose(found, [w1, w2], rtol=0.01)
     assert np.all(net >= atoms.min(axis=0) - 1e-9) and np.all(net <= atoms.max(axis=0) + 1e-9)
 
 
@@ -314,6 +297,7 @@ def test_certificate_on_the_line(line):
     assert w1 <= certificate.w1 <= w1 * 1.001 + sum(certificate.parts["rounding"])
 
 
+@pytest.mark.slow
 def test_zador_constant_in_the_plane():
     n = 1000
     g = CodebookGenerator.from_measure(normal(500, 2, 5.0), n, key=KEY, restarts=1, max_steps=30)

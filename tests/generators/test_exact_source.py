@@ -11,7 +11,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from jaxgen.generators import IndependentGenerator, PeanoGenerator, SawtoothGenerator
+from jaxgen.curves import HilbertCurve, PeanoCurve
+from jaxgen.generators import CurveGenerator, IndependentGenerator, PeanoGenerator, SawtoothGenerator
 from jaxgen.measures import QuantizedMeasure
 
 
@@ -68,8 +69,8 @@ def index_of(cell, levels):
 
 
 class PeanoReference:
-    def __init__(self, measure, extra, diagonal):
-        self.dim, self.extra, self.diagonal, self.quanta = measure.dim, extra, diagonal, measure.quanta
+    def __init__(self, measure, extra, path):
+        self.dim, self.extra, self.path, self.quanta = measure.dim, extra, path, measure.quanta
         self.levels = next(k for k in itertools.count() if 3**k >= max(measure.resolution))
         cells = [
             (index_of(c, self.levels), n) for c, n in zip(measure.cells.tolist(), measure.counts.tolist(), strict=True)
@@ -91,7 +92,8 @@ class PeanoReference:
             fine = 0
             for digit in digits[i :: self.dim]:
                 fine = 3 * fine + digit
-            inner = (1 - left if odd[i] else left) if self.diagonal else Fraction(1, 2)
+            moves = self.path == "diagonal" or (self.path == "line" and i == self.dim - 1)
+            inner = (1 - left if odd[i] else left) if moves else Fraction(1, 2)
             x.append((fine + inner) / 3**self.extra)
         return x
 
@@ -148,17 +150,67 @@ def check(generator, reference, n, parts=1):
 
 
 @pytest.mark.parametrize(
-    "dim, resolution, cells, quanta, extra",
-    [(2, (5, 20), 60, 2**16, 3), (2, 9, 40, 2**24 - 3, 1), (64, 17, 200, 1797, 2)],
+    "dim, resolution, cells, quanta, extra, path",
+    [
+        (2, (5, 20), 60, 2**16, 3, "line"),
+        (3, 9, 40, 2**24 - 3, 1, "diagonal"),
+        (64, 17, 200, 1797, 2, "centre"),
+    ],
 )
-def test_peano_digit_for_digit(dim, resolution, cells, quanta, extra):
-    g = PeanoGenerator(random_measure(dim, resolution, cells, quanta), extra)
-    assert g.path == ("diagonal" if dim < 4 else "centre")
-    reference = PeanoReference(g.measure, extra, g.path == "diagonal")
-    check(g, lambda u: reference(u[0]), 10_000 if extra > 1 else 1000, 3**extra)
+def test_peano_digit_for_digit(dim, resolution, cells, quanta, extra, path):
+    g = PeanoGenerator(random_measure(dim, resolution, cells, quanta), extra, path)
+    reference = PeanoReference(g.measure, extra, path)
+    check(g, lambda u: reference(u[0]), 10_000 if extra == 3 else 1000, 3**extra)
 
 
-@pytest.mark.parametrize("dim, resolution, quanta, folds", [(2, (7, 11), 3000, 6), (3, (5, 4, 3), 2**24 - 1, 11)])
+class LeafReference:
+    """Leaves in the order in which they are kept; inside each the curve, from its very beginning."""
+
+    def __init__(self, measure, extra):
+        self.starts = [0, *itertools.accumulate(measure.counts.tolist())]
+        self.counts, self.quanta = measure.counts.tolist(), measure.quanta
+        self.corners = np.asarray(measure.low_corners, float).tolist()
+        self.sides = np.asarray(measure.sides, float).tolist()
+        one = QuantizedMeasure([[0] * measure.dim], [1], 0.0, 1.0, 1)
+        self.inside = PeanoReference(one, extra, "line")
+
+    def __call__(self, u):
+        quantum = u * self.quanta
+        j = bisect.bisect_right(self.starts, quantum) - 1
+        inside = self.inside((quantum - self.starts[j]) / self.counts[j])
+        return [Fraction(c) + Fraction(s) * v for c, s, v in zip(self.corners[j], self.sides[j], inside, strict=True)]
+
+
+def test_leaves_digit_for_digit(leaf_measure):
+    g = leaf_measure(3).generator(extra_levels=2)
+    reference = LeafReference(g.measure, 2)
+    words, fractions = random_words(g, 3000)
+    x = np.asarray(jax.jit(jax.vmap(g))(words), float)
+    exact = np.array([reference(u[0]) for u in fractions], float)
+    np.testing.assert_allclose(x, exact, rtol=0, atol=4 * 2.0**-23)
+
+
+@pytest.mark.parametrize("curve", [PeanoCurve(), HilbertCurve()])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_levels_inside_the_cells_are_levels_of_the_grid(curve, dim):
+    """The walk inside the cells of a coarse grid is the order of the cells of a fine one: two codes for one curve."""
+    base = curve.base
+    full = np.indices((base,) * dim).reshape(dim, -1).T
+    coarse = QuantizedMeasure(full, np.ones(len(full), int), 0.0, base**2, base)
+    full = np.indices((base**2,) * dim).reshape(dim, -1).T
+    fine = QuantizedMeasure(full, np.ones(len(full), int), 0.0, base**2, base**2)
+    a, b = CurveGenerator(coarse, 1, curve=curve), CurveGenerator(fine, 0, curve=curve)
+    words = random_words(a, 500)[0]
+    np.testing.assert_allclose(*(jax.jit(jax.vmap(g))(words) for g in (a, b)), rtol=0, atol=base**2 * 2.0**-22)
+    # Cells that follow each other share a face.
+    steps = np.abs(np.diff(np.asarray(fine.cells)[np.asarray(b._order)], axis=0))
+    assert np.all(steps.sum(axis=1) == 1)
+
+
+@pytest.mark.parametrize(
+    "dim, resolution, quanta, folds",
+    [(2, (7, 11), 3000, 6), pytest.param(3, (5, 4, 3), 2**24 - 1, 11, marks=pytest.mark.slow)],
+)
 def test_sawtooth_digit_for_digit(dim, resolution, quanta, folds):
     g = SawtoothGenerator(random_measure(dim, resolution, 40, quanta), folds)
     check(g, NestedReference(g.measure, folds), 10_000)
@@ -188,9 +240,9 @@ def last_digits(x, extra):
     return (fine % 3).astype(int)
 
 
-@pytest.fixture(scope="module", params=[64, 784])
+@pytest.fixture(scope="module", params=[64, pytest.param(784, marks=pytest.mark.slow)])
 def deep(request):
-    return PeanoGenerator(random_measure(request.param, 3, 50, 1000), 1 if request.param == 784 else 2)
+    return PeanoGenerator(random_measure(request.param, 3, 50, 1000), 1 if request.param == 784 else 2, "centre")
 
 
 def test_finest_digits_of_samples(deep):
@@ -219,6 +271,7 @@ def test_finest_digits_given_all_that_a_float64_holds(deep):
     assert not uniform(last_digits(push(floats), deep.extra_levels)[[-1, -2, -3]])
 
 
+@pytest.mark.slow
 def test_a_sawtooth_of_twelve_coordinates_needs_more_than_a_float64():
     g, n = SawtoothGenerator(random_measure(12, 2, 300, 2**12), 6), 4000
     assert g.source_bits == 12 + 11 * 6

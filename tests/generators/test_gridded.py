@@ -39,15 +39,6 @@ def build(grid, low, high, make, seed=0):
     return g, conditions, points, cell
 
 
-def evaluate(network, inputs):
-    """The network on a batch `(n, in)` by SciPy's products, which need no compilation."""
-    x = np.asarray(inputs, float).T
-    *hidden, last = network.layers_as_scipy()
-    for weight, bias in hidden:
-        x = np.maximum(weight @ x + bias[:, None], 0)
-    return (last[0] @ x + last[1][:, None]).T
-
-
 def uniform(g, n, seed=1):
     """Conditions uniform on the box, and sources."""
     rng = np.random.default_rng(seed)
@@ -61,13 +52,13 @@ def bins(g, c):
 
 
 @pytest.mark.parametrize("grid, low, high, make", CASES)
-def test_network_is_the_kernel_but_for_ramps(grid, low, high, make, x64):
+def test_network_is_the_kernel_but_for_ramps(grid, low, high, make, x64, evaluate):
     g = build(grid, low, high, make)[0]
     n = 4000
     c, u = uniform(g, n)
     x = np.asarray(jax.jit(jax.vmap(g))(u, c))
     # The u of a label are a stretch of the joint ones, which may hold all the ramps.
-    share = g.generator._label_masses()[np.asarray(g.table)]
+    share = g.generator.measure.label_masses[np.asarray(g.table)]
     for ramp in (2.0**-7, 2.0**-26):
         network = g.network(ramp)
         assert network.in_size == len(grid) + g.generator.source_dim and network.out_size == 2
@@ -83,13 +74,15 @@ def test_network_is_the_kernel_but_for_ramps(grid, low, high, make, x64):
 
 @pytest.mark.parametrize("grid, low, high, make", CASES)
 @pytest.mark.parametrize("ramp", [2.0**-20, 0.1, 0.4])
-def test_indicators(grid, low, high, make, ramp, x64):
+def test_indicators(grid, low, high, make, ramp, x64, evaluate):
     g = build(grid, low, high, make)[0]
     n, m = 4000, len(grid)
     c, u = uniform(g, n)
-    out = evaluate(g._indicators(ramp), np.concatenate([c, u], axis=1))
-    hot, passed = np.split(out, [len(g.generator.vocabulary)], axis=1)
+    # The fourth hidden layer: an indicator for each cell, and the sources.
+    out = evaluate(g.network(ramp), np.concatenate([c, u], axis=1), layers=4)
+    cells, passed = np.split(out, [len(g.table)], axis=1)
     np.testing.assert_array_equal(passed, u)
+    hot = cells @ np.eye(len(g.generator.vocabulary))[np.asarray(g.table)]
     # The ramps by their definition: the last `ramp` of the box's side before each border, in the unit cube.
     low, high = np.asarray(g.low), np.asarray(g.high)
     unit = (c - low) / (high - low)
@@ -196,18 +189,20 @@ def test_samples():
 @pytest.mark.parametrize("c", [[0.0, 0.0, 0.0], 0.0, [[0.5, 10.0]]])
 def test_conditions_of_a_wrong_shape(c):
     g = build(*CASES[1])[0]
-    with pytest.raises(ValueError, match=r"c must have shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"condition must have shape \(2,\)"):
         g(0.5, c)
-    with pytest.raises(ValueError, match="c must be one condition of shape"):
+    with pytest.raises(ValueError, match="condition must be one condition of shape"):
         g.sample(KEY, 3, c)
 
 
 @pytest.mark.parametrize("c", [[0.5, 9.9], [-1e-3, 10.1], [np.nan, 10.1], [np.inf, 10.1]])
 def test_conditions_outside_the_box(c):
     g = build(*CASES[1])[0]
-    with pytest.raises(RuntimeError, match="c must lie in the box"):
+    with pytest.raises(RuntimeError, match="condition must lie in the box"):
         g(0.5, c)
-    with pytest.raises(ValueError, match="rows of c lie outside" if np.all(np.isfinite(c)) else "c must be finite"):
+    with pytest.raises(
+        ValueError, match="rows of condition lie outside" if np.all(np.isfinite(c)) else "condition must be finite"
+    ):
         g.sample(KEY, 3, c)
 
 
@@ -241,7 +236,7 @@ def test_bad_types():
     for wrong in (2.5, True, "3"):
         with pytest.raises(TypeError, match="condition_resolution must be an integer"):
             GriddedCondition.from_samples(np.zeros(5), np.eye(5), condition_resolution=wrong, resolution=2)
-    with pytest.raises(TypeError, match="generator must be made from a grid measure; got GridMeasure"):
+    with pytest.raises(TypeError, match="generator must be an explicit one, made from a measure; got GridMeasure"):
         GriddedCondition(GridMeasure.from_histogram([1, 2]), 2)
 
 

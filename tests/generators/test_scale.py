@@ -13,7 +13,7 @@ KEY = jr.key(0)
 def test_digits():
     images = pytest.importorskip("sklearn.datasets").load_digits()
     m = GridMeasure.from_samples(images.data, 17, low=0, high=16, labels=images.target)
-    assert m.dim == 64 and m.vocabulary == tuple(range(10)) and m.total == 1797
+    assert m.dim == 64 and m.vocabulary == tuple(range(10)) and m.record.total == 1797
     g = PeanoGenerator(m, 1)
     x = np.asarray(g.sample(KEY, 200, condition=3))
     assert x.shape == (200, 64) and x.min() >= 0 and x.max() <= 16
@@ -21,6 +21,7 @@ def test_digits():
     assert {tuple(c) for c in np.floor(x * 17 / 16).astype(int).tolist()} <= cells
 
 
+@pytest.mark.slow
 def test_twenty_thousand_points_in_784_dimensions():
     rng = np.random.default_rng(1)
     points = rng.integers(0, 3, (20_000, 784), dtype=np.uint8)

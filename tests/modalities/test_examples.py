@@ -1,18 +1,18 @@
-"""The data sets, the generators built on them, and the command."""
+"""The data sets, and the generators built on them."""
 
 import builtins
 import json
 import wave
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import matplotlib.figure
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from jaxgen import MLPGenerator, PeanoGenerator
+from jaxgen import AbstractGenerator, MLPGenerator, PeanoGenerator
 from jaxgen.modalities import (
     DATA_SETS,
     Images,
@@ -21,8 +21,6 @@ from jaxgen.modalities import (
     example,
     lines,
     plucked_strings,
-    prompt,
-    prompt_command,
     show_prompts,
 )
 
@@ -154,6 +152,38 @@ def test_a_trained_generator_is_asked_in_the_same_way(examples):
         show_prompts({}, ["errors"], jr.key(0))
 
 
+def test_it_is_a_generator_of_points_asked_for_things(examples):
+    g = examples["text"]
+    inner = g.generator
+    assert isinstance(g, AbstractGenerator)
+    assert (g.dim, g.source_dim, g.source_bits, g.vocabulary) == (
+        inner.dim, inner.source_dim, inner.source_bits, inner.vocabulary,
+    )  # fmt: skip
+    key, u = jr.key(4), np.float32(0.3)
+    points = g.points(key, 20, "on errors")
+    np.testing.assert_array_equal(points, inner.sample(key, 20, g.prompt("on errors")))
+    assert g.sample(key, 20, "on errors") == g.modality.restore(points)
+    # A label in text is read as text; any other condition goes to the generator as it is.
+    np.testing.assert_array_equal(g.points(key, 3, {"time": 1.0}), inner.sample(key, 3, "time"))
+    assert g.sample(key, 3) == g.modality.restore(np.asarray(inner.sample(key, 3)))
+    things, labels = g.sample(key, 9, stratified=True, return_labels=True)
+    assert things == g.sample(key, 9, stratified=True)
+    assert all(g.sample(key, 1, {label: 1.0}) for label in labels) and len(labels) == 9
+    parts = list(g.stream(key, 20, "on errors", chunk_size=8))
+    assert [len(part) for part in parts] == [8, 8, 4]
+    assert [thing for part in parts for thing in part] == g.sample(key, 20, "on errors")
+    for options in ({}, {"condition": "time"}, {"code": 2}):
+        np.testing.assert_array_equal(g(u, **options), inner(u, **options))
+    words = jnp.asarray([[123456789, 5]], jnp.uint32)
+    np.testing.assert_array_equal(g.push(words, None)[0], inner.push(words, None)[0])
+    assert g.certificate() == inner.certificate()
+    assert g.certificate(condition="time") == inner.certificate(condition="time")
+    ours, theirs = g.network(ramp=2.0**-10), inner.network(ramp=2.0**-10)
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True))
+    assert g.size().connectivity == inner.network().connectivity
+
+
 def test_refusals(examples):
     g = examples["text"]
     plain = PeanoGenerator(g.generator.measure.given("simplicity"), extra_levels=0)
@@ -187,34 +217,6 @@ def test_digits_say_what_to_install(monkeypatch):
         example("images")
 
 
-def run(*arguments):
-    return CliRunner().invoke(prompt, [str(a) for a in arguments])
-
-
-def test_a_prompt_becomes_a_file(tmp_path):
-    result = run("handwritten seven", "-n", 4, "-o", tmp_path / "seven.png", "--seed", 3)
-    assert result.exit_code == 0, result.output
-    assert "100.0%  seven" in result.output
-    assert "one number of 11 bits" in result.output
-    first = (tmp_path / "seven.png").read_bytes()
-    assert Image.open(tmp_path / "seven.png").size == (130, 130)
-    run("handwritten seven", "-n", 4, "-o", tmp_path / "seven.png", "--seed", 3)
-    assert (tmp_path / "seven.png").read_bytes() == first
-    run("handwritten seven", "-n", 4, "-o", tmp_path / "seven.png", "--seed", 4)
-    assert (tmp_path / "seven.png").read_bytes() != first
-
-
-def test_text_and_maps_by_command(tmp_path):
-    result = run("errors", "--modality", "text", "-n", 3, "-o", tmp_path / "a.txt")
-    assert result.exit_code == 0, result.output
-    assert len((tmp_path / "a.txt").read_text(encoding="utf-8").splitlines()) == 3
-    result = run("Alaska and Hawaii", "--modality", "map", "-n", 50, "-o", tmp_path / "a.csv")
-    assert "50.0%  AK  (Alaska)" in result.output
-    rows = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1)
-    assert rows.shape == (50, 2)
-    assert np.all(rows[:, 0] < -125)
-
-
 @each
 def test_every_example_writes_its_file(name, examples, tmp_path):
     g = examples[name]
@@ -229,36 +231,3 @@ def test_every_example_writes_its_file(name, examples, tmp_path):
             # The eight steps of the digit; frames between which it rests are held longer.
             assert file.n_frames == 9
     assert path.stat().st_size > 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["perpetuum mobile", "-o", "a.png"], "Error: nothing in the prompt"),
-        (["", "-o", "a.png"], "Error: prompt is empty"),
-        (["seven", "-o", "a.wav"], "Error: path must end in .png"),
-        (["seven", "-o", "nowhere/a.png"], "does not exist"),
-        (["seven", "-o", "a.png", "-n", "0"], "Invalid value for '-n'"),
-        (["seven", "-o", "a.png", "--modality", "smell"], "Invalid value for '--modality'"),
-        (["seven"], "Missing option '-o'"),
-    ],
-)
-def test_the_command_refuses_in_one_line(arguments, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    result = run(*arguments)
-    assert result.exit_code != 0
-    assert message in result.output
-    assert "Traceback" not in result.output
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_saved_generator_can_be_asked(examples, tmp_path):
-    saved = tmp_path / "zen.jaxgen"
-    saved.write_bytes(b"")
-    command = prompt_command(load=lambda path: examples["text"] if path == str(saved) else None)
-    result = CliRunner().invoke(command, ["beauty", "--file", str(saved), "-n", "1", "-o", str(tmp_path / "a.txt")])
-    assert result.exit_code == 0, result.output
-    assert (tmp_path / "a.txt").read_text() == "Beautiful is better than ugly.\n"
-    plain = prompt_command(load=lambda path: examples["text"].generator)
-    result = CliRunner().invoke(plain, ["beauty", "--file", str(saved), "-o", str(tmp_path / "b.txt")])
-    assert "takes no prompts in words" in result.output

@@ -1,0 +1,61 @@
+"""`jaxgen compare`: generators side by side, in a table and a folder."""
+
+import pathlib
+import sys
+from typing import Any
+
+import click
+
+from ..comparison import compare
+from ._options import INTERRUPTED, data_options, numbers, read_data
+
+
+@click.command("compare")
+@data_options
+@click.option(
+    "--out", type=click.Path(path_type=pathlib.Path), help="New folder for report.md, report.json, figure.png."
+)
+@click.option("--image-shape", callback=numbers, help="Show points as pictures: height,width")
+@click.option("--resolution", type=int, help="Cells an axis of the grid.")
+@click.option("--folds", type=int, default=6, show_default=True, help="Folds of the sawtooth generator.")
+@click.option("--extra-levels", type=int, default=2, show_default=True, help="Levels of the Peano generator in a cell.")
+@click.option("--widths", callback=numbers, help="Widths of the trained networks: 16,64")
+@click.option("--steps", type=int, help="Training steps.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--quick", is_flag=True, help="Under 30 seconds.")
+@click.option("--full", is_flag=True, help="The thorough one, without a time limit.")
+@click.option("--no-progress", is_flag=True, help="No progress bars.")
+def compare_command(
+    data: str | None,
+    columns: tuple[str, ...] | None,
+    label: str | None,
+    out: pathlib.Path | None,
+    quick: bool,
+    full: bool,
+    no_progress: bool,
+    **options: Any,
+) -> None:
+    """Compare generators on DATA (.npy, .npz, .csv, .parquet, .png, .jpg), by default the US airports."""
+    folder = _free_folder("jaxgen-report") if out is None else out
+    if folder.exists():
+        raise FileExistsError(f"{str(folder)!r} exists and is kept as it is; choose another --out folder")
+    if quick and full:
+        raise click.UsageError("choose one of --quick and --full")
+    preset = "quick" if quick else "full" if full else "default"
+    report = compare(read_data(data, columns, label), preset=preset, progress=not no_progress, **options)
+    click.echo(f"\n{report.title}\n\n{report.table('simple')}\n")
+    if report.plane:
+        click.echo(f"Bits needed for the same error:\n\n{report.bits_table('simple')}\n")
+    for note in report.notes:
+        click.echo(f"- {note}")
+    report.save(folder)
+    click.echo(f"\nReport and figure: {folder / 'report.md'}, {folder / 'figure.png'}")
+    if report.interrupted:
+        sys.exit(INTERRUPTED)
+
+
+def _free_folder(name: str) -> pathlib.Path:
+    number = 1
+    while (folder := pathlib.Path(name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return folder

@@ -1,0 +1,94 @@
+"""`jaxgen inspect`: what a file holds."""
+
+import math
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+import numpy as np
+
+from ..coding import code_length, load
+from ..distances import data_bound
+from ..generators import AbstractGenerator
+from ..limits import type_class_bits
+from ..measures import AbstractMeasure, QuantizedLeafMeasure, QuantizedMeasure
+from ..modalities import PromptedGenerator
+from ._options import show
+
+_SHOWN = 8
+
+
+@click.command("inspect")
+@click.argument("file", type=click.Path(path_type=pathlib.Path))
+def inspect_command(file: pathlib.Path) -> None:
+    """Say what FILE holds: depth, width, connectivity, bits against the limit, certificate."""
+    show(describe(load(file)))
+
+
+def describe(obj: Any, points: np.ndarray | None = None) -> list[tuple[str, str]]:
+    """What a file holds, as rows: sizes, bits against the limit, certificate; with `points`, the error to them."""
+    rows = [("kind", type(obj).__name__)]
+    if isinstance(obj, PromptedGenerator):
+        rows.append(("modality", str(obj.modality)))
+        obj = obj.generator
+        rows.append(("generator", type(obj).__name__))
+    held = obj if isinstance(obj, AbstractMeasure) else getattr(obj, "measure", None)
+    measure = held if isinstance(held, QuantizedMeasure) else None
+    rows.append(("dimension", str(obj.dim)))
+    rows += [] if measure is None else _grid(measure)
+    if isinstance(held, QuantizedLeafMeasure):
+        rows += [("leaves", str(held.size)), ("quanta", str(held.quanta))]
+    if obj.vocabulary is not None:
+        rows.append(("labels", f"{len(obj.vocabulary)}: {', '.join(_first(map(str, obj.vocabulary)))}"))
+    if isinstance(obj, AbstractGenerator):
+        rows += _generator(obj)
+    else:
+        rows.append(("bits", str(code_length(obj))))
+    if measure is not None:
+        limit = type_class_bits(_cells(measure), measure.quanta)
+        rows.append(("limit", f"{limit:.0f} bits for every measure with so many quanta on so many cells"))
+    if points is not None and measure is not None:
+        law: Any = obj  # what has a grid is a measure or a generator of one
+        w1, w2 = (data_bound(points, law, p) for p in (1, 2))
+        rows.append(("error to the data", f"W1 <= {w1:.4g}, W2 <= {w2:.4g}"))
+    return rows
+
+
+def _grid(measure: QuantizedMeasure) -> Iterator[tuple[str, str]]:
+    sides = (f"[{a:g}, {b:g}]" for a, b in zip(measure.low, measure.high, strict=True))
+    cells = _cells(measure)
+    yield "box", ", ".join(_first(sides))
+    yield "resolution", " x ".join(_first(map(str, measure.resolution)))
+    total = str(cells) if cells < 10**9 else f"10^{math.log10(cells):.1f}"
+    yield "occupied cells", f"{measure.cells.shape[0]} of {total}"
+    yield "quanta", str(measure.quanta)
+
+
+def _generator(generator: AbstractGenerator) -> Iterator[tuple[str, str]]:
+    yield "sources", f"{generator.source_dim}, of {generator.source_bits} bits"
+    size = generator.size()
+    if size is None:
+        yield "network", "none: it has no ReLU form"
+    else:
+        # A nonzero weight takes 32 bits, and its place in a layer twice the logarithm of the width.
+        plain = size.connectivity * (32 + 2 * math.log2(size.width))
+        yield "depth, width", f"{size.depth}, {size.width}"
+        yield "connectivity", f"{size.connectivity} nonzero weights"
+        yield "as a plain network", f"{plain:.0f} bits at 32 a weight and its place"
+    yield "bits", str(generator.bits())
+    try:
+        certificate = generator.certificate()
+        yield "certificate", f"W1 <= {certificate.w1:.4g}, W2 <= {certificate.w2:.4g} to its measure"
+    except (ValueError, NotImplementedError) as error:
+        yield "certificate", f"none: {error}"
+
+
+def _cells(measure: QuantizedMeasure) -> int:
+    """All cells of the grid, for each label, occupied or not."""
+    return math.prod(measure.resolution) * len(measure.vocabulary or (None,))
+
+
+def _first(items: Iterable[str]) -> list[str]:
+    items = list(items)
+    return items if len(items) <= _SHOWN else [*items[:_SHOWN], "..."]

@@ -1,0 +1,26 @@
+"""What a file holds, as far as a type checker can know before it is read."""
+
+from typing import Protocol, TypeVar, runtime_checkable
+
+from jaxtyping import Array, Float, PRNGKeyArray
+
+Loaded = TypeVar("Loaded")
+
+
+@runtime_checkable
+class Law(Protocol):
+    """A law that can be sampled: a measure or a generator. Name the class to `load` for the methods of its own."""
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the points."""
+        ...
+
+    @property
+    def vocabulary(self) -> tuple[str | int, ...] | None:
+        """The labels that can be asked for."""
+        ...
+
+    def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n dim"]:
+        """`n` points."""
+        ...

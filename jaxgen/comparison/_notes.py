@@ -1,0 +1,44 @@
+"""What a reader of a report must know beside its numbers."""
+
+from collections.abc import Iterator, Sequence
+
+from ._records import Entry, Trained
+from ._settings import Settings
+
+
+def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Trained]) -> Iterator[str]:
+    """One sentence or two each."""
+    yield (
+        f"Distances are exact (assignment) between {settings.points_per_distance} samples and "
+        f"{settings.points_per_distance} held-out points, mean ± standard deviation over {settings.repeats} repeats. "
+        "The two-sample floor is what the training points themselves score: a law that fits perfectly scores about "
+        "that much."
+    )
+    yield (
+        "Certificates are proven bounds on W1 and W2 between the law of a generator and the measure it was built from."
+    )
+    one, many = entries[0], entries[2]
+    if one.w1 and many.w1 and one.certificate:
+        yield (
+            f"One uniform number costs nothing: W1 is {one.w1.mean:.4g} with one source (sawtooth) and "
+            f"{many.w1.mean:.4g} with {many.source_dim} (independent); the certificate allows a difference of "
+            f"{one.certificate.w1:.2g}, and the spread over repeats is {max(one.w1.std, many.w1.std):.2g}."
+        )
+    yield (
+        "Bits: the whole encoded file of an explicit generator; 32 for each weight of a trained one (the plane shows "
+        "what fewer bits do)."
+    )
+    for absence in dict.fromkeys(absence for entry in entries for absence in entry.absent):
+        names = "; ".join(entry.name for entry in entries if absence in entry.absent)
+        yield f"No {absence.what} ({names})" + (f": {absence.why.rstrip('.')}." if absence.why else ".")
+    if networks:
+        f = networks[0].fitted
+        assert f.epsilon is not None  # trained with the loss of `fit`
+        yield (
+            f"Trained networks: {len(f.losses)} Adam steps on the Sinkhorn divergence, batches of {f.batch_size}, peak "
+            f"learning rate {f.learning_rate:g} with warm-up and cosine decay, epsilon from {f.epsilon[0]:.3g} down to "
+            f"{f.epsilon[1]:.3g} (squared units of the data). Learning rate, epsilon, batch size and depth were tuned "
+            "once on the US airports for the time such a run takes; see the documentation of `fit`."
+        )
+    if any(network.fitted.interrupted for network in networks):
+        yield "Training was interrupted: the networks show the best state they had reached."

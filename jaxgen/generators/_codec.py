@@ -1,0 +1,235 @@
+"""Generators in files; an object that a generator holds ends its body.
+
+| kind | body |
+|---|---|
+| 1 `SawtoothGenerator` | folds; the measure |
+| 2 `CurveGenerator` | `8 extra_levels + 2 path + other` (path: 0 line, 1 diagonal, 2 centre); the measure |
+| 3 `IndependentGenerator` | the measure |
+| 4 `CodebookGenerator` | `2 (d - 1) + double`, atoms N, quanta K; the atoms in float32 or float64; payload: N counts |
+| 5 `MLPGenerator` | see `_write_mlp` |
+| 7 `GriddedCondition` | m, m resolutions, how the corners are written (two bits each), low, high; the generator |
+
+A curve other than Peano's (`other` is 1) stands before the measure, as an object after its length.
+"""
+
+import itertools
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..coding import (
+    CodeError,
+    Input,
+    Output,
+    check_bounds,
+    check_weight_bits,
+    corner_kind,
+    float32_if_exact,
+    read_arrays,
+    read_body,
+    read_composition,
+    read_corner,
+    read_object,
+    read_record,
+    read_vocabulary,
+    register,
+    write_arrays,
+    write_composition,
+    write_corner,
+    write_object,
+    write_record,
+    write_vocabulary,
+)
+from ..curves import AbstractCurve, PeanoCurve, centre_distance, diagonal_distance
+from ._codebook import CodebookGenerator
+from ._curve import CurveGenerator
+from ._gridded_condition import GriddedCondition
+from ._independent import IndependentGenerator
+from ._mlp import MLPGenerator
+from ._sawtooth import SawtoothGenerator
+
+_MAX_LEVELS = _MAX_SIZE = _MAX_DIM = 1 << 20
+_MAX_QUANTA = 1 << 24
+_PATHS = ("line", "diagonal", "centre")
+
+
+def _read_measure(data: Input) -> Any:
+    # In version 1 it was always a body of kind 0.
+    return read_body(data, 0) if data.version == 1 else read_object(data)
+
+
+def _write_sawtooth(out: Output, generator: SawtoothGenerator) -> None:
+    out.integer(generator.folds)
+    write_object(out, generator.measure)
+
+
+def _read_sawtooth(data: Input) -> SawtoothGenerator:
+    folds = data.integer("folds", _MAX_LEVELS)
+    return SawtoothGenerator(_read_measure(data), folds)
+
+
+def _write_curve(out: Output, generator: CurveGenerator) -> None:
+    peano = type(generator.curve) is PeanoCurve
+    out.integer((generator.extra_levels << 2 | _PATHS.index(generator.path)) << 1 | (not peano))
+    if not peano:
+        curve = Output(out.depth)
+        write_object(curve, generator.curve)
+        out.block(curve.finish())
+    write_object(out, generator.measure)
+
+
+def _read_curve(data: Input) -> CurveGenerator:
+    levels = data.integer("extra_levels", 8 * _MAX_LEVELS)
+    if data.version == 1:
+        measure = _read_measure(data)
+        return CurveGenerator(measure, levels, _path_1(np.asarray(measure.cell_sides, np.float64)))
+    curve = read_object(Input(data.block(), data.version, depth=data.depth)) if levels & 1 else PeanoCurve()
+    path = levels >> 1 & 3
+    if path >= len(_PATHS) or not isinstance(curve, AbstractCurve):
+        raise CodeError("the file holds an unknown path inside the cells, or no curve where one should be")
+    return CurveGenerator(_read_measure(data), levels >> 3, _PATHS[path], curve)
+
+
+def _path_1(sides: np.ndarray) -> str:
+    """In version 1 the path was the diagonal of a finest cell, or its centre where that is nearer to the cell's law."""
+    # E|S| <= sqrt(Var S) and Var T = 1/6 bound the constant of the diagonal from below, and settle the matter in high
+    # dimension without it.
+    squares = sides**2
+    if squares.sum() / 6 - math.sqrt(float(squares @ squares) / 24) >= squares.sum() / 12 > 0:
+        return "centre"
+    return "diagonal" if diagonal_distance(sides)[1] <= centre_distance(sides)[1] else "centre"
+
+
+def _write_independent(out: Output, generator: IndependentGenerator) -> None:
+    write_object(out, generator.measure)
+
+
+def _read_independent(data: Input) -> IndependentGenerator:
+    return IndependentGenerator(_read_measure(data))
+
+
+def _write_codebook(out: Output, codebook: CodebookGenerator) -> None:
+    atoms, counts = np.asarray(codebook.atoms, np.float64), np.asarray(codebook.counts, np.int64)
+    values = float32_if_exact(atoms)
+    out.integer((codebook.dim - 1) << 1 | (values.dtype.itemsize == 8))
+    out.integer(len(counts))
+    out.integer(codebook.quanta)
+    out.raw(values.tobytes())
+    record = codebook.measure.record
+    known = codebook.measure.proven("quantization") is not None and codebook.measure.proven("rounding") is not None
+    write_record(out, record.bounds if known else {})
+    write_composition(out, counts)
+
+
+def _read_codebook(data: Input) -> CodebookGenerator:
+    old = data.version == 1
+    flags = data.byte() if old else data.integer("dim", 2 * _MAX_DIM - 1)
+    if old and flags >> 2:
+        raise CodeError("the flags of the codebook are unknown")
+    dim = data.integer("dim", _MAX_DIM) if old else (flags >> 1) + 1
+    n, quanta = data.integer("the number of atoms", _MAX_QUANTA), data.integer("quanta", _MAX_QUANTA)
+    if not (dim >= 1 and 1 <= n <= quanta):
+        raise CodeError(f"the file claims {n} atoms of dimension {dim} with {quanta} quanta")
+    bounds = read_record(data)[0]
+    if set(bounds) - {"quantization", "rounding"}:
+        raise CodeError(f"the file claims bounds of a codebook on {', '.join(bounds)}")
+    if old and flags & 2:
+        bounds["quantization"], bounds["rounding"] = check_bounds(data.numbers(4))
+    atoms = data.array("<f8" if flags & 1 else "<f4", n * dim).reshape(n, dim)
+    return CodebookGenerator(atoms, read_composition(data, n, quanta), **bounds)
+
+
+def _write_mlp(out: Output, network: MLPGenerator, *, weight_bits: int = 8) -> None:
+    """Sizes, box and label masses exactly; weights and biases at so many bits.
+
+    A byte of flags (box, label masses, and two bits each for how low and high are written); dim, source_dim, width,
+    depth, bits b of a weight; the box; the label masses in multiples of 2**-24; the number of modelled bits; the step
+    of each array; payload. A weight is its step times an integer below 2**(b-1) in absolute value. The leading bits of
+    all these integers are coded by their frequencies (for those that agree so far: how many have the next bit set, and
+    which), the others as they are.
+    """
+    weight_bits = check_weight_bits(weight_bits)
+    widths = {bias.shape[0] for bias in network.biases[:-1]}
+    if len(widths) > 1:
+        raise TypeError(f"the hidden layers must all have the same width; got {sorted(widths)}")
+    boxed, counted = network.low is not None, network.label_counts is not None
+    low, high = (np.asarray(x if boxed else [0.0], np.float64) for x in (network.low, network.high))
+    out.byte(boxed | counted << 1 | corner_kind(low) << 2 | corner_kind(high) << 4)
+    for size in (network.dim, network.source_dim, max(widths, default=1), len(network.weights), weight_bits):
+        out.integer(size)
+    if boxed:
+        write_corner(out, low)
+        write_corner(out, high)
+    if counted:
+        for count in np.asarray(network.label_counts):
+            out.integer(int(count))
+    write_vocabulary(out, network.vocabulary)
+    write_arrays(out, [*network.weights, *network.biases], weight_bits)
+
+
+def _read_mlp(data: Input) -> MLPGenerator:
+    """The inverse of `_write_mlp`, in version 1 too; the weights are the rounded ones."""
+    vocabulary, flags = read_vocabulary(data), data.byte()
+    if flags >> 6:
+        raise CodeError("the flags of the network are unknown")
+    names = ("dim", "source_dim", "width", "depth")
+    dim, source_dim, width, depth = (data.integer(name, _MAX_SIZE) for name in names)
+    bits = check_weight_bits(data.integer("weight_bits", 1 << 10))
+    if min(dim, source_dim, width, depth) < 1:
+        raise CodeError("the file claims a network with a size of 0")
+    box = [read_corner(data, flags >> shift & 3, dim) for shift in (2, 4)] if flags & 1 else [None, None]
+    counts = None
+    if flags >> 1 & 1:
+        if vocabulary is None:
+            raise CodeError("the file has label masses but no vocabulary")
+        counts = np.array([data.integer("a label mass", 1 << 24) for _ in vocabulary])
+        if counts.sum() != 1 << 24:
+            raise CodeError("the label masses in the file do not sum to 1")
+    data.require(8 * 2 * depth, f"{depth} layers")
+    sizes = [len(vocabulary or ()) + source_dim, *[width] * (depth - 1), dim]
+    shapes: list[tuple[int, ...]] = [(rows, cols) for cols, rows in itertools.pairwise(sizes)]
+    arrays = read_arrays(data, shapes + [(rows,) for rows in sizes[1:]], bits)
+    network = MLPGenerator(
+        *(dim, source_dim, 1, 1),
+        key=jax.random.key(0),
+        vocabulary=vocabulary,
+        label_masses=counts,
+        low=box[0],
+        high=box[1],
+    )
+    dtype = jnp.result_type(float)
+    arrays = [jnp.asarray(array, dtype) for array in arrays]
+    return eqx.tree_at(lambda net: (net.weights, net.biases), network, (tuple(arrays[:depth]), tuple(arrays[depth:])))
+
+
+def _write_gridded(out: Output, gridded: GriddedCondition) -> None:
+    low, high = np.asarray(gridded.low, np.float64), np.asarray(gridded.high, np.float64)
+    out.integer(gridded.condition_dim)
+    for size in gridded.condition_resolution:
+        out.integer(size)
+    out.byte(corner_kind(low) | corner_kind(high) << 2)
+    write_corner(out, low)
+    write_corner(out, high)
+    write_object(out, gridded.generator)
+
+
+def _read_gridded(data: Input) -> GriddedCondition:
+    dim = data.integer("the dimension of the condition", data.left)
+    resolution = tuple(data.integer("condition_resolution", _MAX_SIZE) for _ in range(dim))
+    kinds = data.byte()
+    if kinds >> 4 or not dim:
+        raise CodeError("the box of the conditions is of unknown form")
+    low, high = read_corner(data, kinds & 3, dim), read_corner(data, kinds >> 2, dim)
+    return GriddedCondition(read_object(data), resolution, low, high)
+
+
+register(SawtoothGenerator, 1, _write_sawtooth, _read_sawtooth)
+register(CurveGenerator, 2, _write_curve, _read_curve)
+register(IndependentGenerator, 3, _write_independent, _read_independent)
+register(CodebookGenerator, 4, _write_codebook, _read_codebook)
+register(MLPGenerator, 5, _write_mlp, _read_mlp)
+register(GriddedCondition, 7, _write_gridded, _read_gridded)

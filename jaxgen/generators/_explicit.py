@@ -1,0 +1,277 @@
+"""What the explicit generators share: leaves of a measure in quanta, in an order, found exactly."""
+
+import abc
+import math
+from typing import NamedTuple, SupportsFloat
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int, UInt32
+
+from .._checks import Numbers, ramp_width
+from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label, label_code
+from ..relu import ReLUNetwork
+from ..source import Branches, QuantileTree, float_to_words, limb_bits
+from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
+from ._certificate import Certificate, combined, ramp_cost
+from ._conditions import one_code
+
+_MAX_SOURCE_BITS = 1 << 20
+# A float source must resolve the finest cells of this much of the mass.
+_RESOLVED = 0.99
+
+
+class CellMoments(NamedTuple):
+    """The law inside a cell of a grid, whose mean is the centre: its variance, summed over the axes.
+
+    `in_each_cell` says whether that is the variance in every cell, or only its mean over the cells.
+    """
+
+    variance: float
+    in_each_cell: bool
+
+
+class AbstractExplicitGenerator(AbstractGenerator):
+    """A generator whose law is, up to its certificate, a measure in quanta: exact in uint32 arithmetic.
+
+    Every explicit generator is the same two steps: `locate`, in exact integers, says which leaf of the measure u falls
+    in and where in it; `place`, in floats, says which point that is (theory, section 2).
+
+    - `measure`: the law in quanta; `branches`: how its leaves branch, in the order of the construction.
+    - `position_bits`: bits of u that move the point inside a leaf.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> g = jg.SawtoothGenerator(jg.GridMeasure.from_histogram([[1, 2], [0, 1]]), folds=3)
+        >>> isinstance(g, jg.generators.AbstractExplicitGenerator), g.source_bits, g.position_bits
+        (True, 5, 3.0)
+    """
+
+    measure: eqx.AbstractVar[AbstractMeasure]
+    branches: eqx.AbstractVar[Branches]
+    limb_bits: eqx.AbstractVar[int]
+    _needs: eqx.AbstractVar["Needs"]
+
+    @property
+    @abc.abstractmethod
+    def position_bits(self) -> float:
+        """Bits of u that move the point inside a leaf."""
+
+    @abc.abstractmethod
+    def filling(self, condition: Label | None = None) -> tuple[float, float]:
+        """Bounds on W_1 and W_2 between the law and the measure in quanta: what the path inside a leaf costs."""
+
+    @abc.abstractmethod
+    def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
+        """The same map as a ReLU network, in which jumps are ramps that take the share `ramp` of what they lead to."""
+
+    @abc.abstractmethod
+    def ramp_measure(self, ramp: SupportsFloat) -> float:
+        """A bound on the measure of the u for which `network(ramp)` differs from the generator."""
+
+    def cell_moments(self) -> CellMoments | None:
+        """Of the law inside the cells of a grid, for `data_bound`; `None` where its means are not the centres."""
+        if not self.centred:
+            return None
+        sides = np.asarray(self.measure.cell_sides, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+        return CellMoments(float(sides @ sides) / 12, True)
+
+    def trainable(self) -> "AbstractExplicitGenerator":
+        """Which leaves are parameters, as a filter: none. Boxes are the unit of the output, and counts are integers."""
+        return jax.tree.map(lambda _: False, self)
+
+    @property
+    def centred(self) -> bool:
+        """Whether the law has the mean of the leaf in each leaf, and leaves of one size: what makes squares add."""
+        return isinstance(self.measure, AbstractGridMeasure)
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the points."""
+        return self.measure.dim
+
+    @property
+    def vocabulary(self) -> tuple[Label, ...] | None:
+        """The labels that can be asked for."""
+        return self.measure.vocabulary
+
+    @property
+    def source_bits(self) -> int:
+        """Bits of u that resolve the finest cells of all the mass."""
+        return self._needs.of(self)[0]
+
+    @property
+    def float_bits(self) -> int:
+        """Bits of u that resolve the finest cells of 99 % of the mass: what a float source must have."""
+        return self._needs.of(self)[1]
+
+    @property
+    def source_words(self) -> int:
+        """Number of 32-bit words of each uniform number that `sample` draws: enough whatever the masses are."""
+        self._needs.of(self)
+        leaf_bits = 0 if self.measure.size == 1 else 32 - self.limb_bits
+        return math.ceil((leaf_bits + self.position_bits + GUARD_BITS - 1e-9) / 32)
+
+    @property
+    def _order(self) -> Int[Array, " m"] | None:
+        """The leaves in the order of the construction; `None` for the order in which the measure keeps them."""
+        return None
+
+    @property
+    def _tree(self) -> QuantileTree:
+        """The tree of the measure as it stands: nothing about the masses is kept beside the masses."""
+        # Where the arrays are constants of a program, as in jit(vmap(generator)), XLA would sum them while it compiles,
+        # and build them into its kernels, which fails for some thousands of leaves ("Unknown MLIR failure" on CPU).
+        counts, branches = jax.lax.optimization_barrier((self.measure.counts, self.branches))  # pyright: ignore[reportAttributeAccessIssue]
+        order = self._order
+        return branches.weighed(counts if order is None else counts[order], self.limb_bits)
+
+    def __call__(
+        self,
+        u: Numbers,
+        condition: Label | None = None,
+        *,
+        code: Numbers | None = None,
+    ) -> Float[Array, " dim"]:
+        """The point that one source value is sent to, shape `(dim,)`, in the coordinates of the measure.
+
+        **Arguments:**
+
+        - `u`: a float in [0, 1] (or `source_dim` of them), read exactly, to its last bit; or, with every bit the law
+            needs, a fixed-point fraction: uint32 words, most significant first, `(words,)` or `(source_dim, words)`.
+        - `condition`: a label; or `code`, its position in the vocabulary.
+
+        **Raises:** `ValueError` for a wrong shape, an unknown label, and a float type with fewer bits than resolve the
+        law (`sample` has no such limit); a runtime error for u outside [0, 1].
+        """
+        return point_at(self, exact_words(self, u), one_code(condition, code, self.vocabulary))
+
+    def certificate(self, ramp: SupportsFloat | None = None, condition: Label | None = None) -> Certificate:
+        """A proven bound on W_1 and W_2 between the law and the measure the generator was built from.
+
+        Parts: `filling` (the path inside a leaf), `rounding` (float masses to quanta; zero for a measure in quanta),
+        and, with `ramp`, `ramps` (the network instead of the kernel). With `condition`, between the conditional laws of
+        that label.
+        """
+        ramps = None
+        if ramp is not None:
+            # The u of a label are an interval, which may hold all the ramps.
+            mass = 1.0
+            if condition is not None:
+                mass = float(self.measure.label_masses[label_code(condition, self.vocabulary)])
+            sides = np.asarray(self.measure.high, np.float64) - np.asarray(self.measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+            ramps = ramp_cost(self.ramp_measure(ramp_width(ramp)) / mass, sides)
+        rounding = self.measure.proven("rounding", condition)
+        if rounding is None and condition is not None and self.measure.proven("rounding") is not None:
+            raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
+        return combined(self.filling(condition), rounding, ramps, self.centred)
+
+
+class Needs:
+    """Bits of u that counts ask for, remembered as long as the array of counts is the very same.
+
+    Like a record, it is no part of the structure of a generator: all are equal.
+    """
+
+    __slots__ = ("_counts", "_found")
+
+    def __init__(self, generator: "AbstractExplicitGenerator"):
+        self._counts, self._found = None, (0, 0)
+        self.of(generator)
+
+    def of(self, generator: "AbstractExplicitGenerator") -> tuple[int, int]:
+        """Bits that resolve the finest cells of all the mass, and of 99 % of it (theory, section 9).
+
+        **Raises:** `ValueError` for more quanta than the arithmetic of the generator has room for.
+        """
+        counts = generator.measure.counts  # pyright: ignore[reportAttributeAccessIssue]
+        if counts is not self._counts and not isinstance(counts, Tracer):
+            host, most = np.asarray(counts), 1 << (32 - generator.limb_bits)
+            if (total := int(host.sum(dtype=np.int64))) > most:
+                raise ValueError(
+                    f"the counts were changed and sum to {total} now; this generator was built for {most} quanta at "
+                    "most: build it anew from its measure"
+                )
+            self._counts, self._found = counts, _bits_needed(host, generator.position_bits)
+        return self._found
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Needs)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def _bits_needed(counts: np.ndarray, position_bits: float) -> tuple[int, int]:
+    """A cell of mass p takes log2(1/p) bits to reach and `position_bits` to move in."""
+    counts = np.sort(counts.astype(np.int64))
+    total = int(counts.sum())
+    light = counts[np.searchsorted(np.cumsum(counts), (1 - _RESOLVED) * total)]
+    every, most = (math.ceil(math.log2(total / c) + position_bits - 1e-9) for c in (int(counts[0]), int(light)))
+    return every, most
+
+
+def in_quanta(measure: AbstractMeasure | object) -> AbstractMeasure:
+    """The measure a generator runs on: its own counts where they are known, else 2**24 quanta.
+
+    **Raises:** `TypeError` for anything but a measure.
+    """
+    if not isinstance(measure, AbstractMeasure):
+        raise TypeError(
+            f"measure must be a GridMeasure or another measure; got {type(measure).__name__}. "
+            "Points become one by GridMeasure.from_samples(points, resolution)."
+        )
+    return measure.counted()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def on_a_grid(measure: AbstractMeasure | object) -> AbstractGridMeasure:
+    """The same, for the constructions that need a grid. **Raises:** `TypeError`, naming those that do not."""
+    if isinstance(measure, AbstractLeafMeasure):
+        raise TypeError(
+            f"measure must be a GridMeasure or a QuantizedMeasure; got {type(measure).__name__}, whose leaves are on "
+            "no grid. CurveGenerator takes it, or measure.generator()."
+        )
+    return in_quanta(measure)  # pyright: ignore[reportReturnType]
+
+
+def limbs_for(measure: AbstractMeasure, position_bits: float, name: str) -> int:
+    """Bits of a limb. **Raises:** `ValueError`, naming the argument that asks for too long a source."""
+    if position_bits > _MAX_SOURCE_BITS - 24:
+        raise ValueError(
+            f"{name} asks for a source of {position_bits:.0f} bits; at most 2**20 are possible. Use fewer."
+        )
+    return limb_bits(int(measure._weights().sum(dtype=np.int64)))
+
+
+def exact_words(generator: AbstractExplicitGenerator, u: Numbers) -> UInt32[Array, "source_dim words"]:
+    """The fixed-point source that floats or uint32 words stand for.
+
+    **Raises:** `ValueError` for a wrong shape, and for a float type with fewer bits than resolve the law.
+    """
+    u, sources = jnp.asarray(u), generator.source_dim
+    if u.dtype == jnp.uint32 and u.ndim:
+        words = u[None] if u.ndim == 1 and sources == 1 else u
+        if words.ndim != 2 or words.shape[0] != sources or words.shape[1] < 1:
+            raise ValueError(
+                f"u as uint32 words must have shape ({sources}, words); got {u.shape}. Use jax.vmap for a batch."
+            )
+        return words
+    u = unit_source(u, sources)
+    bits = jnp.finfo(u.dtype).nmant + 1
+    if generator.float_bits > bits:
+        raise ValueError(
+            f"u is {u.dtype}, which holds {bits} bits, but {generator.float_bits} bits are needed to resolve the law "
+            f"(and {generator.source_bits} for all of it): the last coordinates would come out wrong. Use `sample`, "
+            "which draws as many bits as the law needs, uint32 words, fewer folds or levels, or a wider float."
+        )
+    # A float32 of [2**-126, 1) ends within 150 places, but its law within bits + guard.
+    return _words_of(u, max(generator.source_words, -(-(bits + GUARD_BITS) // 32)))
+
+
+@eqx.filter_jit
+def _words_of(u: Float[Array, " sources"], length: int) -> UInt32[Array, "sources words"]:
+    return jax.vmap(lambda v: float_to_words(v, length))(u)

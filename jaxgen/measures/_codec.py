@@ -1,0 +1,150 @@
+"""Measures in files.
+
+Body of a `QuantizedMeasure`: an integer `4 (d - 1) + 2 unit + equal` (the box is the unit cube; all resolutions are
+equal); the resolution, once if equal; unless the box is the unit cube, a byte that says how its corners are written
+(two bits each), and low and high; quanta, occupied cells and payload. The occupied cells are numbered row by row, the
+label first, as one more axis. Sections: labels, and the record of what the rounding cost.
+"""
+
+import numpy as np
+
+from ..coding import (
+    CodeError,
+    Input,
+    Output,
+    check_bounds,
+    corner_kind,
+    float32_if_exact,
+    read_composition,
+    read_corner,
+    read_occupied,
+    read_record,
+    read_vocabulary,
+    refuse,
+    register,
+    write_composition,
+    write_corner,
+    write_occupied,
+    write_record,
+    write_vocabulary,
+)
+from ._grid import GridMeasure
+from ._leaves import LeafMeasure, QuantizedLeafMeasure
+from ._quantized import QuantizedMeasure
+from ._record import Record
+from ._rounding import MAX_QUANTA
+
+_MAX_DIM = 1 << 20
+_MAX_RESOLUTION = 1 << 30
+
+
+def _bounds_of(measure: QuantizedMeasure | QuantizedLeafMeasure):
+    """What is proven of a measure as it stands, as `write_record` takes it."""
+    if measure.proven("rounding") is None:
+        return {}, None
+    return measure.record.bounds, measure.record.label_bounds or None
+
+
+def _write(out: Output, measure: QuantizedMeasure) -> None:
+    low, high = np.asarray(measure.low, np.float64), np.asarray(measure.high, np.float64)
+    equal, unit = len(set(measure.resolution)) == 1, bool(np.all(low == 0) and np.all(high == 1))
+    out.integer((measure.dim - 1) << 2 | unit << 1 | equal)
+    for size in measure.resolution[: 1 if equal else None]:
+        out.integer(size)
+    if not unit:
+        out.byte(corner_kind(low) | corner_kind(high) << 2)
+        write_corner(out, low)
+        write_corner(out, high)
+    write_vocabulary(out, measure.vocabulary)
+    write_record(out, *_bounds_of(measure))
+    cells, radices = np.asarray(measure.cells, np.int64), measure.resolution
+    if measure.vocabulary is not None:
+        cells = np.concatenate([np.asarray(measure.labels, np.int64)[:, None], cells], axis=1)
+        radices = (len(measure.vocabulary), *radices)
+    write_occupied(out, cells, np.asarray(measure.counts, np.int64), radices)
+
+
+def _read(data: Input) -> QuantizedMeasure:
+    header = _header_1 if data.version == 1 else _header
+    resolution, low, high, bounds, label_bounds = header(data)
+    vocabulary = read_vocabulary(data)
+    labelled = vocabulary is not None
+    cells, counts = read_occupied(data, (len(vocabulary), *resolution) if labelled else resolution)
+    labels, cells = (cells[:, 0], cells[:, 1:]) if labelled else (None, cells)
+    return QuantizedMeasure(cells, counts, low, high, resolution, labels, vocabulary, Record(bounds, label_bounds))
+
+
+def _header(data: Input):
+    flags = data.integer("dim", 4 * _MAX_DIM - 1)
+    dim = (flags >> 2) + 1
+    resolution = _resolution(data, dim, bool(flags & 1))
+    kinds = 0b0100 if flags & 2 else data.byte()
+    if kinds >> 4:
+        raise CodeError("the corners of the box are of unknown form")
+    low, high = read_corner(data, kinds & 3, dim), read_corner(data, kinds >> 2, dim)
+    return resolution, low, high, *read_record(data)
+
+
+def _header_1(data: Input):
+    """That of version 1: flags of a byte, and the bounds on the rounding in the body."""
+    flags = data.byte()
+    if flags >> 6:
+        raise CodeError("the flags of the measure are unknown")
+    dim = data.integer("dim", _MAX_DIM)
+    if dim == 0:
+        raise CodeError("the file claims a measure of dimension 0")
+    resolution = _resolution(data, dim, bool(flags >> 4 & 1))
+    low, high = read_corner(data, flags & 3, dim), read_corner(data, flags >> 2 & 3, dim)
+    bounds = {"rounding": check_bounds(data.numbers(2))[0]} if flags >> 5 & 1 else {}
+    return resolution, low, high, bounds, None
+
+
+def _resolution(data: Input, dim: int, equal: bool) -> tuple[int, ...]:
+    if equal:
+        resolution = (data.integer("resolution", _MAX_RESOLUTION),) * dim
+    else:
+        data.require(8 * dim, f"{dim} resolutions")
+        resolution = tuple(data.integer("resolution", _MAX_RESOLUTION) for _ in range(dim))
+    if min(resolution) < 1:
+        raise CodeError("the file claims a resolution of 0")
+    return resolution
+
+
+def _write_leaves(out: Output, measure: QuantizedLeafMeasure) -> None:
+    """`2 (d - 1) + double`, leaves m, quanta; corners and sides (float32 or float64); leaves a label; the counts."""
+    boxes = np.stack([np.asarray(measure.low_corners, np.float64), np.asarray(measure.sides, np.float64)])
+    values = float32_if_exact(boxes)
+    out.integer((measure.dim - 1) << 1 | (values.dtype.itemsize == 8))
+    out.integer(measure.size)
+    out.integer(measure.quanta)
+    out.raw(values.tobytes())
+    if measure.vocabulary is not None:
+        for size in np.diff(measure.label_offsets):
+            out.integer(int(size))
+    write_vocabulary(out, measure.vocabulary)
+    write_record(out, *_bounds_of(measure))
+    write_composition(out, np.asarray(measure.counts, np.int64))
+
+
+def _read_leaves(data: Input) -> QuantizedLeafMeasure:
+    flags = data.integer("dim", 2 * _MAX_DIM - 1)
+    dim = (flags >> 1) + 1
+    m, quanta = data.integer("the number of leaves", MAX_QUANTA), data.integer("quanta", MAX_QUANTA)
+    if not 1 <= m <= quanta:
+        raise CodeError(f"the file claims {m} leaves with {quanta} quanta")
+    corners, sides = data.array("<f8" if flags & 1 else "<f4", 2 * m * dim).reshape(2, m, dim)
+    vocabulary = read_vocabulary(data)
+    labels = None
+    if vocabulary is not None:
+        sizes = [data.integer("the leaves of a label", m) for _ in vocabulary]
+        if sum(sizes) != m:
+            raise CodeError(f"the file claims {sum(sizes)} leaves with labels, of {m}")
+        labels = np.repeat(np.arange(len(vocabulary)), sizes)
+    record = Record(*read_record(data))
+    return QuantizedLeafMeasure(corners, sides, read_composition(data, m, quanta), labels, vocabulary, record)
+
+
+register(QuantizedMeasure, 0, _write, _read)
+register(QuantizedLeafMeasure, 8, _write_leaves, _read_leaves)
+refuse(LeafMeasure, "Its masses are floats: encode measure.quantize(quanta).")
+refuse(GridMeasure, "Its masses are floats: encode measure.quantize(quanta).")

@@ -1,0 +1,136 @@
+"""The best measure in quanta for a budget of bits (theory, sections 8 and 11)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, SupportsFloat
+
+import numpy as np
+from jaxtyping import ArrayLike
+
+from .._checks import finite_points, real_number
+from ..coding import code_length
+from ..distances import data_bound
+from ..limits import type_class_bits
+from ..measures import GridMeasure, QuantizedMeasure
+
+_MAX_QUANTA, _MAX_RESOLUTION = 1 << 24, 1 << 20
+
+
+def quantize(
+    points: ArrayLike | object,
+    bits: SupportsFloat | object,
+    *,
+    p: int = 1,
+    low: ArrayLike | Sequence[float] | None = None,
+    high: ArrayLike | Sequence[float] | None = None,
+) -> QuantizedMeasure:
+    """The measure in quanta with the smallest error bound whose code fits a budget of bits.
+
+    More cells make the grid finer, more quanta the masses; both cost bits, `log2 C(K+N-1, N-1)` together. For each
+    number of cells an axis the budget leaves a number of quanta, and `data_bound`, one pass over the points, says what
+    error that gives; the best is searched over a geometric grid of resolutions, then around its minimum.
+
+    **Arguments:**
+
+    - `points`: `(N, d)` or `(N,)`, N >= 2.
+    - `bits`: the budget for the whole encoded measure, header and box included.
+    - `p`: the order, 1 or 2, of the error that is made small.
+    - `low`, `high`: the box, by default that of the points.
+
+    **Returns:** a `QuantizedMeasure`; `data_bound(points, measure, p)` is its proven error to the points, and
+    `code_length(measure)` its bits.
+
+    **Raises:** `ValueError` for a budget that the header and the box alone exceed, naming the smallest, and for bad
+    points as `GridMeasure.from_samples`; `TypeError` for anything but numbers.
+
+    **Example:**
+
+        >>> import jaxgen as jg, numpy as np
+        >>> measure = jg.quantize(np.arange(32.0) ** 2, bits=200)
+        >>> jg.code_length(measure) <= 200, measure.dim
+        (True, 1)
+    """
+    budget, cloud = real_number(bits, "bits"), finite_points(points)
+    box: dict[str, Any] = {
+        name: np.asarray(corner) for name, corner in (("low", low), ("high", high)) if corner is not None
+    }
+
+    def at(n: int, quanta: int) -> QuantizedMeasure:
+        return _on_its_own(GridMeasure.from_samples(cloud, n, **box).quantize(quanta))
+
+    least = at(1, 1)
+    overhead = code_length(least)
+    if not overhead <= budget < np.inf:
+        raise ValueError(
+            f"bits={bits} must be finite and at least {overhead}, which the header and the box alone take; "
+            "give a larger budget"
+        )
+    tried: dict[int, tuple[float, QuantizedMeasure] | None] = {}
+
+    def attempt(n: int) -> float:
+        """The error bound at n cells an axis; infinite where not even one quantum fits."""
+        if n not in tried:
+            quanta = min(_affordable(n ** cloud.shape[1], budget - overhead), len(cloud))
+            tried[n] = None
+            if quanta >= 1:
+                measure = at(n, quanta)
+                tried[n] = data_bound(cloud, measure, p), measure
+        best = tried[n]
+        return np.inf if best is None else best[0]
+
+    # With 16 bits a cell the masses are exact to what their cells can show, and only finer cells are worth their bits.
+    first = ((budget - overhead) / 16) ** (1 / cloud.shape[1])
+    best = _search(attempt, max(1, min(int(first), _MAX_RESOLUTION)))
+    found = tried[best]
+    assert found is not None  # one cell and one quantum fit: that is `least`
+    measure = found[1]
+    # The count of the class is what a code needs; the one at hand takes a few bits more.
+    while code_length(measure) > budget and measure.quanta > 1:
+        measure = at(best, measure.quanta - max(1, measure.quanta // 500))
+    return measure if code_length(measure) <= budget else least
+
+
+def _search(error: Callable[[int], float], n: int) -> int:
+    """The number of cells an axis with the least error: upwards from n, then around the least."""
+    errors: dict[int, float] = {}
+
+    def at(k: int) -> float:
+        errors[k] = error(k)
+        return errors[k]
+
+    worse = 0
+    while worse < 4 and n <= _MAX_RESOLUTION:
+        # Past the optimum, too few quanta are left for the cells, and the error only grows.
+        least = min(errors.values(), default=np.inf)
+        worse = worse + 1 if at(n) > least else 0
+        n = n + 1 + n // 4
+    # A finer search than one part in 64 of the resolution is below what the bound can tell.
+    best = min(errors, key=errors.__getitem__)
+    step = max(1, best // 8)
+    while step > best // 64:
+        center = best
+        for k in (center - step, center + step):
+            if 1 <= k <= _MAX_RESOLUTION:
+                at(k)
+        best = min(errors, key=errors.__getitem__)
+        if best == center:
+            step //= 2
+    return best
+
+
+def _on_its_own(measure: QuantizedMeasure) -> QuantizedMeasure:
+    """Without the bound on its rounding: what it was rounded from is no one's, and the bound would take bits."""
+    return QuantizedMeasure(measure.cells, measure.counts, measure.low, measure.high, measure.resolution)
+
+
+def _affordable(cells: int, bits: float) -> int:
+    """The largest number of quanta for which the type class on `cells` cells takes at most `bits` bits."""
+    if cells == 1:
+        return 1
+    low, high = 0, 1
+    while high <= _MAX_QUANTA and type_class_bits(cells, high) <= bits:
+        low, high = high, 2 * high
+    high = min(high, _MAX_QUANTA + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if type_class_bits(cells, middle) <= bits else (low, middle)
+    return low

@@ -1,0 +1,126 @@
+"""The position inside a node, held exactly in uint32 arithmetic (theory, section 9)."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt32
+
+# Scans over this many limbs or fewer are unrolled: XLA then fuses the whole chain into one loop over samples.
+_UNROLL = 16
+
+
+def limb_bits(quanta: int) -> int:
+    """Bits per limb so that `quanta * 2**bits <= 2**32`.
+
+    **Example:**
+
+        >>> from jaxgen.source import limb_bits
+        >>> limb_bits(1000), limb_bits(2**24)
+        (16, 8)
+    """
+    return 16 if quanta <= 1 << 16 else 8
+
+
+class Residual(eqx.Module):
+    """A number of [0, 1) held exactly as `(whole + 0.limb_1 limb_2 ...) / count`, `0 <= whole < count`.
+
+    The position inside a node that holds `count` quanta. The limbs have `bits` bits, so few that no product leaves
+    uint32. Everything a generator does to its source is one operation, `scale`: multiply by an integer, take off the
+    integer part. With factor K it is the quantile step, with 2**s it is s folds, with b**m it is m digits of a curve of
+    base b, with 2**bits it is long division.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.source import Residual
+        >>> u = Residual.of_words(jnp.asarray([3 << 30], jnp.uint32), bits=16)  # 3/4
+        >>> third, rest = u.scale(3)
+        >>> int(third), float(rest.to_float(jnp.float32))
+        (2, 0.25)
+    """
+
+    whole: UInt32[Array, ""]
+    limbs: UInt32[Array, " limbs"]
+    count: UInt32[Array, ""]
+    bits: int = eqx.field(static=True)
+
+    @classmethod
+    def of_words(cls, words: UInt32[Array, " words"], bits: int) -> "Residual":
+        """A uniform number: the fraction that its words write, in limbs of 8 or 16 bits."""
+        shifts = jnp.arange(32 - bits, -1, -bits, dtype=jnp.uint32)
+        limbs = ((words[:, None] >> shifts[None]) & jnp.uint32(2**bits - 1)).reshape(-1)
+        one = jnp.ones((), jnp.uint32)
+        return cls(0 * one, limbs, one, bits)
+
+    def scale(self, factor: int | UInt32[Array, ""]) -> tuple[UInt32[Array, ""], "Residual"]:
+        """`factor` times the number, as an integer and a residual.
+
+        Needs `factor * count <= 2**32` and `factor <= 2**(32 - bits)`. The largest intermediate is
+        `(2**bits - 1) * factor + (factor - 1) < 2**32`, and in the last step
+        `(count - 1) * factor + (factor - 1) < 2**32`.
+        """
+        factor = jnp.asarray(factor, jnp.uint32)
+
+        def step(carry, limb):
+            v = limb * factor + carry
+            return v >> self.bits, v & jnp.uint32(2**self.bits - 1)
+
+        carry, limbs = self._from_the_last(step, jnp.zeros_like(self.whole))
+        v = self.whole * factor + carry
+        return v // self.count, Residual(v % self.count, limbs, self.count, self.bits)
+
+    def one_minus(self) -> "Residual":
+        """`1 - r`; the endpoint 1 itself, met with probability 2**-(bits of the source), becomes the largest number."""
+        full = jnp.uint32(2**self.bits - 1)
+
+        def step(carry, limb):
+            v = (limb ^ full) + carry
+            return v >> self.bits, v & full
+
+        carry, limbs = self._from_the_last(step, jnp.ones_like(self.whole))
+        # -fraction = (1 - fraction) - 1 unless the fraction is zero, which the carry out says.
+        whole = self.count - 1 - self.whole + carry
+        end = whole == self.count
+        return Residual(jnp.where(end, self.count - 1, whole), jnp.where(end, full, limbs), self.count, self.bits)
+
+    def fold(self, folds: int) -> "Residual":
+        """The sawtooth g_s, s = `folds` (theory, section 1): up on dyadic interval number D if D is even, else down."""
+        r = self
+        while folds > 0:
+            now = min(folds, self.bits)
+            tooth, r = r.scale(2**now)
+            down = r.one_minus()
+            odd = tooth % 2 == 1
+            r = Residual(jnp.where(odd, down.whole, r.whole), jnp.where(odd, down.limbs, r.limbs), r.count, r.bits)
+            folds -= now
+        return r
+
+    def digits(self, base: int, n: int) -> tuple[UInt32[Array, " n"], "Residual"]:
+        """The first `n` digits in a base, and what is left; as many at a time as uint32 allows."""
+        at_once = 0
+        # Limbs of 8 bits stand beside counts of up to 2**24, those of 16 beside 2**16.
+        while base ** (at_once + 1) * (1 << (32 - self.bits)) <= 2**32:
+            at_once += 1
+        powers = jnp.asarray([base**j for j in reversed(range(at_once))], jnp.uint32)
+
+        def step(r, _):
+            block, r = r.scale(base**at_once)
+            return r, (block // powers) % base
+
+        full, rest = divmod(n, at_once)
+        r, blocks = jax.lax.scan(step, self, None, length=full)
+        out = [blocks.reshape(-1)]
+        if rest:
+            block, r = r.scale(base**rest)
+            out.append((block // powers[at_once - rest :]) % base)
+        return jnp.concatenate(out), r
+
+    def to_float(self, dtype: jnp.dtype | type) -> Float[Array, ""]:
+        """The number, rounded to `dtype`."""
+        fraction = jnp.zeros((), dtype)
+        for i in reversed(range(min(self.limbs.shape[0], -(-64 // self.bits)))):
+            fraction = (self.limbs[i].astype(dtype) + fraction) * 2.0**-self.bits
+        return (self.whole.astype(dtype) + fraction) / self.count.astype(dtype)
+
+    def _from_the_last(self, step, carry):
+        return jax.lax.scan(step, carry, self.limbs, reverse=True, unroll=min(_UNROLL, self.limbs.shape[0]))

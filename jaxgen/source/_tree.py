@@ -1,0 +1,166 @@
+"""The search among leaves: which one, and where in it, for every step of every construction (theory, sections 2 to 7).
+
+Leaves in an order, sorted by some key columns, hold counts of quanta. A *node* is a run of leaves that agree in the
+first columns: an interval of the quanta 0..K-1. The quantile function of the next column given the earlier ones is the
+step from a node to the child that holds a given quantum, one binary search, and the position left over inside the child
+is exact, because the quanta are whole numbers. The columns are (label, x_1, ..., x_d) for the nested constructions and
+(label, leaf) along a curve. A prompt is the node to start from.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int, UInt32
+
+from ._residual import Residual
+
+
+class QuantileTree(eqx.Module):
+    """Nodes of all levels with their quanta, the root first, each level in order.
+
+    - `start`, `count`: the interval of quanta `start .. start + count - 1` of each node, `(nodes,)`.
+    - `value`: what the last column holds there; `first`, `children`: where its children are, and how many.
+    - `labelled`: whether the first column is a label (static).
+
+    **Example:**
+
+        >>> import jax.numpy as jnp, numpy as np
+        >>> from jaxgen.source import branches
+        >>> tree = branches([np.arange(3)], 3).weighed(jnp.asarray([1, 2, 1], jnp.uint32), bits=16)
+        >>> _, leaf, r = tree.locate(jnp.asarray([3 << 29], jnp.uint32), None)  # u = 3/8: quantum 1 of 4, half way
+        >>> int(leaf), float(r.to_float(jnp.float32))
+        (1, 0.25)
+    """
+
+    start: UInt32[Array, " nodes"]
+    count: UInt32[Array, " nodes"]
+    value: Int[Array, " nodes"]
+    first: Int[Array, " nodes"]
+    children: Int[Array, " nodes"]
+    search_steps: int = eqx.field(static=True)
+    labelled: bool = eqx.field(static=True)
+    bits: int = eqx.field(static=True)
+
+    def enter(
+        self, words: UInt32[Array, " words"], code: Int[Array, ""] | None
+    ) -> tuple[Int[Array, ""], Int[Array, ""], Residual]:
+        """The label, the node of that label, and the position of u in it. A label that is asked for is a narrower u."""
+        if not self.labelled:
+            root = jnp.zeros((), jnp.int32)
+            return root, root, self.fresh(words, root)
+        if code is None:
+            root = jnp.zeros((), jnp.int32)
+            node, r = self.descend(root, self.fresh(words, root))
+        else:
+            node = (1 + code).astype(jnp.int32)
+            r = self.fresh(words, node)
+        return self.value[node], node, r
+
+    def fresh(self, words: UInt32[Array, " words"], node: Int[Array, ""]) -> Residual:
+        """A uniform number as a position in a node."""
+        quantum, r = Residual.of_words(words, self.bits).scale(self.count[node])
+        return Residual(quantum, r.limbs, self.count[node], self.bits)
+
+    def descend(self, node: Int[Array, ""], r: Residual) -> tuple[Int[Array, ""], Residual]:
+        """The child of `node` that holds the position, and the position inside the child."""
+        quantum = self.start[node] + r.whole
+        low, size = self.first[node], self.children[node]
+        for _ in range(self.search_steps):
+            half = size // 2
+            right = self.start[low + half] <= quantum
+            low, size = jnp.where(right, low + half, low), jnp.where(right, size - half, half)
+        return low, Residual(quantum - self.start[low], r.limbs, self.count[low], self.bits)
+
+    def locate(
+        self, words: UInt32[Array, " words"], code: Int[Array, ""] | None
+    ) -> tuple[Int[Array, ""], Int[Array, ""], Residual]:
+        """The leaf that u falls in, exactly, the position of u inside it, and the label: `(label, leaf, residual)`."""
+        label, node, r = self.enter(words, code)
+        node, r = self.descend(node, r)
+        return label, self.value[node], r
+
+
+class Branches(eqx.Module):
+    """How leaves branch into nodes, whatever their counts: a `QuantileTree` once these are known.
+
+    - `begin`, `end`: the run of leaves of each node; the other fields as in `QuantileTree`.
+    - `offsets`: where each level begins (static).
+
+    **Example:**
+
+        >>> import numpy as np
+        >>> from jaxgen.source import branches
+        >>> tree = branches([np.array([0, 0, 2]), np.array([1, 5, 1])], 3)
+        >>> tree.masses(np.array([1, 2, 1]))[tree.level(1)].tolist()  # of the first column: 0, then 2
+        [0.75, 0.25]
+    """
+
+    begin: Int[Array, " nodes"]
+    end: Int[Array, " nodes"]
+    value: Int[Array, " nodes"]
+    first: Int[Array, " nodes"]
+    children: Int[Array, " nodes"]
+    offsets: tuple[int, ...] = eqx.field(static=True)
+    search_steps: int = eqx.field(static=True)
+    labelled: bool = eqx.field(static=True)
+
+    def weighed(self, counts: UInt32[Array, " leaves"], bits: int) -> QuantileTree:
+        """The tree for counts of the leaves, in their order, and limbs of so many bits."""
+        edges = jnp.concatenate([jnp.zeros((1,), jnp.uint32), jnp.cumsum(counts, dtype=jnp.uint32)])
+        start = edges[self.begin]
+        return QuantileTree(
+            start, edges[self.end] - start, self.value, self.first, self.children,
+            self.search_steps, self.labelled, bits,
+        )  # fmt: skip
+
+    def level(self, k: int) -> slice:
+        """The nodes of level k; level 0 is the root."""
+        return slice(self.offsets[k], self.offsets[k + 1])
+
+    def masses(self, counts: Int[np.ndarray, " leaves"]) -> np.ndarray:
+        """The share of the mass of each node, on the host."""
+        edges = np.concatenate([[0.0], np.cumsum(counts, dtype=np.float64)])
+        return (edges[np.asarray(self.end)] - edges[np.asarray(self.begin)]) / edges[-1]
+
+
+def branches(columns: list[np.ndarray], leaves: int, labels: np.ndarray | None = None) -> Branches:
+    """The branching of `leaves` leaves already sorted by (label and) columns, most significant first.
+
+    **Example:**
+
+        >>> import numpy as np
+        >>> from jaxgen.source import branches
+        >>> tree = branches([np.array([0, 0, 2])], 3)  # two of three leaves share the first column
+        >>> tree.offsets, tree.value.tolist(), tree.children.tolist()
+        ((0, 1, 3), [0, 0, 2], [2, 0, 0])
+    """
+    columns = columns if labels is None else [labels, *columns]
+    fresh = np.zeros(leaves, bool)
+    fresh[0] = True
+    firsts, values = [np.array([0])], [np.array([0])]
+    for column in columns:
+        fresh = fresh.copy()
+        fresh[1:] |= column[1:] != column[:-1]
+        at = np.flatnonzero(fresh)
+        firsts.append(at)
+        values.append(column[at])
+    offsets = np.concatenate([[0], np.cumsum([len(at) for at in firsts])])
+    child, number = [], []
+    for k, at in enumerate(firsts):
+        inner = k < len(firsts) - 1
+        bounds = np.searchsorted(firsts[k + 1], np.append(at, leaves)) if inner else np.zeros(len(at) + 1, np.int64)
+        child.append(offsets[k + 1] + bounds[:-1] if inner else bounds[:-1])
+        number.append(np.diff(bounds))
+    fields = (
+        np.concatenate(firsts),
+        np.concatenate([np.append(at[1:], leaves) for at in firsts]),
+        *map(np.concatenate, (values, child, number)),
+    )
+    return Branches(
+        # device_put, because jnp.asarray compiles a copy for each new shape.
+        *(jax.device_put(field.astype(np.int32)) for field in fields),
+        offsets=tuple(int(o) for o in offsets),
+        search_steps=int(max(n.max() for n in number) - 1).bit_length() if max(n.max() for n in number) > 1 else 0,
+        labelled=labels is not None,
+    )

@@ -1,0 +1,162 @@
+"""The best measure for a budget of bits: it fits, it is near the best there is, and its error falls as theory says."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from scipy.stats import qmc
+
+from jaxgen.coding import code_length
+from jaxgen.distances import data_bound
+from jaxgen.limits import type_class_bits
+from jaxgen.measures import GridMeasure, QuantizedMeasure
+from jaxgen.rate import quantize
+
+
+def overhead(points):
+    """Bits of a measure that says nothing but its box: header, box, checksum."""
+    points = np.asarray(points, np.float64).reshape(len(points), -1)
+    dim = points.shape[1]
+    return code_length(QuantizedMeasure([[0] * dim], [1], points.min(axis=0), points.max(axis=0), 1))
+
+
+def smooth(dim, log2_points):
+    """Quasi-random points of a smooth density on the cube, between 2/3 and 2 along each axis."""
+    u = qmc.Sobol(dim, seed=0).random_base2(log2_points)
+    return u + np.sin(2 * np.pi * u) / (4 * np.pi)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), count=st.sampled_from([2, 7, 90]), dim=st.sampled_from([1, 2, 4]),
+    extra=st.integers(0, 3000), ties=st.booleans(),
+)  # fmt: skip
+@settings(max_examples=12, deadline=None)
+def test_the_code_fits_the_budget(seed, count, dim, extra, ties):
+    points = np.random.default_rng(seed).normal(size=(count, dim)) ** 3
+    points = np.round(points) if ties else points
+    budget = overhead(points) + extra
+    measure = quantize(points, bits=budget)
+    assert code_length(measure) <= budget
+    assert 1 <= measure.quanta <= count and measure.dim == dim and measure.labels is None
+    np.testing.assert_allclose(measure.low, points.min(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(measure.high, points.max(axis=0), rtol=1e-6)
+    # Never worse than what one quantum in one cell does.
+    assert data_bound(points, measure) <= data_bound(points, quantize(points, bits=overhead(points))) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_error_falls_with_the_budget(dim):
+    points = np.random.default_rng(dim).normal(size=(600, dim))
+    base = overhead(points)
+    least = np.inf
+    for extra in (0, 60, 100, 200, 400, 430, 460, 800, 1600, 3200):
+        measure = quantize(points, bits=base + extra)
+        bound = data_bound(points, measure)
+        # The bound is a mean over at least as many pieces as there are quanta, and what rounding does to each of them
+        # is as good as random and no larger than their mean: three standard deviations of that is all that a larger
+        # budget may lose by falling on another number of quanta.
+        assert bound <= least * (1 + 3 / math.sqrt(measure.quanta))
+        least = min(least, bound)
+    assert least < data_bound(points, quantize(points, bits=base)) / 3 ** (1 / dim)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_near_the_best_of_all_resolutions(p):
+    rng = np.random.default_rng(p)
+    points = np.concatenate([rng.normal([0, 0], 0.2, (200, 2)), rng.normal([4, 1], 0.5, (200, 2))])
+    budget = overhead(points) + 900
+    found = data_bound(points, measure := quantize(points, bits=budget, p=p), p)
+    best = np.inf
+    for n in range(1, 60):
+        quanta = max((k for k in range(1, 401) if type_class_bits(n**2, k) <= 900), default=0)
+        if quanta:
+            best = min(best, data_bound(points, GridMeasure.from_samples(points, n).quantize(quanta), p))
+    # A step of one part in 64 of the resolution, and the noise of the rounding (as above).
+    assert found <= best * (1 + 1 / 64 + 3 / math.sqrt(measure.quanta))
+
+
+@pytest.mark.parametrize(
+    ("dim", "log2_points", "decades"),
+    [(2, 14, 2), *(pytest.param(*case, 3, marks=pytest.mark.slow) for case in [(1, 18), (2, 17), (3, 17)])],
+)
+def test_the_rate_of_smooth_densities_is_that_of_theory(dim, log2_points, decades):
+    """W_1 ~ bits^(-1/d) over decades of bits, within 15 %: the whole of them and each decade.
+
+    Bits are those of the payload: the header and the box do not grow with it. Quanta stay well below the number of
+    points, so that these stand for their density.
+    """
+    points = smooth(dim, log2_points)
+    base = overhead(points)
+    bits, errors = [], []
+    for payload in [100 * 10**k for k in range(decades + 1)]:
+        measure = quantize(points, bits=base + payload)
+        assert measure.quanta < len(points) / 2
+        bits.append(code_length(measure) - base)
+        errors.append(data_bound(points, measure))
+    slope = np.polyfit(np.log(bits), np.log(errors), 1)[0]
+    steps = np.diff(np.log(errors)) / np.diff(np.log(bits))
+    assert slope * dim == pytest.approx(-1, abs=0.15), slope
+    np.testing.assert_allclose(steps * dim, -1, atol=0.15)
+
+
+def test_the_order_of_the_error_and_the_box():
+    points = np.random.default_rng(9).normal(size=(300, 2))
+    measure = quantize(points, bits=1000, low=[-8.0, -8.0], high=[8.0, 8.0])
+    np.testing.assert_array_equal(measure.low, [-8, -8])
+    np.testing.assert_array_equal(measure.high, [8, 8])
+    assert code_length(measure) <= 1000
+    assert data_bound(points, measure) >= data_bound(points, quantize(points, bits=1000))
+
+
+def test_points_that_say_little():
+    line = quantize(np.arange(50.0), bits=600)
+    assert line.dim == 1 and code_length(line) <= 600
+    constant = quantize(np.full((20, 2), 3.5), bits=5000)
+    assert data_bound(np.full((20, 2), 3.5), constant) == 0
+    flat = np.stack([np.linspace(0, 1, 40), np.full(40, 2.0)], axis=1)
+    assert data_bound(flat, quantize(flat, bits=1200)) < 0.05
+    pair = quantize([[0.0, 0.0], [1.0, 1.0]], bits=1e12)
+    assert pair.quanta == 2 and data_bound([[0.0, 0.0], [1.0, 1.0]], pair) < 1e-5
+    huge = quantize(np.random.default_rng(0).normal(size=(50, 2)) * 1e30, bits=2000)
+    assert code_length(huge) <= 2000
+
+
+def test_the_smallest_budget_is_named_and_works():
+    points = np.random.default_rng(0).random((40, 3))
+    base = overhead(points)
+    with pytest.raises(ValueError, match=f"bits={base - 1} must be finite and at least {base}"):
+        quantize(points, bits=base - 1)
+    measure = quantize(points, bits=base)
+    assert measure.resolution == (1, 1, 1) and code_length(measure) == base
+
+
+@pytest.mark.parametrize("bits", [0, -5, math.nan, math.inf])
+def test_budgets_that_are_none(bits):
+    with pytest.raises(ValueError, match=f"bits={bits} must be finite and at least"):
+        quantize(np.eye(4), bits=bits)
+
+
+@pytest.mark.parametrize("bits", ["8192", None, True, [1000]])
+def test_budgets_of_another_type(bits):
+    with pytest.raises(TypeError, match="bits must be a number; got "):
+        quantize(np.eye(4), bits=bits)
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (np.zeros((0, 2)), "empty"),
+        (np.zeros((1, 2)), "at least two points"),
+        ([[0.0, np.nan], [1.0, 1.0]], "finite"),
+        (np.zeros((2, 2, 2)), "shape"),
+    ],
+)
+def test_bad_points(points, message):
+    with pytest.raises(ValueError, match=message):
+        quantize(points, bits=5000)
+
+
+def test_bad_order():
+    with pytest.raises(ValueError, match="p must be 1 or 2; got 3"):
+        quantize(np.eye(4), bits=5000, p=3)

@@ -1,0 +1,112 @@
+"""The search among leaves against a walk through a list of quanta, in fractions."""
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen.source import Residual, branches, limb_bits
+
+WORDS = 3
+M = 12  # leaves
+
+
+def example(seed, columns, labels):
+    """Sorted columns of distinct leaves, labels, and counts."""
+    rng = np.random.default_rng(seed)
+    rows = np.unique(rng.integers(0, 3, (200, columns)), axis=0)
+    rows = rows[np.sort(rng.permutation(len(rows))[: min(len(rows), M)])]
+    codes = np.sort(np.concatenate([np.arange(labels), rng.integers(0, labels, len(rows) - labels)]))
+    order = np.lexsort([*rows.T[::-1], codes])
+    return list(rows[order].T.astype(np.int32)), codes[order].astype(np.int32), rng.integers(1, 50, len(rows))
+
+
+def path_of(columns, counts, u):
+    """The values of each column and the position left over: u is a share of the leaves that are handed over."""
+    counts = [Fraction(int(c)) for c in counts]
+    quantum = u * sum(counts)
+    for leaf, count in enumerate(counts):
+        if quantum < count:
+            return [int(column[leaf]) for column in columns], quantum / count
+        quantum -= count
+    raise AssertionError
+
+
+def value(r):
+    fraction = sum(Fraction(int(limb), 2 ** (r.bits * (i + 1))) for i, limb in enumerate(np.asarray(r.limbs)))
+    return (int(r.whole) + fraction) / int(r.count)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_descending_all_levels_is_the_quantile_step(seed):
+    columns, labels, counts = example(seed, 3, 2)
+    tree = branches(columns, len(counts), labels).weighed(jnp.asarray(counts, jnp.uint32), 16)
+    words = np.random.default_rng(seed).integers(0, 2**32, (60, WORDS), dtype=np.uint32)
+    words[0], words[1] = 0, 2**32 - 1
+    us = [sum(Fraction(int(w), 2 ** (32 * (i + 1))) for i, w in enumerate(row)) for row in words]
+
+    def descend(words, code):
+        label, node, r = tree.enter(words, code)
+        values = []
+        for _ in columns:
+            node, r = tree.descend(node, r)
+            values.append(tree.value[node])
+        return label, jnp.stack(values), r, tree.count[node]
+
+    for code in (None, 0, 1):
+        part = slice(None) if code is None else labels == code
+        asked = None if code is None else jnp.full(len(words), code)
+        label, values, r, count = jax.device_get(jax.jit(jax.vmap(descend))(words, asked))
+        for i, u in enumerate(us):
+            expected, inside = path_of([labels[part], *(c[part] for c in columns)], counts[part], u)
+            assert [label[i], *values[i]] == expected
+            assert value(jax.tree.map(lambda array, i=i: array[i], r)) == inside
+        np.testing.assert_array_equal(r.count, count)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("labels", [1, 3])
+def test_locate_meets_each_leaf_as_often_as_it_has_quanta(labels, bits):
+    _, codes, counts = example(7, 2, labels)
+    leaves = np.arange(len(counts))[::-1].copy()  # names of the leaves: not their places
+    tree = branches([leaves], len(leaves), codes if labels > 1 else None)
+    tree = tree.weighed(jnp.asarray(counts, jnp.uint32), bits)
+    total = counts.sum()
+    # The middle of each quantum.
+    words = np.array([(2 * q + 1) * 2**31 // total for q in range(total)], np.uint32)[:, None]
+    label, leaf, r = jax.jit(jax.vmap(lambda w: tree.locate(w, None)))(words)
+    np.testing.assert_array_equal(np.asarray(leaf), np.repeat(leaves, counts))
+    np.testing.assert_array_equal(np.asarray(r.whole), np.concatenate([np.arange(c) for c in counts]))
+    if labels > 1:
+        np.testing.assert_array_equal(np.asarray(label), np.repeat(codes, counts))
+
+
+def test_the_largest_counts_fill_a_word_and_no_more():
+    counts = np.array([1, 2**24 - 2, 1])
+    tree = branches([np.arange(3)], 3).weighed(jnp.asarray(counts, jnp.uint32), limb_bits(2**24))
+    for u, leaf, whole in [(0, 0, 0), (2**8, 1, 0), (2**32 - 2**8 - 1, 1, 2**24 - 3), (2**32 - 1, 2, 0)]:
+        _, found, r = tree.locate(jnp.asarray([u], jnp.uint32), None)
+        assert (int(found), int(r.whole)) == (leaf, whole)
+
+
+def test_branches_count_their_children_and_their_mass():
+    columns = [np.array([0, 0, 0, 4, 4]), np.array([1, 2, 2, 0, 0]), np.array([3, 0, 9, 5, 6])]
+    labels = np.array([0, 0, 1, 1, 1])
+    tree = branches(columns, 5, labels)
+    assert tree.offsets == (0, 1, 3, 6, 10, 15)
+    by_level = [np.asarray(tree.value[tree.level(k)]).tolist() for k in range(5)]
+    assert by_level == [[0], [0, 1], [0, 0, 4], [1, 2, 2, 0], [3, 0, 9, 5, 6]]
+    assert np.asarray(tree.children[tree.level(0)]).tolist() == [2]
+    assert np.asarray(tree.children[tree.level(1)]).tolist() == [1, 2]
+    np.testing.assert_allclose(tree.masses(np.array([1, 2, 3, 4, 6]))[tree.level(1)], [3 / 16, 13 / 16])
+    assert tree.search_steps == 1 and branches([np.arange(1)], 1).search_steps == 0
+
+
+def test_one_leaf_is_the_number_itself():
+    tree = branches([np.array([5])], 1).weighed(jnp.asarray([1], jnp.uint32), 16)
+    words = jnp.asarray([123456789, 42], jnp.uint32)
+    label, leaf, r = tree.locate(words, None)
+    assert (int(label), int(leaf)) == (0, 5)
+    assert value(r) == value(Residual.of_words(words, 16))
