@@ -151,7 +151,7 @@ MAKERS = {
 def test_values_are_not_structure(name):
     make = MAKERS[name]
     first = make(_measure(0), 0)
-    # Other masses; other quanta, of limbs of the same size; another box.
+    # Other masses; other quanta, of digits of the same size; another box.
     others = [make(_measure(1), 1), make(_measure(2, 60_000), 2), make(_measure(3, 1000, -2.0, [5.0, 7.0]), 3)]
     u = np.full(first.source_dim, 0.3, np.float32)
     x = np.asarray(first.sample(jr.key(0), 200))
@@ -164,7 +164,7 @@ def test_values_are_not_structure(name):
             # Another key, and another n of the same padded size, 256.
             np.testing.assert_array_equal(y[:197], g.sample(jr.key(0), 197))
             assert g.sample(jr.key(1), 256).shape == (256, 2)
-    # More quanta than limbs of 16 bits have room for are another program: the block above can fail.
+    # More quanta than digits of 16 bits have room for are another program: the block above can fail.
     if name in ("line", "sawtooth", "independent"):
         before = programs
         make(_measure(0, 1 << 20), 0).sample(jr.key(0), 200)

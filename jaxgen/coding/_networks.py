@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._checks import whole_number
 from ._coder import Coder, Reader, Writer
 from ._errors import CodeError
 from ._fields import Input, Output
@@ -115,11 +116,7 @@ def module_bits(module: eqx.Module, weight_bits: int = 32) -> int:
 
 def check_weight_bits(weight_bits: Any) -> int:
     """An integer from 2 to 16; `TypeError` or `ValueError` otherwise."""
-    if isinstance(weight_bits, bool) or not isinstance(weight_bits, int | np.integer):
-        raise TypeError(f"weight_bits must be an integer; got {type(weight_bits).__name__}")
-    if not MIN_BITS <= weight_bits <= MAX_BITS:
-        raise ValueError(f"weight_bits must lie between {MIN_BITS} and {MAX_BITS}; got {weight_bits}")
-    return int(weight_bits)
+    return whole_number(weight_bits, "weight_bits", MIN_BITS, MAX_BITS)
 
 
 def _split(module: Any) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ from ..measures import MAX_QUANTA, AbstractGridMeasure, Bound, Label, QuantizedL
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
 from ._certificate import CHANGED, Certificate
-from ._explicit import AbstractExplicitGenerator, Needs, limbs_for, on_a_grid
+from ._explicit import AbstractExplicitGenerator, Needs, digits_for, on_a_grid
 from ._leaf_network import leaf_network
 from ._quantizer import quantizer
 
@@ -38,7 +38,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
 
     measure: QuantizedLeafMeasure
     branches: Branches
-    limb_bits: int = eqx.field(static=True)
+    digit_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
 
     def __init__(
@@ -81,7 +81,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
         bounds = {"quantization": quantization, "rounding": rounding}
         record = Record({name: bound for name, bound in bounds.items() if any(bound)})
         self.measure = QuantizedLeafMeasure(stored, np.zeros_like(stored), counts, record=record)
-        self.limb_bits = limbs_for(self.measure, 0.0, "masses")
+        self.digit_bits = digits_for(self.measure, 0.0, "masses")
         self.branches = branches([np.arange(self.measure.size)], self.measure.size)
         self._needs = Needs(self)
 

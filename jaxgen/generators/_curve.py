@@ -15,7 +15,7 @@ from ..curves._abstract import check_path
 from ..measures import AbstractGridMeasure, AbstractMeasure, Label, label_code, natural_generator
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
-from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, in_quanta, limbs_for
+from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, in_quanta
 from ._leaf_network import leaf_network
 from ._prompt_network import prompted
 
@@ -46,7 +46,7 @@ class CurveGenerator(AbstractExplicitGenerator):
     curve: AbstractCurve
     extra_levels: int = eqx.field(static=True)
     path: str = eqx.field(static=True)
-    limb_bits: int = eqx.field(static=True)
+    digit_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
 
     def __init__(
@@ -70,7 +70,7 @@ class CurveGenerator(AbstractExplicitGenerator):
             raise TypeError(f"curve must be an AbstractCurve, such as PeanoCurve(); got {type(curve).__name__}")
         self.extra_levels, self.path, self.curve = whole_number(extra_levels, "extra_levels"), check_path(path), curve
         self.measure = in_quanta(measure)
-        self.limb_bits = limbs_for(self.measure, self.position_bits, "extra_levels")
+        self.digit_bits = digits_for(self.measure, self.position_bits, "extra_levels")
         order = np.arange(self.measure.size)
         labels = None if self.measure.labels is None else np.asarray(self.measure.labels)
         if isinstance(self.measure, AbstractGridMeasure):

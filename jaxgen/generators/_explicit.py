@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, UInt32
 from .._checks import Numbers, ramp_width
 from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label, label_code
 from ..relu import ReLUNetwork
-from ..source import Branches, QuantileTree, float_to_words, limb_bits
+from ..source import Branches, QuantileTree, digit_bits, float_to_words
 from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
 from ._certificate import Certificate, combined, ramp_cost
 from ._conditions import one_code
@@ -53,7 +53,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
 
     measure: eqx.AbstractVar[AbstractMeasure]
     branches: eqx.AbstractVar[Branches]
-    limb_bits: eqx.AbstractVar[int]
+    digit_bits: eqx.AbstractVar[int]
     _needs: eqx.AbstractVar["Needs"]
 
     @property
@@ -113,7 +113,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
     def source_words(self) -> int:
         """Number of 32-bit words of each uniform number that `sample` draws: enough whatever the masses are."""
         self._needs.of(self)
-        leaf_bits = 0 if self.measure.size == 1 else 32 - self.limb_bits
+        leaf_bits = 0 if self.measure.size == 1 else 32 - self.digit_bits
         return math.ceil((leaf_bits + self.position_bits + GUARD_BITS - 1e-9) / 32)
 
     @property
@@ -128,7 +128,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
         # and build them into its kernels, which fails for some thousands of leaves ("Unknown MLIR failure" on CPU).
         counts, branches = jax.lax.optimization_barrier((self.measure.counts, self.branches))  # pyright: ignore[reportAttributeAccessIssue]
         order = self._order
-        return branches.weighed(counts if order is None else counts[order], self.limb_bits)
+        return branches.weighed(counts if order is None else counts[order], self.digit_bits)
 
     def __call__(
         self,
@@ -190,7 +190,7 @@ class Needs:
         """
         counts = generator.measure.counts  # pyright: ignore[reportAttributeAccessIssue]
         if counts is not self._counts and not isinstance(counts, Tracer):
-            host, most = np.asarray(counts), 1 << (32 - generator.limb_bits)
+            host, most = np.asarray(counts), 1 << (32 - generator.digit_bits)
             if (total := int(host.sum(dtype=np.int64))) > most:
                 raise ValueError(
                     f"the counts were changed and sum to {total} now; this generator was built for {most} quanta at "
@@ -238,13 +238,13 @@ def on_a_grid(measure: AbstractMeasure | object) -> AbstractGridMeasure:
     return in_quanta(measure)  # pyright: ignore[reportReturnType]
 
 
-def limbs_for(measure: AbstractMeasure, position_bits: float, name: str) -> int:
-    """Bits of a limb. **Raises:** `ValueError`, naming the argument that asks for too long a source."""
+def digits_for(measure: AbstractMeasure, position_bits: float, name: str) -> int:
+    """Bits of a digit. **Raises:** `ValueError`, naming the argument that asks for too long a source."""
     if position_bits > _MAX_SOURCE_BITS - 24:
         raise ValueError(
             f"{name} asks for a source of {position_bits:.0f} bits; at most 2**20 are possible. Use fewer."
         )
-    return limb_bits(int(measure._weights().sum(dtype=np.int64)))
+    return digit_bits(int(measure._weights().sum(dtype=np.int64)))
 
 
 def exact_words(generator: AbstractExplicitGenerator, u: Numbers) -> UInt32[Array, "source_dim words"]:

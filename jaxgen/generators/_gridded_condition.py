@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Int32, PRNGKeyArray, UInt32
 
-from .._checks import Numbers, finite_points, ramp_width, whole_number
+from .._checks import Numbers, box_corners, finite_points, ramp_width, require_volume, whole_number
 from ..measures import GridMeasure
-from ..relu import NetworkBuilder, ReLUNetwork, clip_inner, clip_outer, stack
+from ..relu import NetworkBuilder, ReLUNetwork, affine, clip_inner, clip_outer, compose, parallel
 from ._base import AbstractGenerator, point_at
 from ._certificate import Certificate
 from ._curve import CurveGenerator
@@ -223,12 +223,12 @@ class GriddedCondition(AbstractGenerator):
         ramp, low = ramp_width(ramp), np.asarray(self.low, np.float64)
         side = np.asarray(self.high, np.float64) - low
         # The corner is taken away before anything is divided by the ramp, so that a box far from 0 costs no accuracy.
-        net = NetworkBuilder(c=m, u=self.source_dim)
-        net.layer(c=net["c"] - low, u=net["u"])
+        net = NetworkBuilder(c=m)
+        net.layer(c=net["c"] - low)
         axis = np.repeat(np.arange(m), [n - 1 for n in grid])
         border = np.concatenate([np.arange(1, n) / n for n in grid])
-        net.layer(half=clip_inner(net["c"][axis], (border - ramp) * side[axis], ramp * side[axis]), **net.carry("u"))
-        net.layer(step=clip_outer(net["half"]), **net.carry("u"))
+        net.layer(half=clip_inner(net["c"][axis], (border - ramp) * side[axis], ramp * side[axis]))
+        net.layer(step=clip_outer(net["half"]))
         # The indicator of bin i of an axis is step_i - step_{i+1}, with step_0 = 1 and step_n = 0; that of a cell is
         # rho(sum of m indicators - (m - 1)), at most their product.
         cells = np.arange(math.prod(grid))
@@ -238,10 +238,10 @@ class GriddedCondition(AbstractGenerator):
             entered, left = np.flatnonzero(bins[:, k] > 0), np.flatnonzero(bins[:, k] < grid[k] - 1)
             on = on + net["step"][before + bins[entered, k] - 1].add_at(entered, len(cells))
             on = on - net["step"][before + bins[left, k]].add_at(left, len(cells))
-        net.layer(on=on, **net.carry("u"))
-        label = net["on"].add_at(np.asarray(self.table), len(self.generator.vocabulary or ()))
-        source = stack(label, net["u"])
-        return net.network(net.apply(self.generator.network(ramp), source, merge=None, nonnegative=True))
+        net.layer(on=on)
+        label = net.network(net["on"].add_at(np.asarray(self.table), len(self.generator.vocabulary or ())))
+        both = parallel(label, affine(np.eye(self.source_dim)), nonnegative=True)
+        return compose(self.generator.network(ramp), both, nonnegative=True)
 
     def _cell_of(self, c):
         c, m = jnp.asarray(c, self.low.dtype), self.condition_dim
@@ -263,15 +263,9 @@ def _checked_grid(resolution, low, high, dim: int | None = None):
         raise ValueError(
             f"condition_resolution asks for {math.prod(grid)} cells, at most 2**20 are possible; use fewer an axis"
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        low, high = (np.asarray(corner, np.float64).astype(jnp.result_type(float)) for corner in (low, high))
-        sound = all(v.shape in ((), (len(grid),)) for v in (low, high)) and np.all(np.isfinite(high - low))
-    if not sound or np.any(low >= high):
-        raise ValueError(
-            f"low and high must be numbers or have shape ({len(grid)},), finite, with low < high on every axis; "
-            f"got {low} and {high}"
-        )
-    return grid, np.broadcast_to(low, len(grid)), np.broadcast_to(high, len(grid))
+    low, high = (c.astype(jnp.result_type(float)) for c in box_corners(low, high, len(grid), "the box of conditions"))
+    require_volume(low, high)
+    return grid, low, high
 
 
 def _in_box(c, low, high, name: str):

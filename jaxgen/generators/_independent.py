@@ -10,7 +10,7 @@ from .._checks import ramp_width
 from ..measures import AbstractMeasure, Label, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ..source import Branches
-from ._explicit import AbstractExplicitGenerator, Needs, limbs_for, on_a_grid
+from ._explicit import AbstractExplicitGenerator, Needs, digits_for, on_a_grid
 from ._nested import nested_branches, nested_network, nested_push, nested_rows
 
 
@@ -30,7 +30,7 @@ class IndependentGenerator(AbstractExplicitGenerator):
 
     measure: QuantizedMeasure
     branches: Branches
-    limb_bits: int = eqx.field(static=True)
+    digit_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
 
     def __init__(self, measure: AbstractMeasure | object):
@@ -39,7 +39,7 @@ class IndependentGenerator(AbstractExplicitGenerator):
         **Raises:** `TypeError` for a measure that is on no grid.
         """
         self.measure = on_a_grid(measure)  # pyright: ignore[reportAttributeAccessIssue]
-        self.limb_bits = limbs_for(self.measure, 0.0, "measure")
+        self.digit_bits = digits_for(self.measure, 0.0, "measure")
         self.branches = nested_branches(self.measure)
         self._needs = Needs(self)
 

@@ -11,10 +11,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from .._checks import Numbers, whole_number
+from .._checks import Numbers, box_corners, require_volume, whole_number
 from ..measures import Label, as_vocabulary
 from ..relu import ReLUNetwork
-from ..source import QuantileTree, branches, float_to_words, limb_bits
+from ..source import QuantileTree, branches, digit_bits, float_to_words
 from ._base import AbstractGenerator, unit_source
 from ._conditions import one_code
 
@@ -184,7 +184,7 @@ class MLPGenerator(AbstractGenerator):
         names = self.vocabulary or ()
         counts = _label_counts(np.ones(len(names)), names) if self.label_counts is None else self.label_counts
         plain = branches([np.arange(len(names))], len(names))
-        return plain.weighed(counts, limb_bits(_QUANTA))
+        return plain.weighed(counts, digit_bits(_QUANTA))
 
 
 def _initial(sizes, source_dim, key):
@@ -231,12 +231,6 @@ def _box(low, high, dim):
         return None, None
     if low is None or high is None:
         raise ValueError("low and high must be given together, or both left out")
-    try:
-        low, high = (np.broadcast_to(np.asarray(v, np.float64), (dim,)) for v in (low, high))
-    except ValueError:
-        raise ValueError(
-            f"low and high must be numbers or have shape ({dim},); got shapes {np.shape(low)} and {np.shape(high)}"
-        ) from None
-    if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
-        raise ValueError(f"low and high must be finite with low < high on every axis; got {low} and {high}")
+    low, high = box_corners(low, high, dim)
+    require_volume(low, high)
     return jnp.asarray(low), jnp.asarray(high)

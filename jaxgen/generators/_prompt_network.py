@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from ..relu import NetworkBuilder, ReLUNetwork, stack
+from ..relu import NetworkBuilder, ReLUNetwork, affine, compose, parallel
 
 
 def prompted(network: ReLUNetwork, label_masses: Float[np.ndarray, " labels"]) -> ReLUNetwork:
@@ -11,9 +11,11 @@ def prompted(network: ReLUNetwork, label_masses: Float[np.ndarray, " labels"]) -
 
     `u -> sum_c lo_c e_c + w_c rho(u + e_c - 1)`, exact for u in [0, 1]. Further sources pass by.
     """
-    net = NetworkBuilder(label=len(label_masses), u=network.in_size)
-    u = net["u"]
-    net.layer(**net.carry("label"), chosen=net["label"] + u[:1] - 1, others=u[1:])
+    net = NetworkBuilder(label=len(label_masses), u=1)
+    net.layer(**net.carry("label"), chosen=net["label"] + net["u"] - 1)
     starts = np.cumsum(label_masses) - label_masses
-    chosen = starts[None] @ net["label"] + label_masses[None] @ net["chosen"]
-    return net.network(net.apply(network, stack(chosen, net["others"]), merge=None, nonnegative=True))
+    interval = net.network(starts[None] @ net["label"] + label_masses[None] @ net["chosen"])
+    others = network.in_size - 1
+    if others:
+        interval = parallel(interval, affine(np.eye(others)), nonnegative=True)
+    return compose(network, interval, nonnegative=True)

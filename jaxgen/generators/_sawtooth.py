@@ -11,7 +11,7 @@ from ..curves import box_distance
 from ..measures import AbstractMeasure, Label, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ..source import Branches
-from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, limbs_for, on_a_grid
+from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, on_a_grid
 from ._nested import nested_branches, nested_network, nested_push, nested_rows
 
 
@@ -37,7 +37,7 @@ class SawtoothGenerator(AbstractExplicitGenerator):
     measure: QuantizedMeasure
     branches: Branches
     folds: int = eqx.field(static=True)
-    limb_bits: int = eqx.field(static=True)
+    digit_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
 
     def __init__(self, measure: AbstractMeasure | object, folds: SupportsIndex | object = 6):
@@ -51,7 +51,7 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         """
         self.folds = whole_number(folds, "folds")
         self.measure = on_a_grid(measure)  # pyright: ignore[reportAttributeAccessIssue]
-        self.limb_bits = limbs_for(self.measure, self.position_bits, "folds")
+        self.digit_bits = digits_for(self.measure, self.position_bits, "folds")
         self.branches = nested_branches(self.measure)
         self._needs = Needs(self)
 

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from .._checks import whole_number
 from .._io import replacing
-from ._modality import AbstractModality, Box, finite_points, level_box, to_levels, whole
+from ._modality import AbstractModality, Box, level_box, points_of, to_levels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Audio(AbstractModality):
 
     def __post_init__(self):
         for name, least in (("samples", 1), ("rate", 1), ("levels", 2)):
-            object.__setattr__(self, name, whole(getattr(self, name), name, least))
+            object.__setattr__(self, name, whole_number(getattr(self, name), name, least))
         if self.levels % 2 or self.levels > 1 << 16:
             raise ValueError(f"levels must be even and at most 2**16; got {self.levels}")
 
@@ -48,7 +49,7 @@ class Audio(AbstractModality):
 
     def points(self, stack: Any) -> Float[np.ndarray, "n d"]:
         """`stack`: `(n, samples)` amplitudes of [-1, 1], rounded to the nearest level."""
-        stack = finite_points(stack, self.samples)
+        stack = points_of(stack, self.samples)
         if np.abs(stack).max() > 1:
             raise ValueError(f"stack must hold amplitudes from -1 to 1; the largest is {np.abs(stack).max():g}")
         half = self.levels // 2

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._checks import finite_points, whole_number
+
 
 class Box(NamedTuple):
     """The grid that a modality's points live on: the arguments of `GridMeasure.from_samples` of the same names.
@@ -99,40 +101,29 @@ def to_points(stack: Any, shape: tuple[int, ...], levels: int, name: str) -> Flo
     return stack.reshape(len(stack), -1).astype(np.float64)
 
 
-def finite_points(points: Any, dim: int) -> Float[np.ndarray, "n d"]:
+def points_of(points: Any, dim: int) -> Float[np.ndarray, "n d"]:
     """Points `(n, dim)` in float64. Raises `ValueError`."""
-    points = np.asarray(points, np.float64)
-    if points.ndim != 2 or points.shape[1] != dim or not len(points):
-        raise ValueError(f"points must have shape (n, {dim}) with n >= 1; got {points.shape}")
-    if not np.all(np.isfinite(points)):
-        raise ValueError(f"points must be finite; {np.sum(~np.isfinite(points))} coordinates are NaN or infinite")
-    return points
+    found = finite_points(points).astype(np.float64)
+    if found.shape[1] != dim or np.ndim(points) < 2:
+        raise ValueError(f"points must have shape (n, {dim}) with n >= 1; got {np.shape(points)}")
+    return found
 
 
 def to_levels(points: Any, dim: int, levels: int) -> Int[np.ndarray, "n d"]:
     """The cell that each coordinate lies in, or the nearest one."""
-    return np.clip(np.floor(finite_points(points, dim) + 0.5), 0, levels - 1).astype(np.int64)
-
-
-def whole(value: Any, name: str, least: int = 1) -> int:
-    """An integer of at least `least`. Raises `TypeError` and `ValueError` naming the argument."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer; got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value}")
-    return int(value)
+    return np.clip(np.floor(points_of(points, dim) + 0.5), 0, levels - 1).astype(np.int64)
 
 
 def picture_shape(shape: Any) -> tuple[int, ...]:
     """(height, width) or (height, width, 3)."""
     if not isinstance(shape, tuple) or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
         raise ValueError(f"shape must be (height, width) or (height, width, 3); got {shape!r}")
-    return tuple(whole(n, "shape's sizes") for n in shape)
+    return tuple(whole_number(n, "shape's sizes", 1) for n in shape)
 
 
 def byte_levels(levels: Any) -> int:
     """A number of levels that a byte holds."""
-    levels = whole(levels, "levels", 2)
+    levels = whole_number(levels, "levels", 2)
     if levels > 256:
         raise ValueError(f"levels must be at most 256, as a file holds them in bytes; got {levels}")
     return levels

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from .._checks import whole_number
 from .._io import replacing
-from ._modality import AbstractModality, Box, byte_levels, level_box, picture_shape, to_levels, to_points, whole
+from ._modality import AbstractModality, Box, byte_levels, level_box, picture_shape, to_levels, to_points
 
 # Small pictures are enlarged by a whole factor, so that their shorter side takes at least this many pixels.
 _SHOWN = 64
@@ -91,7 +92,7 @@ class Video(AbstractModality):
 
     def __post_init__(self):
         object.__setattr__(self, "shape", picture_shape(self.shape))
-        object.__setattr__(self, "frames", whole(self.frames, "frames"))
+        object.__setattr__(self, "frames", whole_number(self.frames, "frames", 1))
         object.__setattr__(self, "levels", byte_levels(self.levels))
         if not 0 < self.rate <= 100:
             raise ValueError(f"rate, in frames a second, must lie between 0 and 100; got {self.rate}")

@@ -27,7 +27,7 @@ class PromptedGenerator(AbstractGenerator):
     """A conditional generator, the modality of its points, and a description of each label.
 
     Its law, given a prompt, is the quantised empirical law of the labels that the prompt names, if the generator was
-    built by `exact`; see the room's docstring for what that is and is not.
+    built by `exact`; see the docstring of `jaxgen.modalities` for what that is and is not.
 
     **Example:**
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from .._checks import whole_number
 from .._io import replacing
-from ._modality import AbstractModality, Box, finite_points, whole
+from ._modality import AbstractModality, Box, points_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Table(AbstractModality):
             object.__setattr__(self, name, corner)
         if not self.columns or not all(a < b for a, b in zip(self.low, self.high, strict=True)):
             raise ValueError(f"low must be below high on each of at least one column; got {self.low} and {self.high}")
-        object.__setattr__(self, "resolution", whole(self.resolution, "resolution"))
+        object.__setattr__(self, "resolution", whole_number(self.resolution, "resolution", 1))
 
     @property
     def dim(self) -> int:
@@ -52,11 +53,11 @@ class Table(AbstractModality):
 
     def points(self, stack: Any) -> Float[np.ndarray, "n d"]:
         """`stack`: `(n, columns)` finite numbers, which are the points."""
-        return finite_points(stack, self.dim)
+        return points_of(stack, self.dim)
 
     def restore(self, points: Any) -> Float[np.ndarray, "n d"]:
         """The points, those outside the box moved to its border."""
-        return np.clip(finite_points(points, self.dim), self.low, self.high)
+        return np.clip(points_of(points, self.dim), self.low, self.high)
 
     def write(self, path: str | os.PathLike, points: Any) -> None:
         rows = self.restore(points)

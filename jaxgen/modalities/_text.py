@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from .._checks import whole_number
 from .._io import replacing
-from ._modality import AbstractModality, Box, level_box, to_levels, whole
+from ._modality import AbstractModality, Box, level_box, to_levels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Text(AbstractModality):
             raise ValueError(f"alphabet must be a string of at least one character; got {self.alphabet!r}")
         if len(set(self.alphabet)) < len(self.alphabet) or "\n" in self.alphabet:
             raise ValueError(f"alphabet must not repeat a character or hold a line break; got {self.alphabet!r}")
-        object.__setattr__(self, "length", whole(self.length, "length"))
+        object.__setattr__(self, "length", whole_number(self.length, "length", 1))
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Text":

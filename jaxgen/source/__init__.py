@@ -1,6 +1,6 @@
 """One uniform number with every bit exact: its words, the position inside a node, the search among leaves."""
 
 from ._padding import cut as cut, padded_size as padded_size
-from ._residual import Residual as Residual, limb_bits as limb_bits
+from ._residual import Residual as Residual, digit_bits as digit_bits
 from ._tree import Branches as Branches, QuantileTree as QuantileTree, branches as branches
 from ._words import float_to_words as float_to_words, stratum_words as stratum_words, words_to_float as words_to_float

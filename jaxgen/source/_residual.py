@@ -5,26 +5,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-# Scans over this many limbs or fewer are unrolled: XLA then fuses the whole chain into one loop over samples.
+# Scans over this many digits or fewer are unrolled: XLA then fuses the whole chain into one loop over samples.
 _UNROLL = 16
 
 
-def limb_bits(quanta: int) -> int:
-    """Bits per limb so that `quanta * 2**bits <= 2**32`.
+def digit_bits(quanta: int) -> int:
+    """Bits of a digit so that `quanta * 2**bits <= 2**32`.
 
     **Example:**
 
-        >>> from jaxgen.source import limb_bits
-        >>> limb_bits(1000), limb_bits(2**24)
+        >>> from jaxgen.source import digit_bits
+        >>> digit_bits(1000), digit_bits(2**24)
         (16, 8)
     """
     return 16 if quanta <= 1 << 16 else 8
 
 
 class Residual(eqx.Module):
-    """A number of [0, 1) held exactly as `(whole + 0.limb_1 limb_2 ...) / count`, `0 <= whole < count`.
+    """A number of [0, 1) held exactly as `(whole + 0.b_1 b_2 ...) / count`, `0 <= whole < count`.
 
-    The position inside a node that holds `count` quanta. The limbs have `bits` bits, so few that no product leaves
+    The position inside a node that holds `count` quanta. The digits b_i have `bits` bits, so few that no product leaves
     uint32. Everything a generator does to its source is one operation, `scale`: multiply by an integer, take off the
     integer part. With factor K it is the quantile step, with 2**s it is s folds, with b**m it is m digits of a curve of
     base b, with 2**bits it is long division.
@@ -40,17 +40,17 @@ class Residual(eqx.Module):
     """
 
     whole: UInt32[Array, ""]
-    limbs: UInt32[Array, " limbs"]
+    fraction: UInt32[Array, " digits"]
     count: UInt32[Array, ""]
     bits: int = eqx.field(static=True)
 
     @classmethod
     def of_words(cls, words: UInt32[Array, " words"], bits: int) -> "Residual":
-        """A uniform number: the fraction that its words write, in limbs of 8 or 16 bits."""
+        """A uniform number: the fraction that its words write, in digits of 8 or 16 bits."""
         shifts = jnp.arange(32 - bits, -1, -bits, dtype=jnp.uint32)
-        limbs = ((words[:, None] >> shifts[None]) & jnp.uint32(2**bits - 1)).reshape(-1)
+        fraction = ((words[:, None] >> shifts[None]) & jnp.uint32(2**bits - 1)).reshape(-1)
         one = jnp.ones((), jnp.uint32)
-        return cls(0 * one, limbs, one, bits)
+        return cls(0 * one, fraction, one, bits)
 
     def scale(self, factor: int | UInt32[Array, ""]) -> tuple[UInt32[Array, ""], "Residual"]:
         """`factor` times the number, as an integer and a residual.
@@ -61,27 +61,27 @@ class Residual(eqx.Module):
         """
         factor = jnp.asarray(factor, jnp.uint32)
 
-        def step(carry, limb):
-            v = limb * factor + carry
+        def step(carry, digit):
+            v = digit * factor + carry
             return v >> self.bits, v & jnp.uint32(2**self.bits - 1)
 
-        carry, limbs = self._from_the_last(step, jnp.zeros_like(self.whole))
+        carry, fraction = self._from_the_last(step, jnp.zeros_like(self.whole))
         v = self.whole * factor + carry
-        return v // self.count, Residual(v % self.count, limbs, self.count, self.bits)
+        return v // self.count, Residual(v % self.count, fraction, self.count, self.bits)
 
     def one_minus(self) -> "Residual":
         """`1 - r`; the endpoint 1 itself, met with probability 2**-(bits of the source), becomes the largest number."""
         full = jnp.uint32(2**self.bits - 1)
 
-        def step(carry, limb):
-            v = (limb ^ full) + carry
+        def step(carry, digit):
+            v = (digit ^ full) + carry
             return v >> self.bits, v & full
 
-        carry, limbs = self._from_the_last(step, jnp.ones_like(self.whole))
+        carry, fraction = self._from_the_last(step, jnp.ones_like(self.whole))
         # -fraction = (1 - fraction) - 1 unless the fraction is zero, which the carry out says.
         whole = self.count - 1 - self.whole + carry
         end = whole == self.count
-        return Residual(jnp.where(end, self.count - 1, whole), jnp.where(end, full, limbs), self.count, self.bits)
+        return Residual(jnp.where(end, self.count - 1, whole), jnp.where(end, full, fraction), self.count, self.bits)
 
     def fold(self, folds: int) -> "Residual":
         """The sawtooth g_s, s = `folds` (theory, section 1): up on dyadic interval number D if D is even, else down."""
@@ -91,14 +91,16 @@ class Residual(eqx.Module):
             tooth, r = r.scale(2**now)
             down = r.one_minus()
             odd = tooth % 2 == 1
-            r = Residual(jnp.where(odd, down.whole, r.whole), jnp.where(odd, down.limbs, r.limbs), r.count, r.bits)
+            r = Residual(
+                jnp.where(odd, down.whole, r.whole), jnp.where(odd, down.fraction, r.fraction), r.count, r.bits
+            )
             folds -= now
         return r
 
     def digits(self, base: int, n: int) -> tuple[UInt32[Array, " n"], "Residual"]:
         """The first `n` digits in a base, and what is left; as many at a time as uint32 allows."""
         at_once = 0
-        # Limbs of 8 bits stand beside counts of up to 2**24, those of 16 beside 2**16.
+        # Digits of 8 bits stand beside counts of up to 2**24, those of 16 beside 2**16.
         while base ** (at_once + 1) * (1 << (32 - self.bits)) <= 2**32:
             at_once += 1
         powers = jnp.asarray([base**j for j in reversed(range(at_once))], jnp.uint32)
@@ -117,10 +119,10 @@ class Residual(eqx.Module):
 
     def to_float(self, dtype: jnp.dtype | type) -> Float[Array, ""]:
         """The number, rounded to `dtype`."""
-        fraction = jnp.zeros((), dtype)
-        for i in reversed(range(min(self.limbs.shape[0], -(-64 // self.bits)))):
-            fraction = (self.limbs[i].astype(dtype) + fraction) * 2.0**-self.bits
-        return (self.whole.astype(dtype) + fraction) / self.count.astype(dtype)
+        rest = jnp.zeros((), dtype)
+        for i in reversed(range(min(self.fraction.shape[0], -(-64 // self.bits)))):
+            rest = (self.fraction[i].astype(dtype) + rest) * 2.0**-self.bits
+        return (self.whole.astype(dtype) + rest) / self.count.astype(dtype)
 
     def _from_the_last(self, step, carry):
-        return jax.lax.scan(step, carry, self.limbs, reverse=True, unroll=min(_UNROLL, self.limbs.shape[0]))
+        return jax.lax.scan(step, carry, self.fraction, reverse=True, unroll=min(_UNROLL, self.fraction.shape[0]))

@@ -60,7 +60,7 @@ class QuantileTree(eqx.Module):
     def fresh(self, words: UInt32[Array, " words"], node: Int[Array, ""]) -> Residual:
         """A uniform number as a position in a node."""
         quantum, r = Residual.of_words(words, self.bits).scale(self.count[node])
-        return Residual(quantum, r.limbs, self.count[node], self.bits)
+        return Residual(quantum, r.fraction, self.count[node], self.bits)
 
     def descend(self, node: Int[Array, ""], r: Residual) -> tuple[Int[Array, ""], Residual]:
         """The child of `node` that holds the position, and the position inside the child."""
@@ -70,7 +70,7 @@ class QuantileTree(eqx.Module):
             half = size // 2
             right = self.start[low + half] <= quantum
             low, size = jnp.where(right, low + half, low), jnp.where(right, size - half, half)
-        return low, Residual(quantum - self.start[low], r.limbs, self.count[low], self.bits)
+        return low, Residual(quantum - self.start[low], r.fraction, self.count[low], self.bits)
 
     def locate(
         self, words: UInt32[Array, " words"], code: Int[Array, ""] | None
@@ -106,7 +106,7 @@ class Branches(eqx.Module):
     labelled: bool = eqx.field(static=True)
 
     def weighed(self, counts: UInt32[Array, " leaves"], bits: int) -> QuantileTree:
-        """The tree for counts of the leaves, in their order, and limbs of so many bits."""
+        """The tree for counts of the leaves, in their order, and digits of so many bits."""
         edges = jnp.concatenate([jnp.zeros((1,), jnp.uint32), jnp.cumsum(counts, dtype=jnp.uint32)])
         start = edges[self.begin]
         return QuantileTree(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from jaxgen.relu import sawtooth
-from jaxgen.source import Residual, float_to_words, limb_bits, stratum_words, words_to_float
+from jaxgen.source import Residual, digit_bits, float_to_words, stratum_words, words_to_float
 
 WORDS = 3
 few = settings(max_examples=25, deadline=None)
@@ -23,19 +23,19 @@ counts = st.sampled_from([1, 2, 3, 2**16 - 1, 2**16, 2**24]) | st.integers(1, 2*
 def residuals(draw):
     count = draw(counts)
     whole = draw(st.sampled_from([0, count - 1]) | st.integers(0, count - 1))
-    limbs = draw(words | st.sampled_from([[0] * WORDS, [2**32 - 1] * WORDS]))
-    return whole, limbs, count
+    digits = draw(words | st.sampled_from([[0] * WORDS, [2**32 - 1] * WORDS]))
+    return whole, digits, count
 
 
 def build(example, bits):
-    whole, limbs, count = example
+    whole, digits, count = example
     return Residual(
-        jnp.uint32(whole), Residual.of_words(jnp.asarray(limbs, jnp.uint32), bits).limbs, jnp.uint32(count), bits
+        jnp.uint32(whole), Residual.of_words(jnp.asarray(digits, jnp.uint32), bits).fraction, jnp.uint32(count), bits
     )
 
 
 def value(r):
-    fraction = sum(Fraction(int(limb), 2 ** (r.bits * (i + 1))) for i, limb in enumerate(np.asarray(r.limbs)))
+    fraction = sum(Fraction(int(digit), 2 ** (r.bits * (i + 1))) for i, digit in enumerate(np.asarray(r.fraction)))
     return (int(r.whole) + fraction) / int(r.count)
 
 
@@ -48,15 +48,15 @@ def tent(x):
     return 2 * x if x <= Fraction(1, 2) else 2 - 2 * x
 
 
-def test_limbs_leave_room_in_a_word():
+def test_digits_leave_room_in_a_word():
     for quanta in (1, 2, 2**16, 2**16 + 1, 2**24):
-        assert quanta * 2 ** limb_bits(quanta) <= 2**32
-    assert limb_bits(2**16) == 16 and limb_bits(2**16 + 1) == 8
+        assert quanta * 2 ** digit_bits(quanta) <= 2**32
+    assert digit_bits(2**16) == 16 and digit_bits(2**16 + 1) == 8
 
 
 @few
 @given(words)
-def test_limbs_hold_the_same_fraction(example):
+def test_digits_hold_the_same_fraction(example):
     exact = sum(Fraction(w, 2 ** (32 * (i + 1))) for i, w in enumerate(example))
     for bits in (8, 16):
         assert value(Residual.of_words(jnp.asarray(example, jnp.uint32), bits)) == exact
@@ -81,7 +81,7 @@ def test_scale(example, data):
 @few
 @given(residuals())
 def test_one_minus(example):
-    r = build(example, limb_bits(example[2]))
+    r = build(example, digit_bits(example[2]))
     smallest = Fraction(1, example[2] * 2 ** (32 * WORDS))
     # 1 is no residual, and becomes the largest one.
     assert value(jitted(Residual.one_minus)(r)) == min(1 - value(r), 1 - smallest)
@@ -90,7 +90,7 @@ def test_one_minus(example):
 @few
 @given(residuals(), st.sampled_from([0, 1, 7, 8, 20]))
 def test_fold_is_the_sawtooth(example, folds):
-    r = build(example, limb_bits(example[2]))
+    r = build(example, digit_bits(example[2]))
     exact = value(r)
     for _ in range(folds):
         exact = tent(exact)
@@ -113,7 +113,7 @@ def test_fold_is_the_sawtooth_network(folds):
 @few
 @given(residuals(), st.sampled_from([2, 3, 10]), st.sampled_from([0, 1, 4, 5, 23]))
 def test_digits(example, base, number):
-    r = build(example, limb_bits(example[2]))
+    r = build(example, digit_bits(example[2]))
     digits, left = jitted(Residual.digits, base, number)(r)
     exact, expected = value(r), []
     for _ in range(number):
@@ -162,7 +162,7 @@ def test_words_to_float_in_float64(x64):
 @few
 @given(residuals())
 def test_to_float_rounds(example):
-    r = build(example, limb_bits(example[2]))
+    r = build(example, digit_bits(example[2]))
     # Each of three conversions, a sum and a division rounds once: 5 half units in the last place of at most 1.
     assert abs(Fraction(float(jitted(Residual.to_float, jnp.float32)(r))) - value(r)) <= Fraction(5, 2**24)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.source import Residual, branches, limb_bits
+from jaxgen.source import Residual, branches, digit_bits
 
 WORDS = 3
 M = 12  # leaves
@@ -35,7 +35,7 @@ def path_of(columns, counts, u):
 
 
 def value(r):
-    fraction = sum(Fraction(int(limb), 2 ** (r.bits * (i + 1))) for i, limb in enumerate(np.asarray(r.limbs)))
+    fraction = sum(Fraction(int(digit), 2 ** (r.bits * (i + 1))) for i, digit in enumerate(np.asarray(r.fraction)))
     return (int(r.whole) + fraction) / int(r.count)
 
 
@@ -85,7 +85,7 @@ def test_locate_meets_each_leaf_as_often_as_it_has_quanta(labels, bits):
 
 def test_the_largest_counts_fill_a_word_and_no_more():
     counts = np.array([1, 2**24 - 2, 1])
-    tree = branches([np.arange(3)], 3).weighed(jnp.asarray(counts, jnp.uint32), limb_bits(2**24))
+    tree = branches([np.arange(3)], 3).weighed(jnp.asarray(counts, jnp.uint32), digit_bits(2**24))
     for u, leaf, whole in [(0, 0, 0), (2**8, 1, 0), (2**32 - 2**8 - 1, 1, 2**24 - 3), (2**32 - 1, 2, 0)]:
         _, found, r = tree.locate(jnp.asarray([u], jnp.uint32), None)
         assert (int(found), int(r.whole)) == (leaf, whole)
