@@ -87,6 +87,7 @@ def test_jit_vmap_grad(clouds):
     assert float(masses[0] @ moved) == pytest.approx(central, rel=5e-2)
 
 
+@pytest.mark.slow
 def test_the_first_call_may_be_traced():
     # OTT-JAX is imported where it is used; what its modules make when they are loaded must not be a tracer.
     program = """

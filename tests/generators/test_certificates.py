@@ -97,6 +97,7 @@ def test_each_fold_halves_the_certificate():
     np.testing.assert_allclose(filling, [mean, math.sqrt(sides @ sides / 6)], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_sawtooth_in_three_dimensions():
     measure, atoms, width = square_cells([[[1, 1], [2, 1]], [[1, 2], [1, 1]]], 0, 1, 4)
     g = SawtoothGenerator(measure, 1)
@@ -215,6 +216,7 @@ def test_certificates_with_empty_bins_and_unequal_boxes(dim, seed):
             assert distance <= bound + 0.2 * width + 1e-5
 
 
+@pytest.mark.slow
 def test_certificate_after_rounding():
     measure, atoms, width = square_cells([[1, 2, 1], [2, 1, 3], [1, 2, 2]], 0, 1, 6)
     q = measure.quantize(9)

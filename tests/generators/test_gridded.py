@@ -220,7 +220,7 @@ def test_conditions_outside_the_box(c):
         (dict(condition_resolution=()), "condition_resolution must be at least 1"),
         (dict(condition_resolution=-2), "condition_resolution must not be negative"),
         (dict(condition_resolution=2**20 + 1), "1048577 cells, at most"),
-        (dict(low=1.0), "low < high"),
+        (dict(low=1.0), "the box has no volume: low equals high on axis 0"),
         (dict(high=np.inf), "finite"),
         (dict(low=[0.0, 0.0]), r"shape \(1,\)"),
         (dict(resolution=0), "resolution must lie between"),

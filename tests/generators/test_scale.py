@@ -34,6 +34,7 @@ def test_twenty_thousand_points_in_784_dimensions():
     assert all(row.tobytes() in seen for row in np.floor(x).astype(np.uint8))
 
 
+@pytest.mark.slow
 def test_ninety_thousand_cells():
     masses = np.random.default_rng(2).gamma(0.3, size=(300, 300))
     m = GridMeasure.from_histogram(masses)

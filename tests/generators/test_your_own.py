@@ -165,7 +165,7 @@ def test_the_order_of_the_serpentine():
     assert np.all(np.abs(np.diff(path, axis=0)).sum(axis=1) == 1)
 
 
-@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("dim", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_what_a_curve_of_ones_own_can_do(dim):
     curve, rng = SerpentineCurve(), np.random.default_rng(dim)
     measure = jg.GridMeasure.from_histogram(rng.integers(0, 4, (5,) * dim))
