@@ -50,9 +50,9 @@ class Report:
     train: Float[np.ndarray, "n d"]
     test: Float[np.ndarray, "m d"]
     notes: tuple[str, ...] = ()
-    curves: Curves = Curves()  # noqa: RUF009
+    curves: Curves = Curves()  # noqa: RUF009  (frozen, and so shared safely)
     plane: tuple[PlanePoint, ...] = ()
-    limits: Limits = Limits()  # noqa: RUF009
+    limits: Limits = Limits()  # noqa: RUF009  (frozen, and so shared safely)
     image_shape: tuple[int, int] | None = None
     interrupted: bool = False
 

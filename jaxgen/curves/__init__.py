@@ -1,6 +1,6 @@
 """Curves that fill a cube: for each the order of cells, the walk inside one, the network and its constants."""
 
-from ._abstract import AbstractCurve as AbstractCurve
+from ._abstract import AbstractCurve as AbstractCurve, check_path as check_path
 from ._filling import (
     box_distance as box_distance,
     centre_distance as centre_distance,

@@ -19,8 +19,8 @@ def data_bound(points: Numbers, law: object, p: SupportsFloat = 1) -> float:
 
     exactly, which is summed for p = 2, and of which the root is summed for p = 1 (Jensen). V is `sum h_k^2 / 12`, that
     of the uniform law on a cell of sides h, or what a generator says of itself by `cell_moments()`: where V holds on
-    average only, p = 1 has the bound of p = 2, and where the means differ, the certificate is added to the bound on the
-    measure. O(N log N) for N points, in any dimension. Theory, section 11.
+    average only, p = 1 has the bound of p = 2, and where the means differ, the bound is that to the measure and the
+    `filling()` of the law, its distance to the measure. O(N log N) for N points, in any dimension. Theory, section 11.
 
     **Arguments:**
 
@@ -43,12 +43,13 @@ def data_bound(points: Numbers, law: object, p: SupportsFloat = 1) -> float:
     """
     if p not in (1, 2):
         raise ValueError(f"p must be 1 or 2; got {p}")
+    generator: Any = law
     measure: Any = getattr(law, "measure", law)
-    moments = getattr(law, "cell_moments", None)
-    own: Any = None if moments is None else moments()
-    if moments is not None and own is None:
-        certificate = getattr(law, "certificate")()  # noqa: B009  (whatever the law is)
-        return data_bound(points, measure, p) + (certificate.w1, certificate.w2)[int(p) - 1]
+    own: Any = None
+    if hasattr(law, "cell_moments"):
+        own = generator.cell_moments()
+        if own is None:
+            return data_bound(points, measure, p) + generator.filling()[int(p) - 1]
     if own is not None and not own.in_each_cell:
         p = 2
     if not (hasattr(measure, "cells") and hasattr(measure, "resolution")):

@@ -35,7 +35,9 @@ class Certificate:
 CHANGED = "the measure as it stands: its arrays were changed since it was made, and nothing is proven about the earlier"
 
 
-def combined(filling: Bound, rounding: Bound | None, ramps: Bound | None, centred: bool) -> Certificate:
+def combined(
+    filling: Bound, rounding: Bound | None, ramps: Bound | None, centred: bool, unchanged: bool
+) -> Certificate:
     """The bound on the whole way from the law to the measure it was built from.
 
     Let X follow the law, Y the quantized measure, and Z the measure it was rounded from; rounding moves whole leaves,
@@ -43,7 +45,8 @@ def combined(filling: Bound, rounding: Bound | None, ramps: Bound | None, centre
     have the same mean (`centred`) and do not depend on the shift: E<X - Y, Y - Z> = 0, and the squares add. Where the
     means differ, and for first moments, the triangle inequality holds. All of it holds label by label.
 
-    `rounding` is `None` where nothing is known any more; `ramps` where the kernel is meant and not the network.
+    `rounding` is `None` where nothing is known any more; `ramps` where the kernel is meant and not the network;
+    `unchanged` says whether the arrays are those that the measure was made with.
     """
     parts = {"filling": filling, "rounding": rounding or (0.0, 0.0)}
     together = math.hypot if centred else lambda a, b: a + b
@@ -53,7 +56,7 @@ def combined(filling: Bound, rounding: Bound | None, ramps: Bound | None, centre
     if ramps is not None:
         parts["ramps"] = ramps
         w1, w2, rule = w1 + ramps[0], w2 + ramps[1], rule + "; ramps are added to both"
-    return Certificate(w1, w2, parts, rule, *(() if rounding is not None else (CHANGED,)))
+    return Certificate(w1, w2, parts, rule, *(() if unchanged else (CHANGED,)))
 
 
 def ramp_cost(wrong: float, sides: ArrayLike) -> Bound:

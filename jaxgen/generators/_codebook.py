@@ -220,12 +220,11 @@ class CodebookGenerator(AbstractExplicitGenerator):
         masses that were given; and to the atoms as they are, where they were changed since.
         """
         bounds = {name: self.measure.proven(name, condition) for name in ("quantization", "rounding")}
-        changed = any(bound is None for bound in bounds.values())
         parts = {name: bound or (0.0, 0.0) for name, bound in bounds.items()}
         if ramp is not None:
             parts["ramps"] = self._ramp_cost(ramp_width(ramp))
         w1, w2 = (float(sum(part[p] for part in parts.values())) for p in range(2))
-        return Certificate(w1, w2, parts, "the parts are added", *((CHANGED,) if changed else ()))
+        return Certificate(w1, w2, parts, "the parts are added", *(() if self.measure.unchanged else (CHANGED,)))
 
     def _ramp_cost(self, ramp: float) -> Bound:
         """What the ramps add to W_1 and W_2, network and generator at the same u.

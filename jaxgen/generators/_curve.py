@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import ramp_width, whole_number
-from ..curves import AbstractCurve, PeanoCurve
-from ..curves._abstract import check_path
+from ..curves import AbstractCurve, PeanoCurve, check_path
 from ..measures import AbstractGridMeasure, AbstractMeasure, Label, label_code, natural_generator
 from ..relu import ReLUNetwork
 from ..source import Branches, branches

@@ -11,8 +11,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, UInt32
 
-from .._checks import Numbers, ramp_width
-from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label, label_code
+from .._checks import Numbers
+from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree, digit_bits, float_to_words
 from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
@@ -159,16 +159,13 @@ class AbstractExplicitGenerator(AbstractGenerator):
         """
         ramps = None
         if ramp is not None:
-            # The u of a label are an interval, which may hold all the ramps.
-            mass = 1.0
-            if condition is not None:
-                mass = float(self.measure.label_masses[label_code(condition, self.vocabulary)])
+            # Ramps take a share of what they lead to, so that of the u of a label no larger share is in ramps.
             sides = np.asarray(self.measure.high, np.float64) - np.asarray(self.measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
-            ramps = ramp_cost(self.ramp_measure(ramp_width(ramp)) / mass, sides)
+            ramps = ramp_cost(self.ramp_measure(ramp), sides)
         rounding = self.measure.proven("rounding", condition)
         if rounding is None and condition is not None and self.measure.proven("rounding") is not None:
             raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
-        return combined(self.filling(condition), rounding, ramps, self.centred)
+        return combined(self.filling(condition), rounding, ramps, self.centred, self.measure.unchanged)
 
 
 class Needs:

@@ -115,6 +115,11 @@ class AbstractMeasure(eqx.Module):
                 return AbstractMeasure._generators[kind](self, **options)
         raise TypeError(f"no generator is registered for a {type(self).__name__}; see natural_generator")
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether the arrays are those that the measure was made with. Not under `jit`."""
+        return self.record.holds(*self._proof_arrays())
+
     def proven(self, name: str, condition: Label | None = None) -> Bound | None:
         """Bounds on W_1 and W_2 that were proven when the measure was made, for all labels or one of them.
 
@@ -124,7 +129,7 @@ class AbstractMeasure(eqx.Module):
         code = None if condition is None else label_code(condition, self.vocabulary)
         if not self.record.bounds.get(name):
             return 0.0, 0.0
-        if not self.record.holds(*self._proof_arrays()):
+        if not self.unchanged:
             return None
         if code is None or not any(self.record.bounds[name]):
             return self.record.bounds[name]

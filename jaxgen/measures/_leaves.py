@@ -176,8 +176,7 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
         fields = _ordered(low_corners, sides, whole, labels, vocabulary)
         self.low_corners, self.sides, whole, self.labels, self.vocabulary = fields
         self.counts = jax.device_put(whole.astype(np.uint32))
-        record = Record() if record is None else record
-        self.record = record.of(*self._proof_arrays()) if record.bounds else record
+        self.record = (Record() if record is None else record).of(*self._proof_arrays())
 
     @property
     def quanta(self) -> int:

@@ -61,8 +61,7 @@ class QuantizedMeasure(AbstractGridMeasure):
         self.cells = jax.device_put(cells)
         self.counts = jax.device_put(whole.astype(np.uint32))
         self.labels = None if codes is None else jax.device_put(codes)
-        record = Record() if record is None else record
-        self.record = record.of(*self._proof_arrays()) if record.bounds else record
+        self.record = (Record() if record is None else record).of(*self._proof_arrays())
 
     @property
     def quanta(self) -> int:

@@ -142,7 +142,7 @@ def lines() -> PromptData:
         ['Beautiful is better than ugly.']
     """
     spec = importlib.util.find_spec("this")
-    source = spec.loader.get_source("this") if spec and spec.loader else None  # type: ignore[attr-defined]
+    source = spec.loader.get_source("this") if spec and spec.loader else None  # type: ignore[attr-defined]  # of every loader of source
     if source is None:
         raise ImportError("the source of the module `this` is not installed with this Python")
     text = next(ast.literal_eval(node.value) for node in ast.parse(source).body if isinstance(node, ast.Assign))

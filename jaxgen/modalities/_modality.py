@@ -78,7 +78,7 @@ class AbstractModality(abc.ABC):
 
     def metadata(self) -> dict[str, Any]:
         """All of it in JSON's types; `modality_from_metadata` undoes it."""
-        return {"kind": type(self).__name__, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+        return {"kind": type(self).__name__, **dataclasses.asdict(self)}  # type: ignore[call-overload]  # every modality is a dataclass
 
 
 def level_box(levels: int) -> Box:

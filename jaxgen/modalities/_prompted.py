@@ -193,7 +193,7 @@ def modality_from_metadata(metadata: Mapping[str, Any]) -> AbstractModality:
     kind = _KINDS.get(fields.pop("kind", None))
     if kind is None:
         raise ValueError(f"metadata's kind must be one of {', '.join(_KINDS)}; got {metadata.get('kind')!r}")
-    expected = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    expected = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # every modality is a dataclass
     if set(fields) != expected:
         raise ValueError(f"metadata of {kind.__name__} must have {sorted(expected)}; got {sorted(fields)}")
     # JSON has lists only.

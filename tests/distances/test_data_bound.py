@@ -121,7 +121,9 @@ def test_never_below_the_exact_distance_to_the_law_of_a_generator(name, make, pi
         for p in (1, 2):
             distance = exact(points, atoms, np.full(len(u), 1 / len(u)), p)
             assert data_bound(points, generator, p) >= distance - away - 1e-6
-    assert data_bound(points, generator, 2) <= data_bound(points, measure, 2) + (s == 0) * generator.certificate().w2
+    # The line rests on one axis, and has less variance than the cell; the zigzag has that of the cell on average.
+    ours, plain = data_bound(points, generator, 2), data_bound(points, measure, 2)
+    assert ours < plain if name == "Peano" else ours == plain
 
 
 class Centres:
@@ -287,7 +289,11 @@ def test_a_zigzag_without_folds_is_not_centred_in_its_cells():
     truth = math.sqrt(2 / 3)  # the points on the diagonal's normal: E|(t, t) - (1, 0)|^2
     plain = data_bound(points, measure, 2)
     assert plain < truth  # the measure itself is nearer
-    assert data_bound(points, SawtoothGenerator(measure, 0), 2) >= truth
+    unfolded = SawtoothGenerator(measure, 0)
+    for p in (1, 2):
+        expected = data_bound(points, measure, p) + unfolded.filling()[p - 1]
+        assert data_bound(points, unfolded, p) == pytest.approx(expected, rel=1e-12)
+    assert data_bound(points, unfolded, 2) >= truth
     # With folds the variance holds on average over the cells: W_1 has the bound of W_2.
     folded = SawtoothGenerator(measure, 1)
     assert data_bound(points, folded, 1) == data_bound(points, folded, 2) == plain

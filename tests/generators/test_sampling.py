@@ -23,7 +23,7 @@ def bump(n=9):
 
 @ft.cache
 def _bump(n, _precision):
-    density = lambda x: jnp.exp(-8 * (x[0] - 0.3) ** 2 - 4 * (x[1] - 0.7) ** 2)  # noqa: E731
+    density = lambda x: jnp.exp(-8 * (x[0] - 0.3) ** 2 - 4 * (x[1] - 0.7) ** 2)  # noqa: E731  (a density of one line)
     return GridMeasure.from_density(density, (n, n)).quantize(2**12)
 
 

@@ -194,7 +194,7 @@ def test_refusals(examples):
     with pytest.raises(ValueError, match="does not know: \\['joy'\\]"):
         PromptedGenerator(g.generator, g.modality, {"joy": "a line about joy"})
     with pytest.raises(TypeError, match="modality must be one of"):
-        PromptedGenerator(g.generator, "text")  # type: ignore[arg-type]
+        PromptedGenerator(g.generator, "text")  # type: ignore[arg-type]  # wrong on purpose
     for wrong in ({}, {"modality": {}, "descriptions": []}, {**g.metadata, "descriptions": 7}):
         with pytest.raises(ValueError, match="metadata is not that of"):
             PromptedGenerator.from_parts(g.generator, wrong)

@@ -93,4 +93,4 @@ def test_a_refusal_names_what_is_near():
     with pytest.raises(ValueError, match="or 5 more"):
         match("!?", DIGITS)
     with pytest.raises(TypeError, match="string"):
-        match(7, DIGITS)  # type: ignore[arg-type]
+        match(7, DIGITS)
