@@ -206,3 +206,20 @@ def test_bad_ramps(ramp, grid_measure):
         for use in (g.network, g.ramp_measure, lambda r, g=g: g.certificate(ramp=r)):
             with pytest.raises(ValueError, match="ramp, the width"):
                 use(ramp)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda m: SawtoothGenerator(m, 0),  # each branch dies in the last `ramp` of its bin
+        IndependentGenerator,  # steps take the first `ramp` of each bin
+        lambda m: PeanoGenerator(m, 0),  # steps and falls, at either end of each leaf but the first and the last
+    ],
+    ids=["sawtooth", "independent", "Peano"],
+)
+def test_the_measure_of_the_ramps_is_nearly_attained(x64, make, kernel, evaluate):
+    g, ramp, n = make(GridMeasure.from_histogram(np.ones((8, 8), int))), 0.125, 128**2
+    at = (np.arange(n) + 0.5) / n if g.source_dim == 1 else (np.indices((128, 128)).reshape(2, -1).T + 0.5) / 128
+    u = np.reshape(at, (n, g.source_dim))
+    wrong = np.mean(np.abs(kernel(g, jnp.asarray(u), None) - evaluate(g.network(ramp), u)).max(axis=1) > 1e-10)
+    assert 0.9 * g.ramp_measure(ramp) < wrong <= g.ramp_measure(ramp)
