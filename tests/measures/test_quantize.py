@@ -161,3 +161,25 @@ def test_fewer_quanta_than_labels():
     m = GridMeasure.from_samples(points, 3, labels=[str(a) for a, _ in points])
     with pytest.raises(ValueError, match=r"between 3 \(one for each of the 3 labels\)"):
         m.quantize(2)
+
+
+def test_two_roundings_cost_what_they_cost_together():
+    """On the line W_1 is the area between the distribution functions; the larger bound alone would be too small."""
+    rng, too_small = np.random.default_rng(11), 0
+    for _ in range(40):
+        measure = GridMeasure.from_histogram(rng.random(8))
+        once = measure.quantize(7)
+        again = once.quantize(5)
+        masses = np.zeros((2, 8))
+        masses[0, np.asarray(measure.cells)[:, 0]] = measure.masses
+        masses[1, np.asarray(again.cells)[:, 0]] = again.masses
+        left = np.cumsum(masses[0] - masses[1])
+        right = np.append(0.0, left[:-1])
+        same = left * right >= 0
+        cross = (left**2 + right**2) / np.maximum(2 * (np.abs(left) + np.abs(right)), 1e-300)
+        truth = np.where(same, np.abs(left + right) / 2, cross).sum() / 8
+        step = QuantizedMeasure(once.cells, once.counts, once.low, once.high, once.resolution).quantize(5)
+        assert again.rounding_bound(1) == pytest.approx(once.rounding_bound(1) + step.rounding_bound(1), rel=1e-12)
+        assert again.rounding_bound(1) >= truth - 1e-7
+        too_small += max(once.rounding_bound(1), step.rounding_bound(1)) < truth - 1e-6
+    assert too_small > 0
