@@ -198,3 +198,13 @@ def test_a_codebook_exchanged(what):
     assert back.certificate().w2 == 0 and back.error == 0
     np.testing.assert_array_equal(back.atoms, edited.atoms)
     assert jg.decode(jg.encode(g)).error == g.error
+
+
+def test_more_quanta_than_there_is_room_for_are_refused():
+    """Counts of up to 2**16 are held beside digits of 16 bits: more of them would be a wrong law without a word."""
+    g = jg.PeanoGenerator(jg.GridMeasure.from_histogram([[1, 2], [0, 1]]), 1)
+    many = eqx.tree_at(lambda g: g.measure.counts, g, jnp.array([5_000_000, 6_000_000, 5_000_000], jnp.uint32))
+    for use in (lambda: many(0.5), lambda: many.sample(jax.random.key(0), 3), lambda: many.source_bits):
+        with pytest.raises(ValueError, match="built for 65536 quanta at most"):
+            use()
+    assert g(0.5).shape == (2,)
