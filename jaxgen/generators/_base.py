@@ -58,18 +58,18 @@ class AbstractGenerator(eqx.Module):
 
     Fields are what makes an instance: `save` writes them, and `load` finds the class, which must be defined, by name.
 
-    **Example:** the uniform law on a ring.
+    **Example:** the uniform law on a hoop.
 
         >>> import equinox as eqx, jax, jax.numpy as jnp, jaxgen as jg
-        >>> class Ring(jg.AbstractGenerator):
+        >>> class Hoop(jg.AbstractGenerator):
         ...     radius: float
         ...     dim = 2
         ...     def __call__(self, u):
         ...         return self.radius * jnp.stack([jnp.cos(2 * jnp.pi * u), jnp.sin(2 * jnp.pi * u)])
-        >>> ring = Ring(2.0)
-        >>> ring.sample(jax.random.key(0), 5).shape
+        >>> hoop = Hoop(2.0)
+        >>> hoop.sample(jax.random.key(0), 5).shape
         (5, 2)
-        >>> jg.decode(jg.encode(ring)).radius
+        >>> jg.decode(jg.encode(hoop)).radius
         2.0
     """
 
