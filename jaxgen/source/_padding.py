@@ -12,8 +12,8 @@ def padded_size(n: int) -> int:
     **Example:**
 
         >>> from jaxgen.source import padded_size
-        >>> [padded_size(n) for n in (1, 5, 7, 96, 97)]
-        [1, 6, 8, 96, 128]
+        >>> [padded_size(n) for n in (1, 3, 5, 7, 96, 97)]
+        [1, 3, 6, 8, 96, 128]
     """
     power = 1 << max(0, (n - 1).bit_length())
     return 3 * power // 4 if power >= 4 and n <= 3 * power // 4 else power
