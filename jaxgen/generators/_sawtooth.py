@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import ramp_width, whole_number
-from ..curves import box_distance
+from ..curves import zigzag_distance
 from ..measures import AbstractMeasure, Label, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ..source import Branches
@@ -68,11 +68,9 @@ class SawtoothGenerator(AbstractExplicitGenerator):
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """What coupling with an independent point of the dyadic box costs, sides `h_k = cell side / 2**folds`, k < d.
 
-        `sqrt(sum h_k^2 / 6)` for W_2 whatever the joint law in the box is; the mean distance of two points for W_1 up
-        to two such axes, where it is proven, and W_2 beyond.
+        `sqrt(sum h_k^2 / 6)` for W_2 whatever the joint law in the box is; for W_1 see `curves.zigzag_distance`.
         """
-        w1, w2 = box_distance(np.asarray(self.measure.cell_sides, np.float64)[:-1] * 2.0**-self.folds)
-        return (w1 if self.dim <= 3 else w2), w2
+        return zigzag_distance(np.asarray(self.measure.cell_sides, np.float64)[:-1] * 2.0**-self.folds)
 
     def cell_moments(self) -> CellMoments | None:
         """Every one-dimensional marginal is uniform on its bins, but a cell sees more of some stretches than of others:
