@@ -97,8 +97,9 @@ def test_each_fold_halves_the_certificate():
         one, two = (SawtoothGenerator(m, s).certificate() for s in (folds, folds + 1))
         assert two.parts["filling"][0] == one.parts["filling"][0] / 2
         assert two.parts["filling"][1] == one.parts["filling"][1] / 2
-    # Two points of the box of the first two axes: differences are triangular, and a quadrature knows the mean distance.
-    sides, t = np.array([1 / 3, 5 / 4]), (np.arange(2000) + 0.5) / 2000
+    # Two points of the box of all axes but the longest: differences are triangular, and a quadrature knows the mean
+    # distance.
+    sides, t = np.array([1 / 3, 1.0]), (np.arange(2000) + 0.5) / 2000
     mean = 2 * (1 - t) / 2000 @ np.hypot(sides[0] * t[:, None], sides[1] * t) @ (2 * (1 - t) / 2000)
     filling = SawtoothGenerator(m, 0).certificate().parts["filling"]
     np.testing.assert_allclose(filling, [mean, math.sqrt(sides @ sides / 6)], rtol=1e-5)
