@@ -98,7 +98,7 @@ def test_near_the_exact_distance_where_points_are_those_of_the_measure():
 LAWS = [
     ("Peano", lambda m, s: PeanoGenerator(m, s), lambda d, s: 3 ** (d * s), lambda e, s: math.hypot(*e) / 3**s, 0),
     ("Peano", lambda m, s: PeanoGenerator(m, s), lambda d, s: 3 ** (d * s), lambda e, s: math.hypot(*e) / 3**s, 1),
-    ("sawtooth", SawtoothGenerator, lambda d, s: 2**s, lambda e, s: math.hypot(e[0] / 2**s, e[1]), 2),
+    ("sawtooth", SawtoothGenerator, lambda d, s: 2**s, lambda e, s: math.hypot(e[0], e[1] / 2**s), 2),
 ]
 
 

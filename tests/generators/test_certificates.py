@@ -97,8 +97,9 @@ def test_each_fold_halves_the_certificate():
         one, two = (SawtoothGenerator(m, s).certificate() for s in (folds, folds + 1))
         assert two.parts["filling"][0] == one.parts["filling"][0] / 2
         assert two.parts["filling"][1] == one.parts["filling"][1] / 2
-    # Two points of the box of the first two axes: differences are triangular, and a quadrature knows the mean distance.
-    sides, t = np.array([1 / 3, 5 / 4]), (np.arange(2000) + 0.5) / 2000
+    # Two points of the box of all axes but the longest: differences are triangular, and a quadrature knows the mean
+    # distance.
+    sides, t = np.array([1 / 3, 1.0]), (np.arange(2000) + 0.5) / 2000
     mean = 2 * (1 - t) / 2000 @ np.hypot(sides[0] * t[:, None], sides[1] * t) @ (2 * (1 - t) / 2000)
     filling = SawtoothGenerator(m, 0).certificate().parts["filling"]
     np.testing.assert_allclose(filling, [mean, math.sqrt(sides @ sides / 6)], rtol=1e-5)
@@ -119,8 +120,8 @@ PATHS = [
     ("line", 2, 0.25, math.sqrt(1 / 12), HilbertCurve()),
     ("line", 3, 0.3826, math.sqrt(2 / 12), PeanoCurve()),
     ("line", 3, 0.3826, math.sqrt(2 / 12), HilbertCurve()),
-    ("diagonal", 2, None, math.sqrt(1 / 10), PeanoCurve()),
-    ("diagonal", 3, None, 0.46419, PeanoCurve()),
+    ("diagonal", 2, 0.27054, math.sqrt(1 / 10), PeanoCurve()),
+    ("diagonal", 3, 0.43299, 0.46419, PeanoCurve()),
     ("centre", 2, 0.3826, math.sqrt(2 / 12), PeanoCurve()),
 ]
 
@@ -134,14 +135,13 @@ def test_certificates_of_paths_are_tight_on_the_cube(path, dim, w1, w2, curve):
     g = CurveGenerator(measure, 0, path, curve)
     certificate = g.certificate()
     np.testing.assert_allclose(certificate.w2 * n, w2, atol=1e-5)
-    # W_1 of the diagonal is not known exactly: it is bounded by W_2.
-    np.testing.assert_allclose(certificate.w1 * n, w2 if w1 is None else w1, atol=5e-5)
+    np.testing.assert_allclose(certificate.w1 * n, w1, atol=5e-5)
     x, wide = law_of(g, len(atoms))
     for p, bound in ((1, certificate.w1), (2, certificate.w2)):
         distance = exact(x, atoms, p)
         assert distance - width - wide <= bound
-        # The atoms are as near, but for their width: to a few per cent, and for the diagonal's W_1 what is proven.
-        assert bound <= 1.03 * math.hypot(distance, width) or (p == 1 and w1 is None)
+        # The atoms are as near, but for their width: to a few per cent.
+        assert bound <= 1.03 * math.hypot(distance, width)
 
 
 @pytest.mark.parametrize("levels", [0, 1])
