@@ -95,7 +95,10 @@ def test_fold_is_the_sawtooth(example, folds):
     for _ in range(folds):
         exact = tent(exact)
     smallest = Fraction(1, example[2] * 2 ** (32 * WORDS))
-    assert value(jitted(Residual.fold, folds)(r)) == min(exact, 1 - smallest)
+    centre, folded = jitted(Residual.fold_from_centre, folds, jnp.float32)(r)
+    assert value(folded) == min(exact, 1 - smallest)
+    # An odd number of at most 21 bits, over a power of two.
+    assert Fraction(float(centre)) == (value(r) * 2**folds // 1 + Fraction(1, 2)) / 2**folds
 
 
 @pytest.mark.parametrize("folds", [0, 1, 3, 12])
