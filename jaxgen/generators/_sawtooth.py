@@ -12,6 +12,7 @@ from ..measures import AbstractMeasure, Label, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ..source import Branches
 from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, on_a_grid
+from ._float_limits import warn_of_network
 from ._nested import nested_branches, nested_network, nested_push, nested_rows
 
 
@@ -105,4 +106,5 @@ class SawtoothGenerator(AbstractExplicitGenerator):
 
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
+        warn_of_network(self)
         return nested_network(self.branches, self.measure, self.folds, ramp_width(ramp))

@@ -9,7 +9,7 @@ from jaxtyping import DTypeLike, Float
 
 from ._record import Bound
 
-# The position inside a leaf, a number of [0, 1], is known to so many unit roundoffs, whatever the path through the leaf.
+# The position inside a leaf, a number of [0, 1], is known to so many unit roundoffs, whatever the path through it.
 POSITION_ERROR = 3.5
 _HOST = 2.0**-53
 

@@ -13,8 +13,8 @@ from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 from .._checks import Numbers, finite_points, nonnegative_weights
 from ._abstract import AbstractMeasure, AnyMeasure
 from ._abstract_grid import label_fields
-from ._quantized import as_counts, masses_of
 from ._floats import leaf_error
+from ._quantized import as_counts, masses_of
 from ._record import Bound, Record
 from ._rounding import MAX_QUANTA, round_masses
 from ._vocabulary import Label, label_code
