@@ -58,7 +58,7 @@ def warn_of_network(generator: "AbstractExplicitGenerator") -> None:
         fits.append(f"{name}={most}")
     warnings.warn(
         f"the network is in {dtype}, which holds {bits} bits, but {needed} bits are needed to resolve the law: the "
-        f"last digits of its points are lost. What fits: {' or '.join(fits) or 'no float; `sample` has no such limit'}.",
+        f"last digits of its points are lost. What fits: {' or '.join(fits) or 'no float, but `sample` does'}.",
         UserWarning,
         stacklevel=4,
     )

@@ -10,7 +10,7 @@ from scipy.stats import qmc
 from jaxgen.coding import code_length
 from jaxgen.distances import data_bound
 from jaxgen.limits import type_class_bits
-from jaxgen.measures import GridMeasure
+from jaxgen.measures import GridMeasure, QuantizedMeasure
 from jaxgen.rate import quantize
 
 
