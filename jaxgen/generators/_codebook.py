@@ -11,13 +11,23 @@ from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, PRNGKeyArray, UIn
 
 from .._checks import finite_points, ramp_width, whole_number
 from ..curves import PeanoCurve
-from ..measures import MAX_QUANTA, AbstractGridMeasure, Bound, Label, QuantizedLeafMeasure, Record, curve_transport
+from ..measures import (
+    MAX_QUANTA,
+    AbstractGridMeasure,
+    Bound,
+    Label,
+    QuantizedLeafMeasure,
+    Record,
+    curve_transport,
+    unit_roundoff,
+)
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
 from ._certificate import CHANGED, Certificate, with_floats
 from ._explicit import AbstractExplicitGenerator, Needs, digits_for, on_a_grid
 from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
+from ._network_floats import Leaves, network_floats
 from ._quantizer import quantizer
 
 
@@ -248,6 +258,17 @@ class CodebookGenerator(AbstractExplicitGenerator):
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator."""
         return ramp_width(ramp) if self.measure.size > 1 else 0.0
+
+    def network_floats(
+        self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
+    ) -> Bound | None:
+        """What evaluating `network(ramp)` in floats adds to W_1 and W_2 (theory, section 9)."""
+        atoms, counts = np.asarray(self.atoms, np.float64), np.asarray(self.counts, np.float64)
+        low = atoms.min(axis=0)
+        starts, masses = (np.cumsum(counts) - counts) / self.quanta, counts / self.quanta
+        corners, origin = atoms - low, np.zeros_like(low) if relative else low
+        leaves = Leaves(starts, masses, corners, np.zeros_like(atoms), origin, None, 0)
+        return network_floats(leaves, ramp_width(ramp), unit_roundoff(dtype), slice(None))
 
     def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network of u: a staircase, with a ramp in the first `ramp` of each atom's stretch.

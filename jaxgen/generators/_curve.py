@@ -7,16 +7,25 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import ramp_width, whole_number
 from ..curves import AbstractCurve, PeanoCurve, check_path
-from ..measures import AbstractGridMeasure, AbstractMeasure, Label, label_code, natural_generator
+from ..measures import (
+    AbstractGridMeasure,
+    AbstractMeasure,
+    Bound,
+    Label,
+    label_code,
+    natural_generator,
+    unit_roundoff,
+)
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
 from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, in_quanta
 from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
+from ._network_floats import Leaves, network_floats
 from ._prompt_network import prompted
 
 
@@ -172,6 +181,32 @@ class CurveGenerator(AbstractExplicitGenerator):
             ramp=ramp,
         )
         return network if self.vocabulary is None else prompted(network, measure.label_masses)
+
+    def network_floats(
+        self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
+    ) -> Bound | None:
+        """What evaluating `network(ramp)` in floats adds to W_1 and W_2 (theory, section 9)."""
+        if self.extra_levels and not isinstance(self.curve, PeanoCurve):
+            return None
+        measure, order = self.measure, np.asarray(self._order)
+        if relative:
+            measure = measure.relative()
+        counts = measure._weights().astype(np.float64)[order]
+        low = np.asarray(measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+        whole = np.asarray(measure.cell_sides, np.float64) if isinstance(measure, AbstractGridMeasure) else None
+        if whole is None:
+            corners, sides = (np.asarray(a, np.float64)[order] for a in (measure.low_corners, measure.sides))
+            corners = corners - low
+        else:
+            corners = np.asarray(measure.cells)[order] * whole  # pyright: ignore[reportAttributeAccessIssue]
+            sides = np.broadcast_to(whole, corners.shape)
+        starts = (np.cumsum(counts) - counts) / counts.sum()
+        leaves = Leaves(starts, counts / counts.sum(), corners, sides, low, whole, self.extra_levels)
+        part = slice(None)
+        if condition is not None:
+            code = label_code(condition, self.vocabulary)
+            part = slice(*(int(end) for end in measure.label_offsets[code : code + 2]))
+        return network_floats(leaves, ramp_width(ramp), unit_roundoff(dtype), part)
 
     def _backward(self) -> np.ndarray:
         """Which coordinates run backwards in each leaf, `(m, d)`."""

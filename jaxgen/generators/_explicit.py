@@ -169,7 +169,11 @@ class AbstractExplicitGenerator(AbstractGenerator):
     def network_floats(
         self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
     ) -> Bound | None:
-        """Bounds on W_1 and W_2 between `network(ramp)` evaluated in floats and exactly; `None` where none is known."""
+        """What evaluating `network(ramp)` in floats adds to W_1 and W_2; `None` where nothing is proven about it.
+
+        Of a network whose weights and signals are of that type, at floats that are off from a uniform number by no
+        more than two unit roundoffs, as those of `jax.random.uniform` are.
+        """
         return None
 
     def certificate(
