@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import Numbers, ramp_width, whole_number
-from ..curves import box_distance, centre_distance
+from ..curves import centre_distance, zigzag_distance
 from ..measures import AbstractGridMeasure, AbstractMeasure, Label, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ..source import Branches
@@ -98,14 +98,11 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         """What the dyadic boxes cost, with sides `h_k = cell side / 2**folds` for all axes but the last.
 
         Of a serpentine the distance of a point of the box from its centre, which is exact. Of a zigzag, where an
-        independent point of the box is coupled, `sqrt(sum h_k^2 / 6)` for W_2 whatever the joint law in the box is; the
-        mean distance of two points for W_1 up to two such axes, where it is proven, and W_2 beyond.
+        independent point of the box is coupled, `sqrt(sum h_k^2 / 6)` for W_2 whatever the joint law in the box is; for
+        W_1 see `curves.zigzag_distance`.
         """
         sides = np.asarray(self.measure.cell_sides, np.float64)[np.asarray(self.axes)[:-1]] * 2.0**-self.folds
-        if self.path == "serpentine":
-            return centre_distance(sides)
-        w1, w2 = box_distance(sides)
-        return (w1 if self.dim <= 3 else w2), w2
+        return centre_distance(sides) if self.path == "serpentine" else zigzag_distance(sides)
 
     def cell_moments(self) -> CellMoments | None:
         """Every one-dimensional marginal of a zigzag is uniform on its bins, but a cell sees more of some stretches

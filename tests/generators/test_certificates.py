@@ -169,8 +169,8 @@ PATHS = [
     ("line", 2, 0.25, math.sqrt(1 / 12), HilbertCurve()),
     ("line", 3, 0.3826, math.sqrt(2 / 12), PeanoCurve()),
     ("line", 3, 0.3826, math.sqrt(2 / 12), HilbertCurve()),
-    ("diagonal", 2, None, math.sqrt(1 / 10), PeanoCurve()),
-    ("diagonal", 3, None, 0.46419, PeanoCurve()),
+    ("diagonal", 2, 0.27054, math.sqrt(1 / 10), PeanoCurve()),
+    ("diagonal", 3, 0.43299, 0.46419, PeanoCurve()),
     ("centre", 2, 0.3826, math.sqrt(2 / 12), PeanoCurve()),
 ]
 
@@ -184,14 +184,13 @@ def test_certificates_of_paths_are_tight_on_the_cube(path, dim, w1, w2, curve):
     g = CurveGenerator(measure, 0, path, curve)
     certificate = g.certificate()
     np.testing.assert_allclose(certificate.w2 * n, w2, atol=1e-5)
-    # W_1 of the diagonal is not known exactly: it is bounded by W_2.
-    np.testing.assert_allclose(certificate.w1 * n, w2 if w1 is None else w1, atol=5e-5)
+    np.testing.assert_allclose(certificate.w1 * n, w1, atol=5e-5)
     x, wide = law_of(g, len(atoms))
     for p, bound in ((1, certificate.w1), (2, certificate.w2)):
         distance = exact(x, atoms, p)
         assert distance - width - wide <= bound
-        # The atoms are as near, but for their width: to a few per cent, and for the diagonal's W_1 what is proven.
-        assert bound <= 1.03 * math.hypot(distance, width) or (p == 1 and w1 is None)
+        # The atoms are as near, but for their width: to a few per cent.
+        assert bound <= 1.03 * math.hypot(distance, width)
 
 
 @pytest.mark.parametrize("levels", [0, 1])

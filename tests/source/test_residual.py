@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from jaxgen.relu import sawtooth
 from jaxgen.source import Residual, digit_bits, float_to_words, stratum_words, words_to_float
@@ -114,6 +114,7 @@ def test_fold_is_the_sawtooth_network(folds):
 
 
 @few
+@example((2**16 - 1, [2**32 - 1] * WORDS, 2**16), 2, 23)  # the largest whole, and bits that fill a word
 @given(residuals(), st.sampled_from([2, 3, 10]), st.sampled_from([0, 1, 4, 5, 23]))
 def test_digits(example, base, number):
     r = build(example, digit_bits(example[2]))
