@@ -28,7 +28,15 @@ _MAX_REFINED = 1 << 15
 
 
 class WassersteinBounds(NamedTuple):
-    """`lower <= W_p <= upper`, in the units of the points."""
+    """`lower <= W_p <= upper`, in the units of the points.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> bounds = jg.wasserstein_bounds([0.0, 1.0], [0.5, 1.5], p=1)
+        >>> bounds.lower, bounds.upper
+        (0.5, 0.5)
+    """
 
     lower: float
     upper: float

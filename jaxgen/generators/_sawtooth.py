@@ -136,9 +136,9 @@ class SawtoothGenerator(AbstractExplicitGenerator):
 
         With labels the input is `(one-hot label, u)`, else `u`. Depth of a zigzag `(d - 1) max(folds, 1) + 3`, more
         with labels; connectivity O(occupied cells + folds * occupied rows), which is O(n^d + s n^(d-1)) on a full grid.
-        A serpentine of n cells an axis and s >= 1 folds is `ceil(log2(n)) + 2` layers deeper, and has
-        O(d (s + log2(n))) more weights beside those that pass its coordinates on. It agrees with the generator to
-        rounding except on a set of u of measure at most `ramp_measure(ramp)`.
+        A serpentine of n cells an axis and s >= 1 folds is `ceil(log2(n)) + 2` layers deeper, and has four weights more
+        for each occupied bin of the coordinates that rest, and O(d (s + log2(n))) to move them. It agrees with the
+        generator to rounding except on a set of u of measure at most `ramp_measure(ramp)`.
 
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """

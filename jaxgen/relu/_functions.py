@@ -203,8 +203,8 @@ def dyadic_centres(levels: int, ramp: float | int, length: float | int = 1.0) ->
 
     - `levels`: K >= 0; `ramp`: in (0, 1]; `length`: of the interval.
 
-    **Counts:** sizes `(1, 5, ..., 5, 3, 3, 1)`, depth `K + 3`: O(K) weights for 2^K stairs. In a ramp the value stays
-    in the two parts that meet there, and in `[0, length]`.
+    **Counts:** sizes `(1, 5, ..., 5, 3, 3, 1)`, depth `K + 3` (for K = 0 two neurons a layer): O(K) weights for
+    2^K stairs. In a ramp the value stays in the two parts that meet there, and in `[0, length]`.
 
     **Raises:** `ValueError` for `levels < 0`, a ramp outside (0, 1] and a length that is not positive and finite.
 

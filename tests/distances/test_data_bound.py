@@ -299,6 +299,19 @@ def test_a_zigzag_without_folds_is_not_centred_in_its_cells():
     assert data_bound(points, folded, 1) == data_bound(points, folded, 2) == plain
 
 
+@pytest.mark.parametrize("folds", [0, 2])
+def test_the_variance_of_a_serpentine_is_the_same_in_each_cell(folds):
+    measure = QuantizedMeasure([[0, 0], [0, 1], [1, 1]], [1, 2, 1], 0.0, [2.0, 4.0], (2, 2))
+    g, n = SawtoothGenerator(measure, folds, "serpentine"), 2**14
+    x = np.asarray(jax.vmap(g)((np.arange(n, dtype=np.float32) + 0.5) / n), np.float64)
+    moments = g.cell_moments()
+    assert moments.in_each_cell and g.centred
+    for cell in np.asarray(measure.cells):
+        inside = (x - cell * [1.0, 2.0])[np.all(np.floor(x / [1.0, 2.0]) == cell, axis=1)]
+        np.testing.assert_allclose(inside.mean(axis=0), [0.5, 1.0], atol=2e-3)
+        assert inside.var(axis=0).sum() == pytest.approx(moments.variance, rel=2e-3)
+
+
 @pytest.mark.parametrize("path", ["line", "diagonal", "centre"])
 def test_the_variance_inside_a_cell_is_that_of_the_path(path):
     measure = QuantizedMeasure([[0, 0]], [1], 0.0, 1.0, (1, 1))
