@@ -202,9 +202,14 @@ def main():
     check("3: zigzag, W/h", 4 * np.array(exact(zigzag, square(40))), [0.33, 0.40], 6e-3)
     check("3: serpentine, W/h", 4 * np.array(exact(serpentine, square(40))), [0.25, 0.289], 3e-3)
     points = np.asarray(jg.data.airports().points)
-    for name, columns, page in (("longitude", (0, 1), 0.0254), ("latitude", (1, 0), 0.0050)):
-        measure = jg.GridMeasure.from_samples(points[:, columns], resolution=81)
-        check(f"3: airports, {name} first", jg.SawtoothGenerator(measure, folds=6).certificate().w2, page, 5e-5)
+    measure = jg.GridMeasure.from_samples(points, resolution=81)
+    for name, axes, page in (("longitude", (0, 1), 0.0254), ("latitude", "auto", 0.0050)):
+        check(f"3: airports, {name} first", jg.SawtoothGenerator(measure, axes=axes).certificate().w2, page, 5e-5)
+    sizes = [jg.SawtoothGenerator(measure, axes=axes).size().connectivity for axes in ((0, 1), "auto")]
+    check("3: airports, connectivity", sizes, [4032, 5454], 0)
+    unit = jg.QuantizedMeasure([[0, 0]], [1], 0.0, 1.0, 1)
+    lengths = [jg.limits.curve_length(jg.SawtoothGenerator(unit, s, "serpentine")) for s in (1, 2, 3)]
+    check("3: serpentine, image length", lengths, [2**s + 1 - 2.0**-s for s in (1, 2, 3)], 1e-5)
     page = [0.31623, 0.46419, 0.58210, 0.68359, 0.77419, 0.93339]
     check("4: diagonal", [diagonal(d) for d in (2, 3, 4, 5, 6, 8)], page, 5e-6)
     t = (np.arange(400) + 0.5) / 400

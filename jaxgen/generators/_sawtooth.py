@@ -124,7 +124,8 @@ class SawtoothGenerator(AbstractExplicitGenerator):
 
         A row of conditional masses is entered with a uniform number, of which the ramps of its jumps take `ramp` at
         most. Without folds, `ramp` is also the part of each bin's length in which the branch of the bin dies away. A
-        serpentine jumps from centre to centre in the share `ramp` of each dyadic interval.
+        serpentine jumps from centre to centre in the first and last `ramp` of every second dyadic interval; without
+        folds this is where branches die, or as much again.
         """
         ramp = ramp_width(ramp)
         jumps = sum(bool(np.any(coordinate.gap)) for coordinate in self._rows())

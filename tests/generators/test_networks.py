@@ -235,11 +235,15 @@ def test_bad_ramps(ramp, grid_measure):
     "make",
     [
         lambda m: SawtoothGenerator(m, 0),  # each branch dies in the last `ramp` of its bin
-        lambda m: SawtoothGenerator(m, 1, "serpentine"),  # from centre to centre, but for the border of the box
+        lambda m: SawtoothGenerator(m, 1, "serpentine"),  # at either end of every second dyadic interval
+        # At either end of every second bin, where most of the mass is.
+        lambda m: SawtoothGenerator(
+            GridMeasure.from_histogram(np.outer([1, 1, *[50, 1] * 3], np.ones(8))), 0, "serpentine"
+        ),
         IndependentGenerator,  # steps take the first `ramp` of each bin
         lambda m: PeanoGenerator(m, 0),  # steps and falls, at either end of each leaf but the first and the last
     ],
-    ids=["sawtooth", "serpentine", "independent", "Peano"],
+    ids=["sawtooth", "serpentine", "serpentine without folds", "independent", "Peano"],
 )
 def test_the_measure_of_the_ramps_is_nearly_attained(x64, make, kernel, evaluate):
     g, ramp, n = make(GridMeasure.from_histogram(np.ones((8, 8), int))), 0.125, 128**2
