@@ -33,8 +33,8 @@ class GridMeasure(AbstractGridMeasure):
 
     cells: Int[Array, "m d"]
     masses: Float[Array, " m"]
-    low: Float[Array, " d"]
-    high: Float[Array, " d"]
+    low: Float[Array | np.ndarray, " d"]
+    high: Float[Array | np.ndarray, " d"]
     labels: Int[Array, " m"] | None
     resolution: tuple[int, ...] = eqx.field(static=True)
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
