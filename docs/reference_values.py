@@ -76,46 +76,54 @@ def normal_quantizer(n):
     return 1 - np.sum(moment**2 / mass)
 
 
-def packing(d):
-    """The constant of Proposition 17 for small epsilon."""
-
-    def negative(theta, k):
-        a = k**d
-        entropy = -theta * math.log2(theta) - (1 - theta) * math.log2(1 - theta) + theta * math.log2(a - 1)
-        return -((theta / (2 * k)) ** d) * (math.log2(a) - entropy)
-
-    return max(
-        -optimize.minimize_scalar(negative, bounds=(1e-6, 1 - k**-d - 1e-9), method="bounded", args=(k,)).fun
-        for k in range(2, 12)
-    )
-
-
 def volume(epsilon, d, k):
-    """The first bound of Proposition 18, in bits."""
+    """The second bound of Proposition 17, in bits."""
     log_ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1) + math.lgamma(d + 1)
     nats = math.lgamma(d * k + 1) - k * math.log(k) - k * log_ball - d * k * math.log(k * epsilon)
-    return (nats - d - math.log(k + 1)) / math.log(2)
+    return (nats - 1 - math.log(d * k + 1)) / math.log(2)
 
 
-def transfer(n, turn=0.4):
-    """log2(e) G^2 / s for s = 1 and products of n matrices; all 2^n of them at once, applied to ones."""
-    k = np.arange(-2 * n - 2, 2 * n + 3)
-    weight = np.exp(-np.abs(k))
-    sums = np.ones((1, 2, len(k)))  # (products, direction of F, k)
-    for _ in range(n):
-        ahead = sums * weight
-        parts = []
-        for right in (0, 1):
-            moved = []
-            for direction, step in ((0, 1 - right), (1, -right)):
-                rolled = np.roll(ahead[:, direction], -step, axis=1)
-                if step:
-                    rolled[:, -1 if step > 0 else 0] = 0
-                moved.append(rolled)
-            keep, change = (1 - turn), turn
-            parts.append(np.stack([keep * moved[0] + change * moved[1], change * moved[0] + keep * moved[1]], axis=1))
-        sums = np.concatenate(parts)
-    return math.log2(math.e) * (math.log(sums.max()) / n) ** 2
+class Products:
+    """The matrices of Proposition 18, for c going up (the other is its mirror image), on vectors over the states.
+
+    A vector has F going up, by k = -n .. n, F going right, and last one entry above all those with |k| > n.
+    """
+
+    def __init__(self, turn, decay, n=12):
+        self.turn, self.decay, self.n = turn, decay, n
+        self.weight = np.exp(-decay * np.abs(np.arange(-n, n + 2)))
+
+    def up(self, w):
+        (rise, run), out = w[:-1].reshape(2, -1), w[-1]
+        rise = rise * self.weight[:-1]  # F goes up too, and k stays
+        run = np.append(run[1:], out) * self.weight[1:]  # F goes right, and k grows
+        edge = max(out, *w[:-1].reshape(2, -1)[:, [0, -1]].ravel()) * math.exp(-self.decay * self.n)
+        stay = 1 - self.turn
+        return np.concatenate([stay * rise + self.turn * run, self.turn * rise + stay * run, [edge]])
+
+    def mirror(self, w):
+        return np.concatenate([w[:-1].reshape(2, -1)[::-1, ::-1].ravel(), w[-1:]])
+
+    def factor(self, rate, most):
+        """The largest entry at k = 0 of a finite set that all products exp(rate) T keep, with all ones in it."""
+        kept = np.ones((most, 4 * self.n + 3))
+        size, done = 1, 0
+        while done < size:
+            for w in (kept[done], self.mirror(kept[done])):
+                # Rounding errors are a thousand times smaller than this margin.
+                new = self.up(w) * (math.exp(rate) * (1 + 1e-12))
+                if not any((kept[:size] >= v).all(axis=1).any() for v in (new, self.mirror(new))):
+                    assert size < most, "the set does not close"
+                    kept[size], size = new, size + 1
+            done += 1
+        return kept[:size, [self.n, 3 * self.n + 1]].max()
+
+    def largest_row_sum(self, n):
+        """Of all 2^n products of n matrices."""
+        sums = np.ones((1, 4 * self.n + 3))
+        for _ in range(n):
+            sums = np.array([v for w in sums for v in (self.up(w), self.mirror(self.up(self.mirror(w))))])
+        return sums.max()
 
 
 def hilbert(d, levels):
@@ -187,11 +195,12 @@ def main():
     page = [0.36338, 0.19017, 0.11748, 0.034548, 0.0095010, 0.0025047]
     check("6: normal law", [normal_quantizer(n) for n in (2, 3, 4, 8, 16, 32)], page, 5e-6)
     check("8: K-types", jg.limits.type_class_bits(27**2, 182), 652.04, 5e-3)
-    check("8: packing", [packing(d) for d in (1, 2, 3)], [0.02539, 0.00468, 0.001204], 5e-6)
-    check("8: volume, d = 1", max(-k * math.log2(2e-3 * k) * 1e-3 for k in range(1, 500)), 0.26537, 5e-6)
+    check("8: means, d = 1", max(-k * math.log2(2e-3 * k) * 1e-3 for k in range(1, 500)), 0.26537, 5e-6)
     for d, epsilon, k, page in ((2, 1e-2, 316, 0.0452), (2, 1e-3, 31695, 0.04572), (3, 0.03, 728, 0.0282)):
-        check(f"8: volume, d = {d}", volume(epsilon, d, k) * epsilon**d, page, 5e-5)
-    check("8: transfer matrices", [transfer(n) for n in (11, 14, 16)], [0.3251, 0.3336, 0.3375], 5e-5)
+        check(f"8: tuples, d = {d}", volume(epsilon, d, k) * epsilon**d, page, 5e-5)
+    check("8: paths", [Products(0.3, 0.4).factor(0.3372, 4000), 0.3372**2 / 0.4 / math.log(2)], [1.6842, 0.4101], 5e-5)
+    rates = [math.log(Products(0.4, 1).largest_row_sum(n)) ** 2 / n**2 / math.log(2) for n in (11, 14)]
+    check("8: paths, all products", rates, [0.3251, 0.3336], 5e-5)
     law = np.stack([u, u], axis=1)
     check("11: a law that leaves the mean of its cell", exact(law, np.eye(2))[1] ** 2, 2 / 3, 1e-3)
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOMS = ("curves", "source", "generators", "measures", "distances", "limits", "coding", "relu")
-SECONDS = 600
+SECONDS = 240
 
 _BINARY = {
     ast.Add: (ast.Sub,),

@@ -8,9 +8,12 @@ from ._atoms import (
     second_moment as second_moment,
     zador as zador,
 )
-from ._bits import (
+from ._bits import type_class_bits as type_class_bits
+from ._covering import (
+    CoveringBound as CoveringBound,
+    covering_argument as covering_argument,
     covering_bits as covering_bits,
     covering_error as covering_error,
-    type_class_bits as type_class_bits,
+    occupied_volume as occupied_volume,
 )
 from ._length import curve_length as curve_length, length_bound as length_bound

@@ -3,6 +3,7 @@
 from . import _codec as _codec
 from ._abstract import AbstractMeasure as AbstractMeasure, natural_generator as natural_generator
 from ._abstract_grid import AbstractGridMeasure as AbstractGridMeasure
+from ._build import lexicographic as lexicographic
 from ._floats import POSITION_ERROR as POSITION_ERROR, unit_roundoff as unit_roundoff
 from ._generator import Generator as Generator
 from ._grid import GridMeasure as GridMeasure

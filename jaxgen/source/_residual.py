@@ -119,7 +119,11 @@ class Residual(eqx.Module):
             >>> [float(r.fold(s).to_float(jnp.float32)) for s in (1, 2)]
             [0.75, 0.5]
         """
-        r = self
+        return self.fold_from_centre(folds, jnp.float32)[1]
+
+    def fold_from_centre(self, folds: int, dtype: jnp.dtype | type) -> tuple[Float[Array, ""], "Residual"]:
+        """The centre of the dyadic interval of length 2**-folds that the number lies in, and what `fold` gives."""
+        r, teeth = self, []
         while folds > 0:
             now = min(folds, self.bits)
             tooth, r = r.scale(2**now)
@@ -128,8 +132,12 @@ class Residual(eqx.Module):
             r = Residual(
                 jnp.where(odd, down.whole, r.whole), jnp.where(odd, down.fraction, r.fraction), r.count, r.bits
             )
+            teeth.append((now, tooth.astype(dtype), odd))
             folds -= now
-        return r
+        centre = jnp.asarray(0.5, dtype)
+        for now, tooth, odd in reversed(teeth):
+            centre = (tooth + jnp.where(odd, 1 - centre, centre)) * 2.0**-now
+        return centre, r
 
     def digits(self, base: int, n: int) -> tuple[UInt32[Array, " n"], "Residual"]:
         """The first `n` digits in a base, and what is left; as many at a time as uint32 allows.

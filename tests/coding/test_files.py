@@ -330,6 +330,8 @@ _V2, _V1 = b"\x8aJ\2\0", b"JXGN\1\0\0"
         # 2**24 - 1 cells of a grid of 2**30 in each of 3 dimensions, in no bytes.
         (_V2 + b"\x0b" + b"\x80\x80\x80\x80\4" + b"\xff\xff\xff\7" * 2 + b"\0", "only"),
         (_V1 + b"\x14\3" + b"\x80\x80\x80\x80\4" + b"\xff\xff\xff\7" * 2 + b"\0", "only"),
+        # All 2**20 cells of a grid of two dimensions, which takes no bits, and 2**24 - 1 quanta on them, in no bytes.
+        (_V2 + b"\x07\x80\x08" + b"\xff\xff\xff\7" + b"\x80\x80\x40" + b"\0", "only"),
         # 2**20 dimensions, each with its own resolution.
         (_V2 + b"\xfe\xff\xff\1" + bytes(9), "resolutions"),
         (_V1 + b"\x04" + b"\x80\x80\x40" + bytes(9), "resolutions"),
