@@ -18,6 +18,7 @@ from ._certificate import CHANGED, Certificate
 from ._explicit import AbstractExplicitGenerator, Needs, digits_for, on_a_grid
 from ._leaf_network import leaf_network
 from ._quantizer import quantizer
+from ._strata import leaf_strata
 
 
 class CodebookGenerator(AbstractExplicitGenerator):
@@ -226,6 +227,10 @@ class CodebookGenerator(AbstractExplicitGenerator):
     def filling(self, condition: Label | None = None) -> Bound:
         """Zero: the law is that of the atoms."""
         return 0.0, 0.0
+
+    def strata(self, n: int, condition: Label | None = None) -> Bound:
+        atoms = np.asarray(self.atoms, np.float64)
+        return leaf_strata(self.measure._weights(), atoms, np.zeros_like(atoms), n)
 
     def certificate(self, ramp: SupportsFloat | None = None, condition: Label | None = None) -> Certificate:
         """A proven bound on W_1 and W_2 between the law and the measure the codebook was made from.

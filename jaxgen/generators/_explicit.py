@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import Numbers
-from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label
+from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Bound, Label
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree, digit_bits, float_to_words
 from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
@@ -110,6 +110,22 @@ class AbstractExplicitGenerator(AbstractGenerator):
         sides = np.asarray(self.measure.cell_sides, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         return CellMoments(float(sides @ sides) / 12, True)
 
+    @abc.abstractmethod
+    def strata(self, n: int, condition: Label | None = None) -> Bound:
+        """Bounds on W_1 and W_2 between any n points with one u in each of n equal strata, and the law.
+
+        Of [0, 1], or of the interval of a label. Theory, section 4.
+
+        **Raises:** `ValueError` for a generator with more than one source.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> g = jg.PeanoGenerator(jg.GridMeasure.from_histogram([1, 1]), extra_levels=2)
+            >>> [round(g.strata(n)[0], 4) for n in (1, 2, 6)]
+            [1.0, 0.5, 0.1667]
+        """
+
     def trainable(self) -> "AbstractExplicitGenerator":
         """Which leaves are parameters, as a filter: none. Boxes are the unit of the output, and counts are integers.
 
@@ -120,6 +136,10 @@ class AbstractExplicitGenerator(AbstractGenerator):
             False
         """
         return jax.tree.map(lambda _: False, self)
+
+    def _part(self, condition: Label | None) -> slice:
+        """The leaves of a label, which keep together in every order; all of them for `None`."""
+        return slice(None) if condition is None else self.measure._labels_given(condition)
 
     @property
     def centred(self) -> bool:
