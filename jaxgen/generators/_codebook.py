@@ -7,15 +7,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, PRNGKeyArray, UInt32
 
 from .._checks import finite_points, ramp_width, whole_number
 from ..curves import PeanoCurve
 from ..measures import MAX_QUANTA, AbstractGridMeasure, Bound, Label, QuantizedLeafMeasure, Record, curve_transport
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
-from ._certificate import CHANGED, Certificate
+from ._certificate import CHANGED, Certificate, with_floats
 from ._explicit import AbstractExplicitGenerator, Needs, digits_for, on_a_grid
+from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
 from ._quantizer import quantizer
 from ._strata import leaf_strata
@@ -60,13 +61,11 @@ class CodebookGenerator(AbstractExplicitGenerator):
         **Raises:** `ValueError` for atoms that are empty or not finite, masses of the wrong shape, not finite or not
         positive, and counts with a sum above 2**24; `TypeError` for anything but numbers.
         """
-        atoms = finite_points(atoms, "atoms").astype(np.float64)
-        # What is stored is what is sorted, rounded and certified.
+        stored, dtype = finite_points(atoms, "atoms").astype(np.float64), jnp.result_type(float)
         with np.errstate(over="ignore"):
-            stored = atoms.astype(jnp.result_type(float))
-        if not np.isfinite(stored).all():
-            raise ValueError(f"atoms reach {np.abs(atoms).max():g}, too large for {stored.dtype}")
-        weights = _check_masses(masses, len(atoms))
+            if not np.isfinite(stored.astype(dtype)).all():
+                raise ValueError(f"atoms reach {np.abs(stored).max():g}, too large for {dtype}")
+        weights = _check_masses(masses, len(stored))
         order = PeanoCurve().order(stored)
         stored, weights = stored[order], weights[order]
         if np.issubdtype(weights.dtype, np.integer):
@@ -76,7 +75,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
             cdf /= cdf[-1]
             edges = np.rint(MAX_QUANTA * cdf).astype(np.int64)
             counts = np.diff(edges)
-            moved = curve_transport(stored.astype(np.float64), cdf, edges / MAX_QUANTA)
+            moved = curve_transport(stored, cdf, edges / MAX_QUANTA)
             rounding = (rounding[0] + moved[0], rounding[1] + moved[1])
             stored, counts = stored[counts > 0], counts[counts > 0]
         bounds = {"quantization": quantization, "rounding": rounding}
@@ -170,16 +169,16 @@ class CodebookGenerator(AbstractExplicitGenerator):
         atoms, masses, owner = atoms[used], masses[used], np.searchsorted(used, owner)
         if np.issubdtype(weights.dtype, np.integer) and masses.sum() <= MAX_QUANTA:
             masses = masses.astype(np.int64)
+        atoms = _short(atoms, points)
         # Let X follow the source and a(X) be the atom of its point: a coupling, whatever the assignment. The squares of
         # the distances to the point and from the point add, as the source has its mean there; so first moments are
         # bounded cell by cell by the root of that sum.
-        stored = atoms.astype(jnp.result_type(float)).astype(np.float64)
-        square = np.sum((points - stored[owner]) ** 2, axis=1) + inside
+        square = np.sum((points - atoms[owner]) ** 2, axis=1) + inside
         w1, w2 = np.average(np.sqrt(square), weights=weights), math.sqrt(np.average(square, weights=weights))
         return cls(atoms, masses, quantization=(w1, w2), rounding=rounding)
 
     @property
-    def atoms(self) -> Float[Array, "n dim"]:
+    def atoms(self) -> Float[Array | np.ndarray, "n dim"]:
         """The atoms, in the units of the data."""
         return self.measure.low_corners
 
@@ -222,7 +221,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate; the place is the atom."""
         label, leaf, _ = self._tree.locate(words[0], code)
-        return self.atoms[leaf], label
+        return self.measure.place(leaf, jnp.zeros(self.dim)), label
 
     def filling(self, condition: Label | None = None) -> Bound:
         """Zero: the law is that of the atoms."""
@@ -232,18 +231,28 @@ class CodebookGenerator(AbstractExplicitGenerator):
         atoms = np.asarray(self.atoms, np.float64)
         return leaf_strata(self.measure._weights(), atoms, np.zeros_like(atoms), n)
 
-    def certificate(self, ramp: SupportsFloat | None = None, condition: Label | None = None) -> Certificate:
+    def certificate(
+        self,
+        ramp: SupportsFloat | None = None,
+        condition: Label | None = None,
+        *,
+        relative: bool = False,
+        dtype: DTypeLike | None = None,
+    ) -> Certificate:
         """A proven bound on W_1 and W_2 between the law and the measure the codebook was made from.
 
         With `ramp`, between the law of `network(ramp)` and that measure. Without a measure, to the atoms with the
-        masses that were given; and to the atoms as they are, where they were changed since.
+        masses that were given; and to the atoms as they are, where they were changed since. The part `float` is what
+        atoms are off as floats; `relative` and `dtype` as for every explicit generator.
         """
         bounds = {name: self.measure.proven(name, condition) for name in ("quantization", "rounding")}
         parts = {name: bound or (0.0, 0.0) for name, bound in bounds.items()}
         if ramp is not None:
             parts["ramps"] = self._ramp_cost(ramp_width(ramp))
         w1, w2 = (float(sum(part[p] for part in parts.values())) for p in range(2))
-        return Certificate(w1, w2, parts, "the parts are added", *(() if self.measure.unchanged else (CHANGED,)))
+        floats = self._floats(ramp, condition, relative, dtype)
+        w1, w2, rule = with_floats(w1, w2, "the parts are added", parts, floats)
+        return Certificate(w1, w2, parts, rule, *(() if self.measure.unchanged else (CHANGED,)))
 
     def _ramp_cost(self, ramp: float) -> Bound:
         """What the ramps add to W_1 and W_2, network and generator at the same u.
@@ -268,12 +277,21 @@ class CodebookGenerator(AbstractExplicitGenerator):
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
         ramp, low = ramp_width(ramp), np.asarray(self.measure.low, np.float64)
+        warn_of_network(self)
         counts, corners = np.asarray(self.counts, np.float64), np.asarray(self.atoms, np.float64) - low
         return leaf_network(
             starts=(np.cumsum(counts) - counts) / self.quanta, masses=counts / self.quanta, corners=corners,
             sides=np.zeros_like(corners), backward=np.zeros(corners.shape, bool), path=None, top=1, low=low,
             unit=np.ones(self.dim), ramp=ramp,
         )  # fmt: skip
+
+
+def _short(atoms: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The atoms in float32, half as long in a file, where that moves none by a thousandth of their distances."""
+    near = atoms.astype(np.float32).astype(np.float64)
+    moved = np.sqrt(np.sum((near - atoms) ** 2, axis=1).max())
+    apart = np.linalg.norm(np.ptp(points, axis=0)) * len(atoms) ** (-1 / atoms.shape[1])
+    return near if 1024 * moved <= apart else atoms
 
 
 def _check_weights(weights: ArrayLike | object, n: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, natur
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
 from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, in_quanta
+from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
 from ._prompt_network import prompted
 from ._strata import Filled, leaf_strata
@@ -99,10 +100,8 @@ class CurveGenerator(AbstractExplicitGenerator):
         label, leaf, r = self._tree.locate(words[0], code)
         measure, cell = self.measure, jnp.zeros((self.dim,), jnp.int32)
         if isinstance(measure, AbstractGridMeasure):
-            cell, dtype = measure.cells[leaf], measure.low.dtype
-        else:
-            dtype = measure.low_corners.dtype
-        inside = self.curve.walk(cell, self._cell_levels, r, self.extra_levels, dtype, self.path)
+            cell = measure.cells[leaf]
+        inside = self.curve.walk(cell, self._cell_levels, r, self.extra_levels, jnp.result_type(float), self.path)
         return measure.place(leaf, inside), label
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
@@ -158,10 +157,13 @@ class CurveGenerator(AbstractExplicitGenerator):
         With labels the input is `(one-hot label, u)`, else `u`. Depth `O(d s)`, connectivity `O(d m + (d s)^2)` for m
         leaves and s = `extra_levels`; all weights are of ordinary size, in any dimension.
 
+        A `UserWarning` says, and names what would fit, where the float type has fewer bits than resolve the law.
+
         **Raises:** `ValueError` for a ramp outside (0, 1), and where a weight would overflow the float type;
         `NotImplementedError` for extra levels of a curve that has no network.
         """
         ramp, measure = ramp_width(ramp), self.measure
+        warn_of_network(self)
         order = np.asarray(self._order)
         counts = measure._weights().astype(np.float64)[order]
         masses = counts / counts.sum()

@@ -2,14 +2,14 @@
 
 import abc
 import math
-from typing import NamedTuple, SupportsFloat
+from typing import NamedTuple, SupportsFloat, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import Numbers
 from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Bound, Label
@@ -18,6 +18,7 @@ from ..source import Branches, QuantileTree, digit_bits, float_to_words
 from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
 from ._certificate import Certificate, combined, ramp_cost
 from ._conditions import one_code
+from ._float_limits import warn_of_points
 
 _MAX_SOURCE_BITS = 1 << 20
 # A float source must resolve the finest cells of this much of the mass.
@@ -32,6 +33,10 @@ class CellMoments(NamedTuple):
 
     variance: float
     in_each_cell: bool
+
+
+# Not `Self`, which cannot be checked at run time where functions are decorated one by one.
+AnyExplicit = TypeVar("AnyExplicit", bound="AbstractExplicitGenerator")
 
 
 class AbstractExplicitGenerator(AbstractGenerator):
@@ -55,6 +60,9 @@ class AbstractExplicitGenerator(AbstractGenerator):
     branches: eqx.AbstractVar[Branches]
     digit_bits: eqx.AbstractVar[int]
     _needs: eqx.AbstractVar["Needs"]
+
+    def __check_init__(self):
+        warn_of_points(self)
 
     @property
     @abc.abstractmethod
@@ -207,12 +215,37 @@ class AbstractExplicitGenerator(AbstractGenerator):
         """
         return point_at(self, exact_words(self, u), one_code(condition, code, self.vocabulary))
 
-    def certificate(self, ramp: SupportsFloat | None = None, condition: Label | None = None) -> Certificate:
+    def relative(self: AnyExplicit) -> AnyExplicit:
+        """The same generator relative to the lower corner of its box, `measure.low`, which is a float64 on the host.
+
+        Where a box is far from 0, floats hold the difference from its corner better than the point:
+        `np.asarray(g.relative()(u), np.float64) + g.measure.low`. Not under `jit` of the generator itself.
+        """
+        return eqx.tree_at(lambda g: g.measure, self, self.measure.relative())
+
+    def network_floats(
+        self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
+    ) -> Bound | None:
+        """Bounds on W_1 and W_2 between `network(ramp)` evaluated in floats and exactly; `None` where none is known."""
+        return None
+
+    def certificate(
+        self,
+        ramp: SupportsFloat | None = None,
+        condition: Label | None = None,
+        *,
+        relative: bool = False,
+        dtype: DTypeLike | None = None,
+    ) -> Certificate:
         """A proven bound on W_1 and W_2 between the law and the measure the generator was built from.
 
         Parts: `filling` (the path inside a leaf), `rounding` (float masses to quanta; zero for a measure in quanta),
-        and, with `ramp`, `ramps` (the network instead of the kernel). With `condition`, between the conditional laws of
-        that label.
+        with `ramp`, `ramps` (the network instead of the kernel), and `float` (points in floats, or the network
+        evaluated in floats, instead of exactly). With `condition`, between the conditional laws of that label.
+
+        - `relative`: of points relative to the lower corner of the box, as `sample(..., relative=True)` gives them,
+            or of the network of `relative()`.
+        - `dtype`: the type that comes out, "float32" or "float64"; by default the one that JAX computes in now.
         """
         ramps = None
         if ramp is not None:
@@ -222,7 +255,13 @@ class AbstractExplicitGenerator(AbstractGenerator):
         rounding = self.measure.proven("rounding", condition)
         if rounding is None and condition is not None and self.measure.proven("rounding") is not None:
             raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
-        return combined(self.filling(condition), rounding, ramps, self.centred, self.measure.unchanged)
+        floats = self._floats(ramp, condition, relative, dtype)
+        return combined(self.filling(condition), rounding, ramps, self.centred, self.measure.unchanged, floats)
+
+    def _floats(self, ramp, condition, relative, dtype) -> Bound | None:
+        if ramp is None:
+            return self.measure.float_error(relative, dtype, condition)
+        return self.network_floats(ramp, relative, dtype, condition)
 
 
 class Needs:

@@ -14,6 +14,7 @@ from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, Quant
 from ..relu import ReLUNetwork
 from ..source import Branches
 from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, on_a_grid
+from ._float_limits import warn_of_network
 from ._nested import Rows, nested_branches, nested_network, nested_push, nested_rows
 from ._strata import nested_strata
 
@@ -150,6 +151,7 @@ class SawtoothGenerator(AbstractExplicitGenerator):
 
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
+        warn_of_network(self)
         width, axes = ramp_width(ramp), np.asarray(self.axes)
         return nested_network(self._rows(), self.measure, width, self.folds, self.path == "serpentine", axes)
 

@@ -76,7 +76,7 @@ class AbstractGridMeasure(AbstractMeasure):
 
     def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
         """The point of a cell at the position `inside` in [0, 1]^d."""
-        return self.low + (self.cells[leaf] + inside) * self.cell_sides
+        return self.low + (self.cells[leaf].astype(inside.dtype) + inside) * self.cell_sides
 
     def log_prob(self, x: Numbers, condition: Label | None = None) -> Float[Array, ""]:
         """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the cells.

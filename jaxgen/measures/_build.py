@@ -21,7 +21,7 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
         raise ValueError("points must hold at least two points; got one")
     resolution = grid_resolution(resolution, dim)
     given_low, given_high = low is not None, high is not None
-    least, most = _extent(points)
+    least, most = _short_box(*_extent(points))
     coarse = _coarsest(points, low, high)
     low, high = box_corners(least if low is None else low, most if high is None else high, dim)
     if given_low and given_high:
@@ -63,6 +63,22 @@ def _extent(points):
         extreme(np.concatenate([extreme(wide, axis=0).reshape(rows, dim), points[whole:]]), axis=0)
         for extreme in (np.min, np.max)
     )
+
+
+def _short_box(least, most):
+    """A bounding box in float32, rounded outwards, on the axes that it makes no more than 2**-16 wider.
+
+    In a file a float32 is half as long as a float64. A constant coordinate, and a box far from 0, stay what they are.
+    """
+    exact = np.stack([least, most]).astype(np.float64)
+    with np.errstate(over="ignore"):
+        near = exact.astype(np.float32)
+        wrong = np.stack([near[0] > exact[0], near[1] < exact[1]])
+        away = np.array([[-np.inf], [np.inf]], np.float32)
+        near = np.where(wrong, np.nextafter(near, away), near).astype(np.float64)
+    wide = exact[1] - exact[0]
+    short = (wide > 0) & (near[1] - near[0] - wide <= 2.0**-16 * wide)
+    return np.where(short, near, exact)
 
 
 def _coarsest(*arrays):

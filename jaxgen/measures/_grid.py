@@ -98,8 +98,9 @@ class GridMeasure(AbstractGridMeasure):
 
         - `points`: `(N, d)`, or `(N,)` for d = 1; N >= 2. `weights`: `(N,)`, nonnegative.
         - `resolution`: cells an axis, an integer or d of them.
-        - `low`, `high`: the box; by default the bounding box, whose largest point belongs to the last cell. A constant
-            coordinate gives a side of zero length, and is reproduced exactly.
+        - `low`, `high`: the box; by default the bounding box, whose largest point belongs to the last cell, rounded
+            outwards to float32 where that makes it wider by no more than 2**-16. A constant coordinate gives a side of
+            zero length, and is reproduced exactly, to its last bit as a float of the type that comes out.
         - `labels`: `(N,)` strings or integers: the joint law of label and point; see `vocabulary`.
         - `clip`: move points outside a given box to its border instead of raising.
 
