@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import box_corners, finite_points, grid_resolution, nonnegative_weights, require_volume
-from ._record import Record, rounded_up
+from ._record import Record
 from ._vocabulary import encode_labels
 
 
@@ -113,7 +113,7 @@ def _record_of(points, low, high, resolution, weights, codes):
         mass = np.bincount(groups, weights)
         mass[mass == 0] = 1
         first, second = (np.bincount(groups, weights * distance**p) / mass for p in (1, 2))
-        return tuple((rounded_up(unit * w1), rounded_up(unit * w2)) for w1, w2 in zip(first, second**0.5, strict=True))
+        return tuple((unit * w1, unit * w2) for w1, w2 in zip(first, second**0.5, strict=True))
 
     (every,) = bounds(np.zeros(len(points), np.int64))
     return Record({"points": every}, {} if codes is None else {"points": bounds(codes)}, total)

@@ -45,6 +45,10 @@ class Record:
     ):
         self.bounds = _checked(bounds or {})
         self.label_bounds = dict(label_bounds or {})
+        if "points" in self.bounds:
+            self.bounds["points"] = _short(self.bounds["points"])
+        if "points" in self.label_bounds:
+            self.label_bounds["points"] = tuple(map(_short, self.label_bounds["points"]))
         self.total, self.saved = total, saved
         self._fingerprint = None if arrays is None else fingerprint(arrays)
 
@@ -102,10 +106,14 @@ def fingerprint(arrays: Iterable[ArrayLike]) -> int:
     return value
 
 
-def rounded_up(value: float) -> float:
-    """The next number of 16 binary digits, which takes three bytes in a file."""
-    significand, exponent = math.frexp(value)
-    return math.ldexp(math.ceil(math.ldexp(significand, 16)), exponent - 16)
+def _short(bound: Bound) -> Bound:
+    """The next numbers of 16 binary digits, which take three bytes each in a file."""
+
+    def up(value: float) -> float:
+        significand, exponent = math.frexp(value)
+        return math.ldexp(math.ceil(math.ldexp(significand, 16)), exponent - 16)
+
+    return up(bound[0]), up(bound[1])
 
 
 def _checked(bounds: Mapping[str, Bound]) -> dict[str, Bound]:

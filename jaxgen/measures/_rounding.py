@@ -37,7 +37,14 @@ class Rounded(NamedTuple):
 
 
 def added(one: Bound, two: Bound) -> Bound:
-    """The triangle inequality."""
+    """The triangle inequality, for W_1 and for W_2.
+
+    **Example:**
+
+        >>> from jaxgen.measures import added
+        >>> added((1.0, 2.0), (0.5, 0.5))
+        (1.5, 2.5)
+    """
     return one[0] + two[0], one[1] + two[1]
 
 
