@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
 
 from .._checks import finite_points, ramp_width, whole_number
 from ..curves import PeanoCurve
@@ -18,17 +18,18 @@ from ..measures import (
     Label,
     QuantizedLeafMeasure,
     Record,
+    added,
     curve_transport,
     unit_roundoff,
 )
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
-from ._certificate import CHANGED, Certificate, with_floats
-from ._explicit import AbstractExplicitGenerator, Needs, digits_for, on_a_grid
+from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, on_a_grid
 from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
 from ._network_floats import Leaves, network_floats
 from ._quantizer import quantizer
+from ._strata import leaf_strata
 
 
 class CodebookGenerator(AbstractExplicitGenerator):
@@ -58,6 +59,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
         masses: ArrayLike | object | None = None,
         quantization: Bound = (0.0, 0.0),
         rounding: Bound = (0.0, 0.0),
+        points: Bound | None = None,
     ):
         """**Arguments:**
 
@@ -65,7 +67,8 @@ class CodebookGenerator(AbstractExplicitGenerator):
         - `masses`: `(N,)`. Integers are counts, kept as they are; they may sum to 2**24 at most. Positive floats are
             divided by their sum and rounded, cumulatively along the curve, to multiples of 2**-24; atoms left without a
             quantum are dropped. By default all masses are equal, exactly.
-        - `quantization`, `rounding`: bounds on W_1 and W_2 to what the atoms and masses were made from, if anything.
+        - `quantization`, `rounding`: bounds on W_1 and W_2 to what the atoms and masses were made from, if anything;
+            `points`: to the points behind that, before any rounding, if there were any.
 
         **Raises:** `ValueError` for atoms that are empty or not finite, masses of the wrong shape, not finite or not
         positive, and counts with a sum above 2**24; `TypeError` for anything but numbers.
@@ -88,7 +91,8 @@ class CodebookGenerator(AbstractExplicitGenerator):
             rounding = (rounding[0] + moved[0], rounding[1] + moved[1])
             stored, counts = stored[counts > 0], counts[counts > 0]
         bounds = {"quantization": quantization, "rounding": rounding}
-        record = Record({name: bound for name, bound in bounds.items() if any(bound)})
+        bounds = {name: bound for name, bound in bounds.items() if any(bound)}
+        record = Record(bounds if points is None else bounds | {"points": points})
         self.measure = QuantizedLeafMeasure(stored, np.zeros_like(stored), counts, record=record)
         self.digit_bits = digits_for(self.measure, 0.0, "masses")
         self.branches = branches([np.arange(self.measure.size)], self.measure.size)
@@ -128,7 +132,8 @@ class CodebookGenerator(AbstractExplicitGenerator):
         points = finite_points(points).astype(np.float64)
         if weights is None:
             weights = np.ones(len(points), np.int64)
-        return cls._fitted(points, _check_weights(weights, len(points)), 0.0, n_atoms, key, restarts, max_steps)
+        search = (n_atoms, key, restarts, max_steps)
+        return cls._fitted(points, _check_weights(weights, len(points)), 0.0, search, near=(0.0, 0.0))
 
     @classmethod
     def from_measure(
@@ -161,11 +166,13 @@ class CodebookGenerator(AbstractExplicitGenerator):
         rounding = measure.proven("rounding")
         if rounding is None:
             raise ValueError("the arrays of this measure were changed since it was rounded: build it anew")
-        return cls._fitted(centers, counts, inside, n_atoms, key, restarts, max_steps, rounding)
+        near = measure.proven("points")
+        return cls._fitted(centers, counts, inside, (n_atoms, key, restarts, max_steps), rounding, near)
 
     @classmethod
-    def _fitted(cls, points, weights, inside, n_atoms, key, restarts, max_steps, rounding=(0.0, 0.0)):
-        """`inside`: the variance of the source around each point."""
+    def _fitted(cls, points, weights, inside, search, rounding=(0.0, 0.0), near=None):
+        """`inside`: the variance of the source around each point; `near`: how far its own points are from these."""
+        n_atoms, key, restarts, max_steps = search
         n_atoms, restarts = whole_number(n_atoms, "n_atoms"), whole_number(restarts, "restarts", 1)
         max_steps = whole_number(max_steps, "max_steps", 1)
         order = PeanoCurve().order(points)
@@ -182,9 +189,12 @@ class CodebookGenerator(AbstractExplicitGenerator):
         # Let X follow the source and a(X) be the atom of its point: a coupling, whatever the assignment. The squares of
         # the distances to the point and from the point add, as the source has its mean there; so first moments are
         # bounded cell by cell by the root of that sum.
-        square = np.sum((points - atoms[owner]) ** 2, axis=1) + inside
-        w1, w2 = np.average(np.sqrt(square), weights=weights), math.sqrt(np.average(square, weights=weights))
-        return cls(atoms, masses, quantization=(w1, w2), rounding=rounding)
+        square = np.sum((points - atoms[owner]) ** 2, axis=1)
+        to_atoms, quantization = (
+            (float(np.average(np.sqrt(s), weights=weights)), math.sqrt(np.average(s, weights=weights)))
+            for s in (square, square + inside)
+        )
+        return cls(atoms, masses, quantization, rounding, None if near is None else added(near, to_atoms))
 
     @property
     def atoms(self) -> Float[Array | np.ndarray, "n dim"]:
@@ -236,35 +246,25 @@ class CodebookGenerator(AbstractExplicitGenerator):
         """Zero: the law is that of the atoms."""
         return 0.0, 0.0
 
-    def certificate(
-        self,
-        ramp: SupportsFloat | None = None,
-        condition: Label | None = None,
-        *,
-        relative: bool = False,
-        dtype: DTypeLike | None = None,
-    ) -> Certificate:
-        """A proven bound on W_1 and W_2 between the law and the measure the codebook was made from.
+    def strata(self, n: int, condition: Label | None = None) -> Bound:
+        atoms = np.asarray(self.atoms, np.float64)
+        return leaf_strata(self.measure._weights(), atoms, np.zeros_like(atoms), n)
 
-        With `ramp`, between the law of `network(ramp)` and that measure. Without a measure, to the atoms with the
-        masses that were given; and to the atoms as they are, where they were changed since. The part `float` is what
-        atoms are off as floats; `relative` and `dtype` as for every explicit generator.
-        """
-        bounds = {name: self.measure.proven(name, condition) for name in ("quantization", "rounding")}
-        parts = {name: bound or (0.0, 0.0) for name, bound in bounds.items()}
-        if ramp is not None:
-            parts["ramps"] = self._ramp_cost(ramp_width(ramp))
-        w1, w2 = (float(sum(part[p] for part in parts.values())) for p in range(2))
-        floats = self._floats(ramp, condition, relative, dtype)
-        w1, w2, rule = with_floats(w1, w2, "the parts are added", parts, floats)
-        return Certificate(w1, w2, parts, rule, *(() if self.measure.unchanged else (CHANGED,)))
+    def cell_moments(self) -> CellMoments:
+        """Atoms have no spread."""
+        return CellMoments(0.0, True)
 
-    def _ramp_cost(self, ramp: float) -> Bound:
+    def _construction(self, condition: Label | None) -> dict[str, Bound | None]:
+        """From the atoms to what they were made from."""
+        return {"quantization": self.measure.proven("quantization", condition)}
+
+    def _ramp_cost(self, ramp: SupportsFloat) -> Bound:
         """What the ramps add to W_1 and W_2, network and generator at the same u.
 
         The ramp that leads to atom i takes `ramp p_i`, the beginning of its own stretch, so that no two overlap. Across
         it a jump by r is off by r (1 - t), t uniform: `ramp p_i |r| / 2` and `ramp p_i |r|^2 / 3`.
         """
+        ramp = ramp_width(ramp)
         rises = np.linalg.norm(np.diff(np.asarray(self.atoms, np.float64), axis=0), axis=1)
         masses = np.asarray(self.counts, np.float64)[1:] / self.quanta
         return float(ramp * (masses @ rises) / 2), math.sqrt(float(ramp * (masses @ rises**2) / 3))

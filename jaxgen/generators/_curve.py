@@ -16,7 +16,6 @@ from ..measures import (
     AbstractMeasure,
     Bound,
     Label,
-    label_code,
     natural_generator,
     unit_roundoff,
 )
@@ -27,6 +26,7 @@ from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
 from ._network_floats import Leaves, network_floats
 from ._prompt_network import prompted
+from ._strata import Filled, leaf_strata
 
 
 class CurveGenerator(AbstractExplicitGenerator):
@@ -117,10 +117,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         scale = float(self.curve.base) ** -self.extra_levels
         if isinstance(self.measure, AbstractGridMeasure):
             return self.curve.filling(np.asarray(self.measure.cell_sides, np.float64) * scale, self.path)
-        part = slice(None)
-        if condition is not None:
-            code = label_code(condition, self.vocabulary)
-            part = slice(*self.measure.label_offsets[code : code + 2])
+        part = self._part(condition)
         sides, which = np.unique(np.asarray(self.measure.sides, np.float64)[part], axis=0, return_inverse=True)
         weights = np.bincount(which.ravel(), self.measure._weights()[part].astype(np.float64))
         each = np.array([self.curve.filling(side * scale, self.path) for side in sides])
@@ -132,10 +129,25 @@ class CurveGenerator(AbstractExplicitGenerator):
         if not isinstance(self.measure, AbstractGridMeasure):
             return None
         squares = np.asarray(self.measure.cell_sides, np.float64) ** 2 / 12
-        resting = np.full(self.dim, self.path != "diagonal")
-        resting[-1] = self.path == "centre"
+        resting = self._resting
         fine = float(self.curve.base) ** (-2 * self.extra_levels)
         return CellMoments(float(squares @ (1 - fine * resting)), True)
+
+    @property
+    def _resting(self) -> np.ndarray:
+        """Which coordinates stand at the centre of a finest cell."""
+        resting = np.full(self.dim, self.path != "diagonal")
+        resting[-1] = self.path == "centre"
+        return resting
+
+    def strata(self, n: int, condition: Label | None = None) -> Bound:
+        part = np.asarray(self._order)[self._part(condition)]
+        measure, grid = self.measure, isinstance(self.measure, AbstractGridMeasure)
+        sides = np.asarray(measure.sides, np.float64)[part]
+        low = measure._host_centers()[part] - sides / 2  # pyright: ignore[reportAttributeAccessIssue]
+        cells = np.asarray(measure.cells)[part] if grid else np.zeros(sides.shape, np.int32)
+        filled = Filled(self.curve, self.extra_levels, cells, self._cell_levels, self._resting)
+        return leaf_strata(measure._weights()[part], low, sides, n, filled)
 
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.

@@ -211,16 +211,19 @@ class GriddedCondition(AbstractGenerator):
         ramp: SupportsFloat | None = None,
         condition: Numbers | None = None,
         *,
+        stratified: SupportsIndex | None = None,
         relative: bool = False,
         dtype: DTypeLike | None = None,
     ) -> Certificate:
-        """That of the generator: of the law of x alone, or of its law under the label that serves a condition.
+        """That of the generator: of the law of x alone, or of its law under the label that serves a condition, or the
+        mixture of those that serve several, `(n, m)`, one a sample.
 
         It bounds the distance to the data of that label, and says nothing of how the law varies inside a cell. With
         `ramp`, it holds for `network(ramp)` at every condition outside the ramps. Errors as in a call.
         """
-        label = None if condition is None else self.label(condition)
-        return self.generator.certificate(ramp, label, relative=relative, dtype=dtype)
+        codes = None if condition is None else np.asarray(self._codes(condition, len(np.atleast_1d(condition))))
+        labels = None if codes is None else np.asarray(self.generator.vocabulary)[codes].tolist()
+        return self.generator.certificate(ramp, labels, stratified=stratified, relative=relative, dtype=dtype)
 
     def _codes(self, condition: Numbers | None, n: int) -> Int[Array, "..."] | None:
         if condition is None:

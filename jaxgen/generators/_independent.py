@@ -1,6 +1,6 @@
 """Generator C: d independent uniforms, the baseline to compare against (theory, section 5)."""
 
-from typing import SupportsFloat
+from typing import NoReturn, SupportsFloat
 
 import equinox as eqx
 import numpy as np
@@ -62,6 +62,9 @@ class IndependentGenerator(AbstractExplicitGenerator):
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """Zero: the law is the measure in quanta itself."""
         return 0.0, 0.0
+
+    def strata(self, n: int, condition: Label | None = None) -> NoReturn:
+        raise ValueError(f"stratified samples need a generator with one source; this one has {self.source_dim}")
 
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs: `ramp` of each number, for the jumps and

@@ -14,7 +14,12 @@ from ._leaves import (
 )
 from ._quantized import QuantizedMeasure as QuantizedMeasure
 from ._record import Bound as Bound, Record as Record, fingerprint as fingerprint
-from ._rounding import MAX_QUANTA as MAX_QUANTA, curve_transport as curve_transport, round_masses as round_masses
+from ._rounding import (
+    MAX_QUANTA as MAX_QUANTA,
+    added as added,
+    curve_transport as curve_transport,
+    round_masses as round_masses,
+)
 from ._vocabulary import (
     Condition as Condition,
     Label as Label,

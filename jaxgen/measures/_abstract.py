@@ -190,8 +190,11 @@ class AbstractMeasure(eqx.Module):
     def proven(self, name: str, condition: Label | None = None) -> Bound | None:
         """Bounds on W_1 and W_2 that were proven when the measure was made, for all labels or one of them.
 
+        "rounding": to the masses that were rounded; "points": between the points, where the measure was made from some,
+        and the centres of its leaves, before any rounding.
+
         Zeros where there was nothing to prove; `None` where the arrays were changed since, so that nothing holds any
-        more, and where the bounds of single labels are not known.
+        more, where the bounds of single labels are not known, and for points where there were none.
 
         **Example:**
 
@@ -201,8 +204,8 @@ class AbstractMeasure(eqx.Module):
             [0.05, 0.2236]
         """
         code = None if condition is None else label_code(condition, self.vocabulary)
-        if not self.record.bounds.get(name):
-            return 0.0, 0.0
+        if name not in self.record.bounds:
+            return None if name == "points" else (0.0, 0.0)
         if not self.unchanged:
             return None
         if code is None or not any(self.record.bounds[name]):

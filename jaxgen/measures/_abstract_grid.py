@@ -157,6 +157,10 @@ class AbstractGridMeasure(AbstractMeasure):
         low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
         return low + (np.asarray(self.cells) + 0.5) * ((high - low) / np.asarray(self.resolution))
 
+    def _host_weights(self) -> np.ndarray:
+        """Counts, or masses in float64, as exactly as they are known."""
+        return self._weights()
+
     def _proof_arrays(self):
         box = (np.asarray(corner, np.float64) for corner in (self.low, self.high))
         return self.cells, self._weights(), *box, *(() if self.labels is None else (self.labels,))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import box_corners, finite_points, grid_resolution, nonnegative_weights, require_volume
+from ._record import Record
 from ._vocabulary import encode_labels
 
 
@@ -38,6 +39,7 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
     if weights is not None:
         weights = nonnegative_weights(weights, "weights", count)
     codes, vocabulary = encode_labels(labels, count)
+    record = _record_of(points, low, high, resolution, weights, codes)
     cells, codes, masses = _count(points, low, high, resolution, weights, codes)
     return dict(
         cells=cells,
@@ -47,7 +49,7 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
         resolution=resolution,
         labels=codes,
         vocabulary=vocabulary,
-        total=count if weights is None else None,
+        record=record,
     )
 
 
@@ -96,6 +98,27 @@ def _columns(points, low, high, resolution):
             yield np.clip(index, 0, n - 1).astype(np.int32)
 
 
+def _record_of(points, low, high, resolution, weights, codes):
+    """How many points, and how far from the centres of their cells: all, and those of each label."""
+    distance = np.zeros(len(points))
+    for k, column in enumerate(_columns(points, low, high, resolution)):
+        center = float(low[k]) + (column + 0.5) * ((float(high[k]) - float(low[k])) / resolution[k])
+        np.hypot(distance, points[:, k].astype(np.float64) - center, out=distance)
+    total = len(points) if weights is None else None
+    weights = np.ones(len(points)) if weights is None else weights
+    unit = float(distance.max()) or 1.0  # so that no square overflows or vanishes
+    distance /= unit
+
+    def bounds(groups):
+        mass = np.bincount(groups, weights)
+        mass[mass == 0] = 1
+        first, second = (np.bincount(groups, weights * distance**p) / mass for p in (1, 2))
+        return tuple((unit * w1, unit * w2) for w1, w2 in zip(first, second**0.5, strict=True))
+
+    (every,) = bounds(np.zeros(len(points), np.int64))
+    return Record({"points": every}, {} if codes is None else {"points": bounds(codes)}, total)
+
+
 def _count(points, low, high, resolution, weights, codes):
     """Occupied (label, cell) pairs and their weights."""
     labels = 1 if codes is None else int(codes.max()) + 1
@@ -138,7 +161,7 @@ def histogram_to_grid(histogram, low, high) -> dict:
         low=low,
         high=high,
         resolution=histogram.shape,
-        total=int(histogram.sum()) if whole else None,
+        record=Record(total=int(histogram.sum())) if whole else None,
     )
 
 

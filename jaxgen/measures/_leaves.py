@@ -251,7 +251,7 @@ def _quantized(measure: AbstractLeafMeasure, quanta: int | object) -> QuantizedL
         rounded.counts[keep],
         None if labels is None else np.asarray(labels)[keep],
         measure.vocabulary,
-        rounded.record(measure.proven("rounding")),
+        rounded.record(measure.record, measure.unchanged),
     )
 
 

@@ -119,9 +119,8 @@ def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMe
     cells = np.asarray(measure.cells)
     order = curve.argsort(cells, curve.levels_for(measure.resolution))
     order = order if labels is None else order[np.argsort(labels[order], kind="stable")]
-    rounded = round_masses(
-        measure._weights().astype(np.float64)[order], measure._host_centers()[order], measure.label_offsets, quanta
-    )
+    masses = measure._host_weights().astype(np.float64)[order]
+    rounded = round_masses(masses, measure._host_centers()[order], measure.label_offsets, quanta)
     keep = rounded.counts > 0
     return QuantizedMeasure(
         cells=cells[order][keep],
@@ -131,5 +130,5 @@ def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMe
         resolution=measure.resolution,
         labels=None if labels is None else labels[order][keep],
         vocabulary=measure.vocabulary,
-        record=rounded.record(measure.proven("rounding")),
+        record=rounded.record(measure.record, measure.unchanged),
     )

@@ -127,9 +127,10 @@ class PromptedGenerator(AbstractGenerator):
         """That of the generator."""
         return self.generator.network(**options)
 
-    def certificate(self, **options: Any) -> Certificate:
-        """That of the generator: of the law of points."""
-        return self.generator.certificate(**options)
+    def certificate(self, condition: Any = None, **options: Any) -> Certificate:
+        """That of the generator: of the law of points, given a prompt; `condition` as for `sample`."""
+        asked = {} if condition is None else {"condition": self._asked(condition)}
+        return self.generator.certificate(**asked, **options)
 
     @property
     def descriptions(self) -> dict[Any, str]:

@@ -67,11 +67,15 @@ def test_no_bound_is_given_for_what_was_changed():
             changed.quantize(20)
     with pytest.raises(ValueError, match="unknown label 'c'"):
         q.rounding_bound(2, "c")
-    # Rounded once more, the sum is known for all labels together only.
+    # Rounded once more, the sum is known for all labels together, and for each where it was before.
     again = q.quantize(20)
-    assert again.rounding_bound(2) > q.rounding_bound(2)
+    once = rebuilt(q).quantize(20)
+    for condition in (None, "a", "b"):
+        assert again.rounding_bound(2, condition) == q.rounding_bound(2, condition) + once.rounding_bound(2, condition)
+    unknown = rebuilt(q, Record({"rounding": q.proven("rounding")})).quantize(20)
+    assert unknown.rounding_bound(2) == again.rounding_bound(2)
     with pytest.raises(ValueError, match="each label is not known"):
-        again.rounding_bound(2, "a")
+        unknown.rounding_bound(2, "a")
 
 
 def rebuilt(q, record=None, **changes):
