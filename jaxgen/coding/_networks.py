@@ -81,7 +81,7 @@ def quantize_network(module: Module, weight_bits: int | object = 8) -> Module:
         >>> len(np.unique(rounded.weight))
         7
     """
-    weight_bits = check_weight_bits(weight_bits)
+    weight_bits = checked_precision(weight_bits)
     parameters, rest = _split(module)
     rounded = jax.tree.map(lambda a: jnp.asarray(_round(np.asarray(a), weight_bits), a.dtype), parameters)
     return eqx.combine(rounded, rest)
@@ -110,11 +110,11 @@ def module_bits(module: eqx.Module, weight_bits: int = 32) -> int:
     if weight_bits > MAX_BITS:
         return int(weight_bits) * sum(array.size for array in arrays)
     out = Output()
-    write_arrays(out, arrays, check_weight_bits(weight_bits))
+    write_arrays(out, arrays, checked_precision(weight_bits))
     return 8 * len(out.finish())
 
 
-def check_weight_bits(weight_bits: Any) -> int:
+def checked_precision(weight_bits: Any) -> int:
     """An integer from 2 to 16; `TypeError` or `ValueError` otherwise."""
     return whole_number(weight_bits, "weight_bits", MIN_BITS, MAX_BITS)
 
@@ -174,7 +174,17 @@ def _lattice(values: Float[np.ndarray, "..."], bits: int) -> tuple[float, Int[np
 
 
 def write_arrays(out: Output, arrays: list[Any], bits: int) -> None:
-    """Float arrays at so many bits: a step each, and all multiples together by the frequencies of leading bits."""
+    """Float arrays at so many bits: a step each, and all multiples together by the frequencies of leading bits.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> out = jg.coding.Output()
+        >>> jg.coding.write_arrays(out, [np.array([0.5, -1.0]), np.array([3.0])], 4)
+        >>> arrays = jg.coding.read_arrays(jg.coding.Input(out.finish(), version=2), [(2,), (1,)], 4)
+        >>> [array.tolist() for array in arrays]
+        [[0.5, -1.0], [3.0]]
+    """
     steps, parts = [], []
     for array in arrays:
         found = _lattice(_round(np.asarray(array), bits), bits)
@@ -191,7 +201,19 @@ def write_arrays(out: Output, arrays: list[Any], bits: int) -> None:
 
 
 def read_arrays(data: Input, shapes: list[tuple[int, ...]], bits: int) -> list[np.ndarray]:
-    """The inverse of `write_arrays`, given the shapes."""
+    """The inverse of `write_arrays`, given the shapes.
+
+    **Raises:** `CodeError` for bytes that it did not write, `ValueError` for bits out of range.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.coding.read_arrays(jg.coding.Input(b"\\5", version=2), [(2,)], 4)
+        Traceback (most recent call last):
+        ...
+        jaxgen.coding._errors.CodeError: the file claims 5 modelled bits of 4
+    """
+    checked_precision(bits)
     modelled = data.byte()
     if modelled > min(bits, _MAX_MODELLED):
         raise CodeError(f"the file claims {modelled} modelled bits of {bits}")
