@@ -16,7 +16,15 @@ from ._sample import sample_command
 
 
 class _Group(click.Group):
-    """Errors of the library become one line on stderr; Ctrl-C exits with 130."""
+    """Errors of the library become one line on stderr; Ctrl-C exits with 130.
+
+    **Example:**
+
+        >>> from click.testing import CliRunner
+        >>> from jaxgen.cli import main
+        >>> CliRunner().invoke(main, ["inspect", "no such file"]).exit_code
+        2
+    """
 
     def main(self, *args: Any, **options: Any) -> Any:
         try:
