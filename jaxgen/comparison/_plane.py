@@ -1,6 +1,6 @@
 """The plane on which every generator is judged: Wasserstein error against bits (theory, sections 8 and 10)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from ..data import Dataset
 from ..generators import PeanoGenerator
 from ..measures import GridMeasure
 from ..rate import quantize
+from ..training import Fitted
 from ._held_out import HeldOut
-from ._records import BitsLimit, LengthLimit, Limits, PlanePoint, Trained
+from ._records import BitsLimit, LengthLimit, Limits, PlanePoint
 from ._settings import Settings
 
 # Levels below the cells of a quantized measure: they cost no bits, and the filling is then no part of the error.
@@ -19,7 +20,7 @@ _EXTRA_LEVELS = 3
 
 
 def plane(
-    train: Dataset, held_out: HeldOut, networks: Sequence[Trained], settings: Settings
+    train: Dataset, held_out: HeldOut, networks: Mapping[str, Fitted], settings: Settings
 ) -> tuple[tuple[PlanePoint, ...], Limits]:
     """A point for each budget of bits and for each network at each precision, and the limits; none with labels."""
     if train.labels is not None:
@@ -41,16 +42,16 @@ def _explicit(train: Dataset, held_out: HeldOut, settings: Settings) -> Iterator
         yield PlanePoint("explicit", "Peano", code_length(generator), w1.mean, budget=budget)
 
 
-def _trained(held_out: HeldOut, networks: Sequence[Trained], settings: Settings) -> Iterator[PlanePoint]:
+def _trained(held_out: HeldOut, networks: Mapping[str, Fitted], settings: Settings) -> Iterator[PlanePoint]:
     """At the smaller of the entropy-coded file and `weights * precision` for the rounded weights."""
-    for trained in networks:
-        network = trained.fitted.generator
+    for name, fitted in networks.items():
+        network = fitted.generator
         for precision in settings.precisions:
             bits = min(code_length(network, weight_bits=precision), network.bits() // 32 * precision)
             sampler = held_out.sampler(quantize_network(network, precision))
             (w1,) = held_out.distances(sampler, orders=(1,))
             family = f"trained, {network.source_dim} source{'s'[: network.source_dim > 1]}"
-            yield PlanePoint(family, trained.name, bits, w1.mean, precision=precision)
+            yield PlanePoint(family, name, bits, w1.mean, precision=precision)
 
 
 def _bits_limits(train: Dataset, points: Sequence[PlanePoint]) -> Iterator[BitsLimit]:
@@ -63,7 +64,7 @@ def _bits_limits(train: Dataset, points: Sequence[PlanePoint]) -> Iterator[BitsL
         yield BitsLimit(bits, side * limits.covering_error(bits, dim))
 
 
-def _length_limits(train: Dataset, networks: Sequence[Trained]) -> Iterator[LengthLimit]:
+def _length_limits(train: Dataset, networks: Mapping[str, Fitted]) -> Iterator[LengthLimit]:
     """For each network with one source, the least W_1 of any law on a curve as long as its own.
 
     To a law with the largest density of the training points on a grid of 27 cells an axis.
@@ -74,7 +75,7 @@ def _length_limits(train: Dataset, networks: Sequence[Trained]) -> Iterator[Leng
     if volume == 0 or dim == 1:
         return
     density = float(np.max(np.asarray(grid.masses))) / volume
-    for trained in networks:
-        if trained.fitted.generator.source_dim == 1:
-            length = limits.curve_length(trained.fitted.generator)
-            yield LengthLimit(trained.name, length, limits.length_bound(length, dim, density))
+    for name, fitted in networks.items():
+        if fitted.generator.source_dim == 1:
+            length = limits.curve_length(fitted.generator)
+            yield LengthLimit(name, length, limits.length_bound(length, dim, density))

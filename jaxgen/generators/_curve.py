@@ -16,6 +16,7 @@ from ..measures import (
     AbstractMeasure,
     Bound,
     Label,
+    label_code,
     natural_generator,
     unit_roundoff,
 )

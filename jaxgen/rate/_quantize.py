@@ -1,5 +1,7 @@
 """A measure in quanta for a budget of bits, searched by its error bound (theory, sections 8 and 11)."""
 
+import bisect
+import functools
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, SupportsFloat
@@ -68,25 +70,20 @@ def quantize(
             f"bits={bits} must be finite and at least {overhead}, which the header and the box alone take; "
             "give a larger budget"
         )
-    tried: dict[int, tuple[float, QuantizedMeasure] | None] = {}
 
-    def attempt(n: int) -> float:
-        """The error bound at n cells an axis; infinite where not even one quantum fits."""
-        if n not in tried:
-            quanta = min(_affordable(n ** cloud.shape[1], budget - overhead), len(cloud))
-            tried[n] = None
-            if quanta >= 1:
-                measure = at(n, quanta)
-                tried[n] = data_bound(cloud, measure, p), measure
-        best = tried[n]
-        return np.inf if best is None else best[0]
+    @functools.cache
+    def attempt(n: int) -> tuple[float, QuantizedMeasure]:
+        """The error bound at n cells an axis, infinite where not even one quantum fits, and the measure."""
+        quanta = min(_affordable(n ** cloud.shape[1], budget - overhead), len(cloud))
+        if quanta < 1:
+            return np.inf, least
+        measure = at(n, quanta)
+        return data_bound(cloud, measure, p), measure
 
     # With 16 bits a cell the masses are exact to what their cells can show, and only finer cells are worth their bits.
     first = ((budget - overhead) / 16) ** (1 / cloud.shape[1])
-    best = _search(attempt, max(1, min(int(first), _MAX_RESOLUTION)))
-    found = tried[best]
-    assert found is not None  # one cell and one quantum fit: that is `least`
-    measure = found[1]
+    best = _search(lambda n: attempt(n)[0], max(1, min(int(first), _MAX_RESOLUTION)))
+    measure = attempt(best)[1]
     # The count of the class is what a code needs; the one at hand takes a few bits more.
     while code_length(measure) > budget and measure.quanta > 1:
         measure = at(best, measure.quanta - max(1, measure.quanta // 500))
@@ -140,11 +137,4 @@ def _affordable(cells: int, bits: float) -> int:
     """The largest number of quanta for which the type class on `cells` cells takes at most `bits` bits."""
     if cells == 1:
         return 1
-    low, high = 0, 1
-    while high <= _MAX_QUANTA and type_class_bits(cells, high) <= bits:
-        low, high = high, 2 * high
-    high = min(high, _MAX_QUANTA + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if type_class_bits(cells, middle) <= bits else (low, middle)
-    return low
+    return bisect.bisect_right(range(1, _MAX_QUANTA + 1), bits, key=lambda quanta: type_class_bits(cells, quanta))
