@@ -139,6 +139,7 @@ MAKERS = {
     "centre": lambda m, seed: jg.CurveGenerator(m, path="centre"),
     "Hilbert": lambda m, seed: jg.CurveGenerator(m, curve=jg.HilbertCurve()),
     "sawtooth": lambda m, seed: jg.SawtoothGenerator(m),
+    "serpentine": lambda m, seed: jg.SawtoothGenerator(m, path="serpentine"),
     "independent": lambda m, seed: jg.IndependentGenerator(m),
     "codebook": lambda m, seed: jg.CodebookGenerator(_atoms(seed)),
     "leaves": lambda m, seed: jg.CurveGenerator(
@@ -151,8 +152,8 @@ MAKERS = {
 def test_values_are_not_structure(name):
     make = MAKERS[name]
     first = make(_measure(0), 0)
-    # Other masses; other quanta, of digits of the same size; another box.
-    others = [make(_measure(1), 1), make(_measure(2, 60_000), 2), make(_measure(3, 1000, -2.0, [5.0, 7.0]), 3)]
+    # Other masses; other quanta, of digits of the same size; another box, longer on another axis.
+    others = [make(_measure(1), 1), make(_measure(2, 60_000), 2), make(_measure(3, 1000, -2.0, [7.0, 5.0]), 3)]
     u = np.full(first.source_dim, 0.3, np.float32)
     x = np.asarray(first.sample(jr.key(0), 200))
     first(u)

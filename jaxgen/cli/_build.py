@@ -49,7 +49,7 @@ def _of_counts(dataset: Dataset, resolution: int | None, extra_levels: int) -> P
 
 
 def _for_budget(dataset: Dataset, bits: float, extra_levels: int) -> PeanoGenerator:
-    """The best generator whose file takes at most so many bits."""
+    """The generator of `quantize`, whose file takes at most so many bits."""
     generator = PeanoGenerator(quantize(dataset.points, bits), extra_levels)
     if code_length(generator) <= bits:
         return generator

@@ -11,7 +11,7 @@ import numpy as np
 from ..coding import code_length, load
 from ..distances import data_bound
 from ..generators import AbstractGenerator
-from ..limits import type_class_bits
+from ..limits import covering_bits, occupied_volume, type_class_bits
 from ..measures import AbstractMeasure, QuantizedLeafMeasure, QuantizedMeasure
 from ..modalities import PromptedGenerator
 from ._options import show
@@ -47,11 +47,27 @@ def describe(obj: Any, points: np.ndarray | None = None) -> list[tuple[str, str]
         rows.append(("bits", str(code_length(obj))))
     if measure is not None:
         limit = type_class_bits(_cells(measure), measure.quanta)
-        rows.append(("limit", f"{limit:.0f} bits for every measure with so many quanta on so many cells"))
+        rows.append(
+            (
+                "counting limit",
+                f"{limit:.0f} bits: no code of all measures with so many quanta on so many cells "
+                "takes fewer for each of them",
+            )
+        )
     if points is not None and measure is not None:
         law: Any = obj  # what has a grid is a measure or a generator of one
         w1, w2 = (data_bound(points, law, p) for p in (1, 2))
         rows.append(("error to the data", f"W1 <= {w1:.4g}, W2 <= {w2:.4g}"))
+        if w1 > 0:
+            # In units of the error, of which the data occupy so many cells.
+            least = covering_bits(1.0, obj.dim, occupied_volume(points / w1, 1.0))
+            rows.append(
+                (
+                    "covering limit",
+                    f"{least:.0f} bits: no method whatever takes fewer for each law on the cells "
+                    "of that side that the data occupy, to that W1",
+                )
+            )
     return rows
 
 

@@ -123,6 +123,8 @@ class Reader:
         """Raises `CodeError` unless exactly everything has been read."""
         if len(self._first) != (self._occupancies.used if self._used else 0):
             raise CodeError("the counts do not end where the file says they end")
+        if self._used and not self._occupancies.shortest:
+            raise CodeError("the counts do not end as they are written")
         spare = 8 * len(self._second) - self._place
         if not 0 <= spare < 8 or (spare and int(self._second[-1]) & ((1 << spare) - 1)):
             raise CodeError("something follows what the file holds")

@@ -280,6 +280,12 @@ class OccupancyDecoder:
         """How many bytes `OccupancyEncoder.finish` gives for what has been read so far."""
         return self._place - 3
 
+    @property
+    def shortest(self) -> bool:
+        """Whether what has been read ends as `OccupancyEncoder.finish` ends it: of the numbers in the final interval,
+        the first one that is followed by zeros alone."""
+        return int(self._coder[0]) < 1 << 24
+
 
 def _first(problems) -> UInt32[np.ndarray, " 4"]:
     items, buckets, bits = problems[:, 0]

@@ -19,10 +19,13 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Train
     )
     one, many = entries[0], entries[2]
     if one.w1 and many.w1 and one.certificate:
+        allowed, spread = one.certificate.w1, max(one.w1.std, many.w1.std)
+        seen = abs(one.w1.mean - many.w1.mean) > allowed + 2 * spread
         yield (
-            f"One uniform number costs nothing: W1 is {one.w1.mean:.4g} with one source (sawtooth) and "
-            f"{many.w1.mean:.4g} with {many.source_dim} (independent); the certificate allows a difference of "
-            f"{one.certificate.w1:.2g}, and the spread over repeats is {max(one.w1.std, many.w1.std):.2g}."
+            f"One uniform number instead of {many.source_dim}: W1 is {one.w1.mean:.4g} with one (sawtooth) and "
+            f"{many.w1.mean:.4g} with {many.source_dim} (independent), a difference "
+            f"{'beyond' if seen else 'within'} the {allowed:.2g} of the certificate and twice the spread over repeats, "
+            f"{spread:.2g}."
         )
     yield (
         "Bits: the whole encoded file of an explicit generator; 32 for each weight of a trained one (the plane shows "

@@ -30,7 +30,7 @@ def plane(
 
 
 def _explicit(train: Dataset, held_out: HeldOut, settings: Settings) -> Iterator[PlanePoint]:
-    """Rate-distortion optimal along the curve (`quantize`), at the cost of the whole encoded file."""
+    """What `quantize` finds for each budget, at the cost of the whole encoded file."""
     for budget in settings.budgets:
         try:
             measure = quantize(train.points, bits=budget)

@@ -6,6 +6,7 @@ from ._filling import (
     centre_distance as centre_distance,
     diagonal_distance as diagonal_distance,
     line_distance as line_distance,
+    zigzag_distance as zigzag_distance,
 )
 from ._hilbert import HilbertCurve as HilbertCurve
 from ._peano import PeanoCurve as PeanoCurve, peano_network as peano_network

@@ -43,7 +43,14 @@ class AbstractCurve(eqx.Module):
 
     @abc.abstractmethod
     def keys(self, cells: Int[np.ndarray, "m d"], levels: int) -> list[np.ndarray]:
-        """Sort keys of cells of [0, base**levels)^d, as arrays `(m,)`, most significant first."""
+        """Sort keys of cells of [0, base**levels)^d, as arrays `(m,)`, most significant first.
+
+        **Example:**
+
+            >>> import numpy as np, jaxgen as jg
+            >>> [key.tolist() for key in jg.PeanoCurve().keys(np.array([[0, 0], [1, 2]]), 1)]
+            [[0, 3]]
+        """
 
     @abc.abstractmethod
     def steps(
@@ -52,12 +59,26 @@ class AbstractCurve(eqx.Module):
         """Digits of the curve's parameter inside `cell`, to digits of the coordinates.
 
         `cell_levels` levels have led to `cell`. Also returns which coordinates run backward inside the last cell.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, jaxgen as jg
+            >>> digits = jnp.asarray([[1, 0]], jnp.uint32)  # after an odd step to the right, up runs backward
+            >>> steps, backward = jg.PeanoCurve().steps(digits, jnp.zeros(2, jnp.int32), 0)
+            >>> steps.tolist(), backward.tolist()
+            ([[1, 2]], [False, True])
         """
 
     def network(self, dim: int, levels: int, slope: int, path: str = "line") -> ReLUNetwork:
         """The walk v -> [0, base**levels]^dim inside a first cell as a ReLU network, with ramps of slope `slope`.
 
         **Raises:** `NotImplementedError`, saying why, where the curve has none beyond level 0.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.PeanoCurve().network(dim=2, levels=1, slope=1000)(0.5).tolist()  # in units of a cell
+            [1.5, 1.5]
         """
         if levels == 0:
             weight, bias = np.zeros((dim, 1)), np.full(dim, 0.5)
@@ -72,14 +93,28 @@ class AbstractCurve(eqx.Module):
         return f"{type(self).__name__} has no ReLU network of more than 0 levels: use extra_levels=0 for the network"
 
     def levels_for(self, resolution: Sequence[int]) -> int:
-        """The smallest number of levels k with `base**k >= max(resolution)`."""
+        """The smallest number of levels k with `base**k >= max(resolution)`.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.PeanoCurve().levels_for((9, 4)), jg.HilbertCurve().levels_for((9, 4))
+            (2, 4)
+        """
         levels = 0
         while self.base**levels < max(resolution):
             levels += 1
         return levels
 
     def argsort(self, cells: Int[np.ndarray, "m d"], levels: int) -> Int[np.ndarray, " m"]:
-        """The permutation that puts integer cells of [0, base**levels)^d in the order of the curve (stable)."""
+        """The permutation that puts integer cells of [0, base**levels)^d in the order of the curve (stable).
+
+        **Example:**
+
+            >>> import numpy as np, jaxgen as jg
+            >>> jg.HilbertCurve().argsort(np.array([[0, 0], [1, 0], [0, 1], [1, 1]]), 1).tolist()
+            [0, 2, 3, 1]
+        """
         keys, used = self.keys(cells, levels), 1
         while True:
             # Points of high dimension differ in their first digits already; a sort by all of them is the exception.
@@ -89,7 +124,14 @@ class AbstractCurve(eqx.Module):
             used *= 4
 
     def order(self, points: Numbers) -> Int[np.ndarray, " n"]:
-        """The permutation that puts finite points in the order of the curve through their bounding box."""
+        """The permutation that puts finite points in the order of the curve through their bounding box.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.PeanoCurve().order([[0.0, 0.0], [1.0, 1.0], [0.1, 0.9]]).tolist()
+            [0, 2, 1]
+        """
         points = finite_points(points)
         if points.shape[1] == 1:
             return np.argsort(points[:, 0], kind="stable")
@@ -116,6 +158,14 @@ class AbstractCurve(eqx.Module):
 
         What is left of r then moves through the last cell: along the line through its centre on the last axis
         (`path="line"`), along its diagonal (`"diagonal"`), or not at all (`"centre"`).
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, jaxgen as jg
+            >>> from jaxgen.source import Residual
+            >>> half = Residual.of_words(jnp.asarray([1 << 31], jnp.uint32), bits=16)
+            >>> jg.PeanoCurve().walk(jnp.zeros(2, jnp.int32), 0, half, 0, jnp.float32, "diagonal").tolist()
+            [0.5, 0.5]
         """
         dim = cell.shape[0]
         digits, r = r.digits(self.base, levels * dim)
@@ -141,12 +191,26 @@ class AbstractCurve(eqx.Module):
         return self.walk(jnp.zeros((dim,), jnp.int32), 0, Residual.of_words(words, 16), levels, v.dtype, path)
 
     def filling(self, sides: Float[np.ndarray, " d"], path: str) -> tuple[float, float]:
-        """Bounds on W_1 and W_2 between the path inside a finest cell with these sides and the uniform law on it."""
+        """Bounds on W_1 and W_2 between the path inside a finest cell with these sides and the uniform law on it.
+
+        **Example:**
+
+            >>> import numpy as np, jaxgen as jg
+            >>> [round(w, 4) for w in jg.PeanoCurve().filling(np.ones(2), "line")]
+            [0.25, 0.2887]
+        """
         return _PATHS[path](np.asarray(sides, np.float64))
 
 
 def check_path(path: str) -> str:
-    """The name of a path. Raises `ValueError` for an unknown one."""
+    """The name of a path. Raises `ValueError` for an unknown one.
+
+    **Example:**
+
+        >>> from jaxgen.curves import check_path
+        >>> check_path("line")
+        'line'
+    """
     if path not in _PATHS:
         raise ValueError(f"path must be one of {', '.join(_PATHS)}; got {path!r}")
     return path

@@ -62,7 +62,11 @@ class HilbertCurve(AbstractCurve):
     def steps(
         self, digits: UInt32[Array, "levels d"], cell: Int[Array, " d"], cell_levels: int
     ) -> tuple[UInt32[Array, "levels d"], Bool[Array, " d"]]:
-        """Follows the frame through the bits of the cell, then from digits to bits."""
+        """Follows the frame through the bits of the cell, then from digits to bits.
+
+        The last coordinate runs as the frame says. The others go with it or against it such that the diagonals of
+        neighbouring cells are mirror images, as they are along the Peano curve (theory, section 4).
+        """
         dim = digits.shape[1]
         whole = cell.astype(jnp.uint32)
         axes, turned = jnp.arange(dim, dtype=jnp.int32), jnp.zeros((dim,), jnp.uint32)
@@ -83,7 +87,9 @@ class HilbertCurve(AbstractCurve):
 
         state, _ = jax.lax.scan(above, (axes, turned, jnp.zeros((), jnp.uint32)), shifts)
         (axes, turned, _), bits = jax.lax.scan(inside, state, digits.astype(jnp.uint32))
-        return bits, jnp.zeros((dim,), bool).at[axes].set(turned == 1)
+        odd = (bits[-1] if len(digits) else whole) & 1
+        backward = jnp.zeros((dim,), jnp.uint32).at[axes].set(turned)[-1] ^ odd[-1] ^ odd
+        return bits, backward == 1
 
     def _no_network(self) -> str:
         return (

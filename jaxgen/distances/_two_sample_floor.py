@@ -12,7 +12,13 @@ from ._wasserstein import wasserstein
 
 
 class TwoSampleFloor(NamedTuple):
-    """Mean and standard deviation over the repeats of the distance between two samples of one law."""
+    """Mean and standard deviation over the repeats of the distance between two samples of one law.
+
+    **Example:**
+
+        >>> from jaxgen.distances import TwoSampleFloor
+        >>> mean, std = TwoSampleFloor(mean=4.0, std=0.5)
+    """
 
     mean: float
     std: float

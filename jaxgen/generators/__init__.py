@@ -1,10 +1,10 @@
 """u -> x: maps from uniform numbers, and a prompt, to points."""
 
+from ..measures import Condition as Condition
 from . import _codec as _codec
 from ._base import AbstractGenerator as AbstractGenerator, Size as Size
 from ._certificate import Certificate as Certificate
 from ._codebook import CodebookGenerator as CodebookGenerator
-from ._conditions import Condition as Condition
 from ._curve import CurveGenerator as CurveGenerator, PeanoGenerator as PeanoGenerator
 from ._explicit import AbstractExplicitGenerator as AbstractExplicitGenerator
 from ._gridded_condition import GriddedCondition as GriddedCondition

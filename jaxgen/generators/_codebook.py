@@ -108,6 +108,13 @@ class CodebookGenerator(AbstractExplicitGenerator):
         `error` is the root mean squared distance of the points to their atoms, a proven bound on W_2 between points
         and codebook. Raises `ValueError` for points that are empty or not finite, wrong weights, and n_atoms or
         restarts out of range. Theory, section 6.
+
+        **Example:**
+
+            >>> import jax, jaxgen as jg
+            >>> g = jg.CodebookGenerator.from_samples([0.0, 0.2, 3.0, 3.2], 2, key=jax.random.key(0))
+            >>> [round(float(a), 4) for a in g.atoms[:, 0]], round(g.error, 4)
+            ([0.1, 3.1], 0.1)
         """
         points = finite_points(points).astype(np.float64)
         if weights is None:
@@ -130,6 +137,13 @@ class CodebookGenerator(AbstractExplicitGenerator):
         cells, and should be small against it: `error` includes the variance within cells, `sum(sides**2) / 12`. Float
         masses are rounded to quanta first, as for every generator.
         Arguments and errors as in `from_samples`; `TypeError` for a measure that is none.
+
+        **Example:**
+
+            >>> import jax, jaxgen as jg
+            >>> m = jg.GridMeasure.from_histogram([1, 1, 0, 0, 1, 1], high=6.0)
+            >>> jg.CodebookGenerator.from_measure(m, 2, key=jax.random.key(0)).atoms.tolist()
+            [[1.0], [5.0]]
         """
         measure = on_a_grid(measure)
         low, sides = np.asarray(measure.low, np.float64), np.asarray(measure.cell_sides, np.float64)

@@ -10,6 +10,9 @@
 | 7 `GriddedCondition` | m, m resolutions, how the corners are written (two bits each), low, high; the generator |
 
 A curve other than Peano's (`other` is 1) stands before the measure, as an object after its length.
+
+Section 7 of a sawtooth: `2 last + serpentine`, with `last` the axis that is nested last; then the other axes as they
+are nested, where that is not their own order. Without it the path is the zigzag, and the axes are in their own order.
 """
 
 import itertools
@@ -47,6 +50,7 @@ from ..coding import (
 from ..curves import AbstractCurve, PeanoCurve, centre_distance, diagonal_distance
 from ._codebook import CodebookGenerator
 from ._curve import CurveGenerator
+from ._explicit import on_a_grid
 from ._gridded_condition import GriddedCondition
 from ._independent import IndependentGenerator
 from ._mlp import MLPGenerator
@@ -54,6 +58,7 @@ from ._sawtooth import SawtoothGenerator
 
 _MAX_LEVELS = _MAX_SIZE = _MAX_DIM = 1 << 20
 _MAX_QUANTA = 1 << 24
+_NESTING = 7
 _PATHS = ("line", "diagonal", "centre")
 
 
@@ -63,13 +68,32 @@ def _read_measure(data: Input) -> Any:
 
 
 def _write_sawtooth(out: Output, generator: SawtoothGenerator) -> None:
+    """A zigzag through the axes in their own order, all that there was once, has no section of its own."""
+    serpentine, axes = generator.path == "serpentine", np.asarray(generator.axes).tolist()
+    if serpentine or axes != sorted(axes):
+        part = Output()
+        part.integer(2 * axes[-1] + serpentine)
+        for axis in axes[:-1] if axes[:-1] != sorted(axes[:-1]) else ():
+            part.integer(axis)
+        out.sections[_NESTING] = part.finish()
     out.integer(generator.folds)
     write_object(out, generator.measure)
 
 
 def _read_sawtooth(data: Input) -> SawtoothGenerator:
-    folds = data.integer("folds", _MAX_LEVELS)
-    return SawtoothGenerator(_read_measure(data), folds)
+    part, folds = data.section(_NESTING), data.integer("folds", _MAX_LEVELS)
+    measure = on_a_grid(_read_measure(data))
+    natural = list(range(measure.dim))
+    if part is None:
+        return SawtoothGenerator(measure, folds, axes=natural)
+    last, serpentine = divmod(part.integer("the last axis", 2 * measure.dim - 1), 2)
+    others, given = [axis for axis in natural if axis != last], part.left > 0
+    axes = [part.integer("an axis", measure.dim - 1) for _ in others] if given else others
+    part.end()
+    # One file for one generator: nothing is written that need not be.
+    if (given and axes == others) or (not serpentine and [*axes, last] == natural):
+        raise CodeError("the order of the axes in the file is written in a way in which none is")
+    return SawtoothGenerator(measure, folds, "serpentine" if serpentine else "zigzag", [*axes, last])
 
 
 def _write_curve(out: Output, generator: CurveGenerator) -> None:

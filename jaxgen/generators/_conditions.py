@@ -1,7 +1,6 @@
 """Prompts: from what a user asks for to the codes of labels (theory, section 7)."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,11 +9,8 @@ from jax.core import Tracer
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from .._checks import Numbers
-from ..measures import Label, label_code, plain_label, unknown_label
+from ..measures import Condition, Label, label_code, plain_label, unknown_label
 from ..source import padded_size
-
-# What may be asked for: a label, one a sample, or labels with weights.
-Condition: TypeAlias = Label | Sequence[Label] | np.ndarray | Mapping[Label, float | int] | None
 
 
 def one_code(

@@ -63,25 +63,62 @@ class AbstractExplicitGenerator(AbstractGenerator):
 
     @abc.abstractmethod
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
-        """Bounds on W_1 and W_2 between the law and the measure in quanta: what the path inside a leaf costs."""
+        """Bounds on W_1 and W_2 between the law and the measure in quanta: what the path inside a leaf costs.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> m = jg.GridMeasure.from_histogram([[1, 2], [0, 1]])
+            >>> [round(w, 4) for w in jg.PeanoGenerator(m, extra_levels=0).filling()]  # side / 4, side / sqrt(12)
+            [0.125, 0.1443]
+        """
 
     @abc.abstractmethod
     def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
-        """The same map as a ReLU network, in which jumps are ramps that take the share `ramp` of what they lead to."""
+        """The same map as a ReLU network, in which jumps are ramps that take the share `ramp` of what they lead to.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> g = jg.PeanoGenerator(jg.GridMeasure.from_histogram([[1, 2], [0, 1]]), extra_levels=0)
+            >>> [round(float(a - b), 4) for a, b in zip(g.network()(0.3), g(0.3))]
+            [0.0, 0.0]
+        """
 
     @abc.abstractmethod
     def ramp_measure(self, ramp: SupportsFloat) -> float:
-        """A bound on the measure of the u for which `network(ramp)` differs from the generator."""
+        """A bound on the measure of the u for which `network(ramp)` differs from the generator.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.PeanoGenerator(jg.GridMeasure.from_histogram([1, 2]), extra_levels=0).ramp_measure(0.01)
+            0.02
+        """
 
     def cell_moments(self) -> CellMoments | None:
-        """Of the law inside the cells of a grid, for `data_bound`; `None` where its means are not the centres."""
+        """Of the law inside the cells of a grid, for `data_bound`; `None` where its means are not the centres.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.PeanoGenerator(jg.GridMeasure.from_histogram([[1, 2]], high=2.0), 0, "diagonal").cell_moments()
+            CellMoments(variance=0.41666666666666663, in_each_cell=True)
+        """
         if not self.centred:
             return None
         sides = np.asarray(self.measure.cell_sides, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         return CellMoments(float(sides @ sides) / 12, True)
 
     def trainable(self) -> "AbstractExplicitGenerator":
-        """Which leaves are parameters, as a filter: none. Boxes are the unit of the output, and counts are integers."""
+        """Which leaves are parameters, as a filter: none. Boxes are the unit of the output, and counts are integers.
+
+        **Example:**
+
+            >>> import jax, jaxgen as jg
+            >>> any(jax.tree.leaves(jg.PeanoGenerator(jg.GridMeasure.from_histogram([1, 2])).trainable()))
+            False
+        """
         return jax.tree.map(lambda _: False, self)
 
     @property

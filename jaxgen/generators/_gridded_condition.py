@@ -107,6 +107,14 @@ class GriddedCondition(AbstractGenerator):
 
         **Raises:** `ValueError` as the constructor does, as `GridMeasure.from_samples` does, and for conditions that
         are not finite, lie outside the box, or are not as many as the points.
+
+        **Example:**
+
+            >>> import numpy as np, jaxgen as jg
+            >>> c = np.linspace(0, 1, 100)
+            >>> g = jg.GriddedCondition.from_samples(c, c**2, condition_resolution=5, resolution=20)
+            >>> g.condition_dim, g.dim
+            (1, 1)
         """
         conditions, points = finite_points(conditions, "conditions"), finite_points(points)
         if len(conditions) != len(points):
@@ -151,7 +159,15 @@ class GriddedCondition(AbstractGenerator):
         return self.generator.push(words, code)
 
     def label(self, condition: Numbers) -> int:
-        """The label that serves one condition: `g.generator.measure.given(g.label(c))` is the measure behind it."""
+        """The label that serves one condition: `g.generator.measure.given(g.label(c))` is the measure behind it.
+
+        **Example:**
+
+            >>> import numpy as np, jaxgen as jg
+            >>> c = np.linspace(0, 1, 100)
+            >>> jg.GriddedCondition.from_samples(c, c**2, condition_resolution=5, resolution=20).label(0.5)
+            2
+        """
         return int(np.asarray(self.generator.vocabulary)[int(self.table[self._cell_of(condition)])])
 
     # A condition is a point here, where other generators have labels.
@@ -206,6 +222,14 @@ class GriddedCondition(AbstractGenerator):
         `1 - prod_k (1 - (n_k - 1) min(ramp, 1/n_k))` for n_k cells on axis k: at most `ramp sum_k (n_k - 1)`. For every
         other c the network of (c, u) is that of the generator under the label of c. Raises `ValueError` for a ramp
         outside (0, 1).
+
+        **Example:**
+
+            >>> import numpy as np, jaxgen as jg
+            >>> c = np.linspace(0, 1, 100)
+            >>> g = jg.GriddedCondition.from_samples(c, c**2, condition_resolution=5, resolution=20)
+            >>> round(g.transition_measure(ramp=0.01), 4)  # four borders
+            0.04
         """
         ramp = ramp_width(ramp)
         return -math.expm1(sum(math.log1p(-(n - 1) * min(ramp, 1 / n)) for n in self.condition_resolution))

@@ -40,7 +40,7 @@ class IndependentGenerator(AbstractExplicitGenerator):
         """
         self.measure = on_a_grid(measure)  # pyright: ignore[reportAttributeAccessIssue]
         self.digit_bits = digits_for(self.measure, 0.0, "measure")
-        self.branches = nested_branches(self.measure)
+        self.branches, _ = nested_branches(self.measure)
         self._needs = Needs(self)
 
     @property
@@ -78,4 +78,5 @@ class IndependentGenerator(AbstractExplicitGenerator):
 
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
-        return nested_network(self.branches, self.measure, None, ramp_width(ramp))
+        rows = nested_rows(self.branches, self.measure._weights(), self.dim)
+        return nested_network(rows, self.measure, ramp_width(ramp), None)

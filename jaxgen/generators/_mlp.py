@@ -102,7 +102,15 @@ class MLPGenerator(AbstractGenerator):
         return self._map(u, code)
 
     def trainable(self) -> "MLPGenerator":
-        """Which leaves are parameters, as a filter: weights and biases; the box is the unit of the output."""
+        """Which leaves are parameters, as a filter: weights and biases; the box is the unit of the output.
+
+        **Example:**
+
+            >>> import jax, jaxgen as jg
+            >>> g = jg.MLPGenerator(dim=2, width=8, depth=3, low=0.0, high=1.0, key=jax.random.key(0))
+            >>> sum(jax.tree.leaves(g.trainable()))  # three matrices and three vectors, and no box
+            6
+        """
         frozen = jax.tree.map(lambda _: False, self)
         return eqx.tree_at(
             lambda g: (g.weights, g.biases), frozen, jax.tree.map(lambda _: True, (self.weights, self.biases))
@@ -135,6 +143,13 @@ class MLPGenerator(AbstractGenerator):
         """The same network, with the box of `points` and the label masses of `codes` where none were given.
 
         Raises `ValueError` for points that are empty, not finite, or not of shape `(n, dim)`.
+
+        **Example:**
+
+            >>> import jax, jaxgen as jg
+            >>> g = jg.MLPGenerator(dim=1, width=8, depth=3, key=jax.random.key(0)).suited_to([[0.0], [4.0]])
+            >>> g.low.tolist(), g.high.tolist()
+            ([0.0], [4.0])
         """
         out = self
         points = np.asarray(points, np.float64)

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
-from ..measures import AbstractGridMeasure
-from ..relu import NetworkBuilder, ReLUNetwork, Signal, clip_inner, clip_outer, stack
+from ..measures import AbstractGridMeasure, lexicographic
+from ..relu import NetworkBuilder, ReLUNetwork, Signal, clip_inner, clip_outer, dyadic_centres, stack
 from ..source import Branches, QuantileTree, branches
 from ._prompt_network import prompted
 
@@ -21,10 +21,18 @@ from ._prompt_network import prompted
 _UNROLL = 4
 
 
-def nested_branches(measure: AbstractGridMeasure) -> Branches:
-    """(label,) x_1, ..., x_d, in which order the cells of a measure are stored."""
+def nested_branches(
+    measure: AbstractGridMeasure, axes: Int[np.ndarray, " d"] | None = None
+) -> tuple[Branches, Int[np.ndarray, " m"]]:
+    """(label,) x_axes[0], ..., x_axes[-1], and the cells in this order; by default the one in which they are stored."""
     labels = None if measure.labels is None else np.asarray(measure.labels)
-    return branches(list(np.ascontiguousarray(np.asarray(measure.cells).T)), measure.size, labels)
+    cells, order = np.asarray(measure.cells), np.arange(measure.size)
+    if axes is not None and np.any(np.diff(axes) < 0):
+        cells = cells[:, axes]
+        order = lexicographic(cells, labels)
+        cells = cells[order]
+    # Cells stay label by label.
+    return branches(list(np.ascontiguousarray(cells.T)), measure.size, labels), order
 
 
 def nested_push(
@@ -33,18 +41,29 @@ def nested_push(
     words: UInt32[Array, "source_dim words"],
     code: Int[Array, ""] | None,
     folds: int | None,
+    serpentine: bool = False,
+    axes: Int[Array, " d"] | None = None,
 ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
-    """One `locate` an axis, with folds between, or a fresh number where `folds` is `None`."""
+    """One `locate` an axis, with folds between, or a fresh number where `folds` is `None`.
+
+    In a serpentine all coordinates but the last rest at the centre of the dyadic interval that is folded.
+    """
     dtype, dim = measure.low.dtype, measure.dim
     label, node, r = tree.enter(words[0], code)
 
     def coordinate(state, k):
         node, r = tree.descend(*state)
-        x = tree.value[node].astype(dtype) + r.to_float(dtype)
-        following = r.fold(folds) if folds is not None else tree.fresh(words[jnp.minimum(k + 1, dim - 1)], node)
-        return (node, following), x
+        inside = r.to_float(dtype)
+        if folds is None:
+            following = tree.fresh(words[jnp.minimum(k + 1, dim - 1)], node)
+        else:
+            centre, following = r.fold_from_centre(folds, dtype)
+            inside = jnp.where(k < dim - 1, centre, inside) if serpentine else inside
+        return (node, following), tree.value[node].astype(dtype) + inside
 
     _, x = jax.lax.scan(coordinate, (node, r), jnp.arange(dim), unroll=dim if dim <= _UNROLL else 1)
+    if axes is not None:
+        x = x[jnp.zeros(dim, jnp.int32).at[axes].set(jnp.arange(dim, dtype=jnp.int32))]
     return measure.low + x * measure.cell_sides, label
 
 
@@ -79,30 +98,40 @@ def nested_rows(tree: Branches, counts: np.ndarray, dim: int) -> Iterator[Rows]:
         yield Rows(row, (start[here] - start[above][row]) / mass[above][row], mass[here] / mass[above][row], gap)
 
 
-def nested_network(tree: Branches, measure: AbstractGridMeasure, folds: int | None, ramp: float) -> ReLUNetwork:
+def nested_network(
+    rows: Iterator[Rows],
+    measure: AbstractGridMeasure,
+    ramp: float,
+    folds: int | None,
+    serpentine: bool = False,
+    axes: Int[np.ndarray, " d"] | None = None,
+) -> ReLUNetwork:
     """The same map as a ReLU network of u, or of `(u_1, ..., u_d)` where `folds` is `None`, behind the label if any.
 
     Each row of conditional masses has a value v in [0, 1], written as a combination of neurons; off its branch v is at
     most 0. As `Q(0) = 0`, the branches are simply added: a clipped ramp a bin, and one a jump, in the first `ramp` of
-    the bin that it leads to.
+    the bin that it leads to. In a serpentine each coordinate but the last is then moved to its centre of rest, beside
+    the layers of those that follow.
     """
-    net = _NestedBuilder(measure.dim, folds, ramp)
-    for k, rows in enumerate(nested_rows(tree, measure._weights(), measure.dim)):
-        net.coordinate(rows, measure.resolution[k])
-    network = net.network(np.asarray(measure.low, np.float64), np.asarray(measure.cell_sides, np.float64))
+    axes = np.arange(measure.dim) if axes is None else axes
+    net = _NestedBuilder(measure.dim, folds, ramp, serpentine)
+    for axis, row in zip(axes, rows, strict=True):
+        net.coordinate(row, measure.resolution[axis])
+    network = net.network(np.asarray(measure.low, np.float64), np.asarray(measure.cell_sides, np.float64), axes)
     return network if measure.vocabulary is None else prompted(network, measure.label_masses)
 
 
 class _NestedBuilder:
     """A network in the making. The coordinate begun in one layer is finished in the next, beside what follows."""
 
-    def __init__(self, dim: int, folds: int | None, ramp: float):
-        self.dim, self.folds, self.ramp = dim, folds, ramp
+    def __init__(self, dim: int, folds: int | None, ramp: float, serpentine: bool):
+        self.dim, self.folds, self.ramp, self.serpentine = dim, folds, ramp, serpentine
         later = {"later": dim - 1} if folds is None and dim > 1 else {}
         self.net = NetworkBuilder(u=1, **later)
         self.net.define(value=self.net["u"])
         self.kept, self.done = list(later), 0
         self.begun: tuple[np.ndarray, int] | None = None  # rises of the ramps in `half`, and bins of the coordinate
+        self.moving: dict[str, list] = {}  # coordinates on the way to their centres, and the layers that are left
 
     def coordinate(self, rows: Rows, bins: int) -> None:
         """Begins a coordinate, and makes the values of the rows of the next one."""
@@ -124,15 +153,20 @@ class _NestedBuilder:
         else:
             self._folded()
 
-    def network(self, low: Float[np.ndarray, " d"], sides: Float[np.ndarray, " d"]) -> ReLUNetwork:
+    def network(
+        self, low: Float[np.ndarray, " d"], sides: Float[np.ndarray, " d"], axes: Int[np.ndarray, " d"]
+    ) -> ReLUNetwork:
         """The network, once all coordinates are there."""
         if self.folds is None and self.dim > 1:
             self._layer({})
-        return self.net.network(low + sides * stack(*(self.net[f"x{k}"] for k in range(self.dim))))
+        while self.moving:
+            self._layer({})
+        return self.net.network(low + sides * stack(*(self.net[f"x{k}"] for k in np.argsort(axes))))
 
     def _layer(self, neurons: dict[str, Signal]) -> None:
         net, capped = self.net, None
         neurons = neurons | net.carry(*self.kept)
+        neurons |= {name: weight @ net[name] + bias for name, [(weight, bias), *_] in self.moving.items()}
         if self.folds is None and self.done:
             # In a ramp two branches are switched on in part: their sum is cut off at the end of the box.
             capped, name = self.bins, f"x{self.done - 1}"
@@ -142,11 +176,27 @@ class _NestedBuilder:
         net.layer(**neurons)
         if capped is not None:
             net.define(**{f"x{self.done - 1}": capped - net[f"x{self.done - 1}"]})
+        self._move()
         if self.begun is not None:
             rises, self.bins = self.begun
-            net.define(**{f"x{self.done}": rises[None] @ net["on"]})
-            self.kept.append(f"x{self.done}")
+            name = f"x{self.done}"
+            net.define(**{name: rises[None] @ net["on"]})
+            if self.serpentine and self.done < self.dim - 1:
+                halvings = (self.bins - 1).bit_length()
+                centres = dyadic_centres(halvings + (self.folds or 0), self.ramp, 2.0**halvings)
+                self.moving[name] = centres.layers_as_scipy()
+            else:
+                self.kept.append(name)
             self.done, self.begun = self.done + 1, None
+
+    def _move(self) -> None:
+        """The coordinates on the way have come one layer further; the last affine map takes none."""
+        for name, layers in list(self.moving.items()):
+            del layers[0]
+            if len(layers) == 1:
+                (weight, bias), *_ = self.moving.pop(name)
+                self.net.define(**{name: weight @ self.net[name] + bias})
+                self.kept.append(name)
 
     def _turn(self, position: Signal) -> dict[str, Signal]:
         """The neurons of a position in a bin, folded once: the tent `g(z) = rho(2 rho(z) - 4 rho(z - 1/2))`.

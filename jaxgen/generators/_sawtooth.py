@@ -1,18 +1,23 @@
 """Generator A: nested sawtooth (Perekrestenko, Eberhard, Boelcskei; theory, section 3)."""
 
+from collections.abc import Iterator, Sequence
 from typing import SupportsFloat, SupportsIndex
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
-from .._checks import ramp_width, whole_number
-from ..curves import box_distance
-from ..measures import AbstractMeasure, Label, QuantizedMeasure
+from .._checks import Numbers, ramp_width, whole_number
+from ..curves import centre_distance, zigzag_distance
+from ..measures import AbstractGridMeasure, AbstractMeasure, Label, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ..source import Branches
 from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, on_a_grid
-from ._nested import nested_branches, nested_network, nested_push, nested_rows
+from ._nested import Rows, nested_branches, nested_network, nested_push, nested_rows
+
+_PATHS = ("zigzag", "serpentine")
+_EQUAL = 2.0**-20
 
 
 class SawtoothGenerator(AbstractExplicitGenerator):
@@ -21,7 +26,10 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         x_1 = Q_1(u),   x_{k+1} = Q_{k+1}( g_s(position of x_k in its bin) ),
 
     with `Q_{k+1}` the quantile function given the bins so far and `g_s` the sawtooth with s = `folds` folds. Each fold
-    halves the distance to the measure. Theory, section 3.
+    halves the distance to the measure. The coordinates are taken in the order of `axes`; all but the last cost
+    something. In a zigzag they run through the dyadic interval of the bin that is folded, and every marginal is exact;
+    in a serpentine they rest at its centre, which is as near to the measure as any law on so many lines can be.
+    Theory, section 3.
 
     **Example:**
 
@@ -36,73 +44,120 @@ class SawtoothGenerator(AbstractExplicitGenerator):
 
     measure: QuantizedMeasure
     branches: Branches
+    axes: Int[Array, " d"]
+    order: Int[Array, " m"]
     folds: int = eqx.field(static=True)
+    path: str = eqx.field(static=True)
     digit_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
 
-    def __init__(self, measure: AbstractMeasure | object, folds: SupportsIndex | object = 6):
+    def __init__(
+        self,
+        measure: AbstractMeasure | object,
+        folds: SupportsIndex | object = 6,
+        path: str = "zigzag",
+        axes: Sequence[SupportsIndex] | Numbers | str | object = "auto",
+    ):
         """**Arguments:**
 
         - `measure`: a `GridMeasure` or `QuantizedMeasure` of any dimension, resolution and box, labels included.
         - `folds`: s >= 0.
+        - `path`: "zigzag" or "serpentine". Without folds a serpentine rests at the centres of the bins.
+        - `axes`: a permutation of 0, ..., d - 1, the first axis first; "auto" takes the axis with the longest cells
+            last, which makes the certificate least, and leaves the others as they are. (If several are the longest, to
+            six digits, the last of them.) Points are in the coordinates of the measure in any case.
 
-        **Raises:** `ValueError` for negative folds, or so many that the source would need more than 2**20 bits, and
-        `TypeError` for a measure that is on no grid.
+        **Raises:** `ValueError` for negative folds, or so many that the source would need more than 2**20 bits, an
+        unknown path, and axes that are no permutation; `TypeError` for a measure that is on no grid.
         """
-        self.folds = whole_number(folds, "folds")
+        if not isinstance(path, str) or path not in _PATHS:
+            raise ValueError(f"path must be one of {', '.join(_PATHS)}; got {path!r}")
+        self.folds, self.path = whole_number(folds, "folds"), path
         self.measure = on_a_grid(measure)  # pyright: ignore[reportAttributeAccessIssue]
         self.digit_bits = digits_for(self.measure, self.position_bits, "folds")
-        self.branches = nested_branches(self.measure)
+        permutation = _permutation(axes, self.measure)
+        self.branches, order = nested_branches(self.measure, permutation)
+        self.axes, self.order = (jax.device_put(array.astype(np.int32)) for array in (permutation, order))
         self._needs = Needs(self)
 
     @property
     def position_bits(self) -> float:
         return float((self.measure.dim - 1) * self.folds)
 
+    @property
+    def _order(self) -> Int[Array, " m"]:
+        return self.order
+
     def push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate, bin by bin, then place."""
-        return nested_push(self._tree, self.measure, words, code, self.folds)
+        return nested_push(self._tree, self.measure, words, code, self.folds, self.path == "serpentine", self.axes)
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
-        """What coupling with an independent point of the dyadic box costs, sides `h_k = cell side / 2**folds`, k < d.
+        """What the dyadic boxes cost, with sides `h_k = cell side / 2**folds` for all axes but the last.
 
-        `sqrt(sum h_k^2 / 6)` for W_2 whatever the joint law in the box is; the mean distance of two points for W_1 up
-        to two such axes, where it is proven, and W_2 beyond.
+        Of a serpentine the distance of a point of the box from its centre, which is exact. Of a zigzag, where an
+        independent point of the box is coupled, `sqrt(sum h_k^2 / 6)` for W_2 whatever the joint law in the box is; for
+        W_1 see `curves.zigzag_distance`.
         """
-        w1, w2 = box_distance(np.asarray(self.measure.cell_sides, np.float64)[:-1] * 2.0**-self.folds)
-        return (w1 if self.dim <= 3 else w2), w2
+        sides = np.asarray(self.measure.cell_sides, np.float64)[np.asarray(self.axes)[:-1]] * 2.0**-self.folds
+        return centre_distance(sides) if self.path == "serpentine" else zigzag_distance(sides)
 
     def cell_moments(self) -> CellMoments | None:
-        """Every one-dimensional marginal is uniform on its bins, but a cell sees more of some stretches than of others:
-        the variance is that of the uniform law on average over the cells."""
+        """Every one-dimensional marginal of a zigzag is uniform on its bins, but a cell sees more of some stretches
+        than of others: the variance is that of the uniform law on average over the cells. A serpentine is the same law
+        in each cell, the uniform one with all coordinates but the last moved to centres, which takes off the variance
+        of the dyadic interval."""
         moments = super().cell_moments()
-        return None if moments is None else CellMoments(moments.variance, self.dim == 1)
+        if moments is None or self.path == "zigzag":
+            return None if moments is None else CellMoments(moments.variance, self.dim == 1)
+        return CellMoments(moments.variance - self.filling()[1] ** 2, True)
 
     @property
     def centred(self) -> bool:
-        """Whether the law has the mean of the cell in each cell; without folds a cell sees a part of the bin only."""
-        return self.folds > 0 or self.dim == 1
+        """Whether the law has the mean of the cell in each cell; without folds a zigzag sees a part of the bin only."""
+        return self.folds > 0 or self.dim == 1 or self.path == "serpentine"
 
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.
 
         A row of conditional masses is entered with a uniform number, of which the ramps of its jumps take `ramp` at
-        most. Without folds, `ramp` is also the part of each bin's length in which the branch of the bin dies away.
+        most. Without folds, `ramp` is also the part of each bin's length in which the branch of the bin dies away. A
+        serpentine jumps from centre to centre in the share `ramp` of each dyadic interval.
         """
         ramp = ramp_width(ramp)
-        rows = nested_rows(self.branches, self.measure._weights(), self.dim)
-        jumps = sum(bool(np.any(coordinate.gap)) for coordinate in rows)
-        return min(1.0, ramp * (jumps + (self.dim - 1 if self.folds == 0 else 0)))
+        jumps = sum(bool(np.any(coordinate.gap)) for coordinate in self._rows())
+        each = (self.folds == 0) + (self.path == "serpentine")
+        return min(1.0, ramp * (jumps + each * (self.dim - 1)))
 
     def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network; jumps over empty bins become ramps, in the first `ramp` of the next bin.
 
-        With labels the input is `(one-hot label, u)`, else `u`. Depth `(d - 1) max(folds, 1) + 3`, more with labels;
-        connectivity O(occupied cells + folds * occupied rows), which is O(n^d + s n^(d-1)) on a full grid. It agrees
-        with the generator to rounding except on a set of u of measure at most `ramp_measure(ramp)`.
+        With labels the input is `(one-hot label, u)`, else `u`. Depth of a zigzag `(d - 1) max(folds, 1) + 3`, more
+        with labels; connectivity O(occupied cells + folds * occupied rows), which is O(n^d + s n^(d-1)) on a full grid.
+        A serpentine of n cells an axis and s >= 1 folds is `ceil(log2(n)) + 2` layers deeper, and has four weights more
+        for each occupied bin of the coordinates that rest, and O(d (s + log2(n))) to move them. It agrees with the
+        generator to rounding except on a set of u of measure at most `ramp_measure(ramp)`.
 
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
-        return nested_network(self.branches, self.measure, self.folds, ramp_width(ramp))
+        width, axes = ramp_width(ramp), np.asarray(self.axes)
+        return nested_network(self._rows(), self.measure, width, self.folds, self.path == "serpentine", axes)
+
+    def _rows(self) -> Iterator[Rows]:
+        return nested_rows(self.branches, self.measure._weights()[np.asarray(self.order)], self.dim)
+
+
+def _permutation(axes: object, measure: AbstractGridMeasure) -> Int[np.ndarray, " d"]:
+    """The axes in the order of nesting. Raises `ValueError` for what is neither "auto" nor a permutation."""
+    natural = np.arange(measure.dim)
+    if isinstance(axes, str) and axes == "auto":
+        # In the corners as they are stored, equal sides may differ by some roundings.
+        sides = np.asarray(measure.cell_sides, np.float64)
+        last = np.flatnonzero(sides >= sides.max() * (1 - _EQUAL))[-1]
+        return np.append(np.delete(natural, last), last)
+    given = np.asarray(axes)
+    if given.dtype.kind not in "iu" or not np.array_equal(np.sort(given, axis=None), natural) or given.ndim != 1:
+        raise ValueError(f"axes must be 'auto' or a permutation of 0, ..., {measure.dim - 1}; got {axes!r}")
+    return given

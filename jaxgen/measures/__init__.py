@@ -3,6 +3,8 @@
 from . import _codec as _codec
 from ._abstract import AbstractMeasure as AbstractMeasure, natural_generator as natural_generator
 from ._abstract_grid import AbstractGridMeasure as AbstractGridMeasure
+from ._build import lexicographic as lexicographic
+from ._generator import Generator as Generator
 from ._grid import GridMeasure as GridMeasure
 from ._leaves import (
     AbstractLeafMeasure as AbstractLeafMeasure,
@@ -13,6 +15,7 @@ from ._quantized import QuantizedMeasure as QuantizedMeasure
 from ._record import Bound as Bound, Record as Record, fingerprint as fingerprint
 from ._rounding import MAX_QUANTA as MAX_QUANTA, curve_transport as curve_transport, round_masses as round_masses
 from ._vocabulary import (
+    Condition as Condition,
     Label as Label,
     as_vocabulary as as_vocabulary,
     label_code as label_code,

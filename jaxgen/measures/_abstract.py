@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._checks import whole_number
 from ..source import cut, padded_size
+from ._generator import Generator
 from ._record import Bound, Record
 from ._vocabulary import Label, label_code
 
@@ -44,19 +45,41 @@ class AbstractMeasure(eqx.Module):
     low_corners: eqx.AbstractVar[Float[Array, "m d"]]
     sides: eqx.AbstractVar[Float[Array, "m d"]]
 
-    _generators: ClassVar[dict[type, Callable[..., Any]]] = {}
+    _generators: ClassVar[dict[type, Callable[..., Generator]]] = {}
 
     @abc.abstractmethod
     def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
-        """The point of a leaf at the position `inside` in [0, 1]^d: `corner + side * inside`."""
+        """The point of a leaf at the position `inside` in [0, 1]^d: `corner + side * inside`.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, jaxgen as jg
+            >>> jg.GridMeasure.from_histogram([1, 3], high=4.0).place(jnp.asarray(1), jnp.asarray([0.25])).tolist()
+            [2.5]
+        """
 
     @abc.abstractmethod
     def quantize(self, quanta: int | object) -> "AbstractMeasure":
-        """The nearest measure whose masses are multiples of 1/quanta, along the order of the leaves."""
+        """The nearest measure whose masses are multiples of 1/quanta, along the order of the leaves.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.GridMeasure.from_histogram([0.3, 0.7]).quantize(4).masses.tolist()
+            [0.25, 0.75]
+        """
 
     @abc.abstractmethod
     def given(self: AnyMeasure, condition: Label) -> AnyMeasure:
-        """The conditional law of a label, as a measure without labels."""
+        """The conditional law of a label, as a measure without labels.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> m = jg.GridMeasure.from_samples([0.0, 1.0, 2.0], 2, labels=["a", "b", "b"])
+            >>> m.given("a").cells.tolist()
+            [[0]]
+        """
 
     @abc.abstractmethod
     def _weights(self) -> np.ndarray:
@@ -90,25 +113,52 @@ class AbstractMeasure(eqx.Module):
         return np.add.reduceat(weights, self.label_offsets[:-1]) / weights.sum()
 
     def mean(self) -> Float[Array, " d"]:
-        """Mean of the law, in the units of the data."""
+        """Mean of the law, in the units of the data.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.GridMeasure.from_histogram([1, 3], high=2.0).mean().tolist()
+            [1.25]
+        """
         return self.masses @ self.centers
 
     def variance(self) -> Float[Array, " d"]:
-        """Variance of each coordinate: that of the centres, and 1/12 of the mean squared side."""
+        """Variance of each coordinate: that of the centres, and 1/12 of the mean squared side.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> round(float(jg.GridMeasure.from_histogram([1, 1]).variance()[0]), 4)  # uniform on [0, 1]
+            0.0833
+        """
         return self.masses @ ((self.centers - self.mean()) ** 2 + self.sides**2 / 12)
 
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
         """Draws `n` independent points: a leaf by its mass, and d more uniform numbers in the leaf.
 
         The reference sampler, that shares nothing with the generators. Raises `ValueError` for n < 1.
+
+        **Example:**
+
+            >>> import jax, jaxgen as jg
+            >>> jg.GridMeasure.from_histogram([[1, 3]]).sample(jax.random.key(0), 5).shape
+            (5, 2)
         """
         n = whole_number(n, "n", 1)
         return cut(_reference_sample(self, key, padded_size(n)), n)
 
-    def generator(self, **options: Any) -> Any:
+    def generator(self, **options: Any) -> Generator:
         """The natural generator of a measure of this kind: explicit, from one uniform number.
 
         `options` are those of its constructor, such as `extra_levels` and `path`.
+
+        **Example:**
+
+            >>> import jax, jaxgen as jg
+            >>> g = jg.GridMeasure.from_histogram([[1, 2], [0, 1]]).generator(extra_levels=3)
+            >>> g.sample(jax.random.key(0), 5).shape
+            (5, 2)
         """
         for kind in type(self).__mro__:
             if kind in AbstractMeasure._generators:
@@ -125,6 +175,13 @@ class AbstractMeasure(eqx.Module):
 
         Zeros where there was nothing to prove; `None` where the arrays were changed since, so that nothing holds any
         more, and where the bounds of single labels are not known.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> q = jg.GridMeasure.from_histogram([0.3, 0.7], high=2.0).quantize(4)
+            >>> [round(w, 4) for w in q.proven("rounding")]  # a twentieth of the mass moves by 1
+            [0.05, 0.2236]
         """
         code = None if condition is None else label_code(condition, self.vocabulary)
         if not self.record.bounds.get(name):
@@ -144,6 +201,12 @@ class AbstractMeasure(eqx.Module):
 
         **Raises:** `ValueError` unless p is 1 or 2, for an unknown label, where the bounds of single labels are not
         known (a file keeps the one for all), and where the arrays were changed since.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> round(jg.GridMeasure.from_histogram([0.3, 0.7], high=2.0).quantize(4).rounding_bound(1), 4)
+            0.05
         """
         if p not in (1, 2):
             raise ValueError(f"p must be 1 or 2; got {p}")
@@ -159,7 +222,7 @@ class AbstractMeasure(eqx.Module):
         return slice(int(first), int(last))
 
 
-def natural_generator(kind: type, make: Callable[..., Any]) -> None:
+def natural_generator(kind: type, make: Callable[..., Generator]) -> None:
     """Registers what `measure.generator(**options)` calls for measures of a kind: `make(measure, **options)`.
 
     **Example:**

@@ -83,6 +83,13 @@ class AbstractGridMeasure(AbstractMeasure):
 
         **Raises:** `ValueError` for a point of the wrong shape, an unknown label, and a box without volume (which has
         no density).
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> m = jg.GridMeasure.from_histogram([1, 3], high=2.0)
+            >>> round(float(m.log_prob([1.5])), 4)  # log(3/4)
+            -0.2877
         """
         x = jnp.asarray(x, self.low.dtype)
         if x.shape != (self.dim,):
@@ -93,7 +100,14 @@ class AbstractGridMeasure(AbstractMeasure):
         return _log_density(self, x, code)
 
     def marginal(self: AnyGridMeasure, axes: int | Sequence[int]) -> AnyGridMeasure:
-        """The law of the coordinates `axes`, in that order. Raises `ValueError` for repeated or unknown axes."""
+        """The law of the coordinates `axes`, in that order. Raises `ValueError` for repeated or unknown axes.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.GridMeasure.from_histogram([[1, 1], [0, 2]]).marginal(1).masses.tolist()
+            [0.25, 0.75]
+        """
         axes = [int(axes)] if isinstance(axes, int | np.integer) else list(axes)
         if not axes or len(set(axes)) < len(axes) or not all(0 <= k < self.dim for k in axes):
             raise ValueError(f"axes must be distinct and lie between 0 and {self.dim - 1}; got {axes}")

@@ -189,7 +189,14 @@ class GridMeasure(AbstractGridMeasure):
         return quantized(self, quanta)
 
     def counted(self) -> QuantizedMeasure:
-        """In quanta as fine as uint32 arithmetic allows; where the masses are counts of points, those counts."""
+        """In quanta as fine as uint32 arithmetic allows; where the masses are counts of points, those counts.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.GridMeasure.from_samples([0.0, 0.1, 1.0], resolution=2).counted().counts.tolist()
+            [2, 1]
+        """
         total = self.record.total
         if total is not None and total <= MAX_QUANTA:
             counts = np.asarray(self.masses, np.float64) * total

@@ -58,6 +58,13 @@ class AbstractLeafMeasure(AbstractMeasure):
         With `condition`, of the conditional law of that label. For a batch use `jax.vmap`.
 
         **Raises:** `ValueError` for a point of the wrong shape, an unknown label, and leaves without volume.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> m = jg.LeafMeasure([0.0, 2.0], [1.0, 0.5], [1, 1])
+            >>> float(m.log_prob([2.25])), float(m.log_prob([1.5]))  # density 1 and 0
+            (0.0, -inf)
         """
         x = jnp.asarray(x, self.low_corners.dtype)
         if x.shape != (self.dim,):
@@ -133,7 +140,14 @@ class LeafMeasure(AbstractLeafMeasure):
         return _quantized(self, quanta)
 
     def counted(self) -> "QuantizedLeafMeasure":
-        """In quanta as fine as uint32 arithmetic allows."""
+        """In quanta as fine as uint32 arithmetic allows.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.LeafMeasure([0.0, 2.0], [1.0, 0.5], [0.25, 0.75]).counted().counts.tolist()
+            [4194304, 12582912]
+        """
         return self.quantize(MAX_QUANTA)
 
     def _weights(self) -> np.ndarray:
@@ -193,7 +207,15 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
         return self if quanta == self.quanta else _quantized(self, quanta)
 
     def counted(self) -> "QuantizedLeafMeasure":
-        """The measure itself."""
+        """The measure itself.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> q = jg.LeafMeasure([0.0, 2.0], [1.0, 0.5], [0.25, 0.75]).quantize(4)
+            >>> q.counted() is q
+            True
+        """
         return self
 
     def _weights(self) -> np.ndarray:

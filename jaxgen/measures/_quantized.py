@@ -78,7 +78,15 @@ class QuantizedMeasure(AbstractGridMeasure):
         return self if quanta == self.quanta else quantized(self, quanta)
 
     def counted(self) -> "QuantizedMeasure":
-        """The measure itself."""
+        """The measure itself.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> q = jg.GridMeasure.from_histogram([1, 3]).quantize(4)
+            >>> q.counted() is q
+            True
+        """
         return self
 
     def _weights(self) -> np.ndarray:

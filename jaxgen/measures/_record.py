@@ -44,11 +44,28 @@ class Record:
         self._fingerprint = None if arrays is None else fingerprint(arrays)
 
     def of(self, *arrays: ArrayLike) -> "Record":
-        """The same figures, about these arrays."""
+        """The same figures, about these arrays.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp
+            >>> from jaxgen.measures import Record
+            >>> Record({"rounding": (0.1, 0.2)}).of(jnp.ones(2))
+            Record(rounding <= (0.1, 0.2))
+        """
         return Record(self.bounds, self.label_bounds, self.total, arrays)
 
     def holds(self, *arrays: ArrayLike) -> bool:
-        """Whether these are the arrays that the figures are about."""
+        """Whether these are the arrays that the figures are about.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp
+            >>> from jaxgen.measures import Record
+            >>> record = Record().of(jnp.ones(2))
+            >>> record.holds(jnp.ones(2)), record.holds(jnp.zeros(2))
+            (True, False)
+        """
         return self._fingerprint is None or self._fingerprint == fingerprint(arrays)
 
     def __eq__(self, other: object) -> bool:

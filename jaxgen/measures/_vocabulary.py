@@ -1,12 +1,15 @@
 """Labels: their names, their places in the vocabulary, and what is said of one that is unknown."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Int
 
 Label = str | int
+# What may be asked for: a label, one a sample, or labels with weights.
+Condition: TypeAlias = Label | Sequence[Label] | np.ndarray | Mapping[Label, float | int] | None
 
 
 def plain_label(label: object) -> Label:

@@ -1,4 +1,4 @@
-"""The best measure in quanta for a budget of bits (theory, sections 8 and 11)."""
+"""A measure in quanta for a budget of bits, searched by its error bound (theory, sections 8 and 11)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, SupportsFloat
@@ -23,11 +23,13 @@ def quantize(
     low: ArrayLike | Sequence[float] | None = None,
     high: ArrayLike | Sequence[float] | None = None,
 ) -> QuantizedMeasure:
-    """The measure in quanta with the smallest error bound whose code fits a budget of bits.
+    """A measure in quanta whose code fits a budget of bits: of the grids tried, the one with the least error bound.
 
     More cells make the grid finer, more quanta the masses; both cost bits, `log2 C(K+N-1, N-1)` together. For each
     number of cells an axis the budget leaves a number of quanta, and `data_bound`, one pass over the points, says what
-    error that gives; the best is searched over a geometric grid of resolutions, then around its minimum.
+    error that gives; the least is searched over a geometric grid of resolutions, then around its minimum. What is not
+    claimed: that no other law with so short a code is nearer to the points (the bound, by which the search goes, is two
+    to three times the distance, and not all laws are measures on a grid).
 
     **Arguments:**
 

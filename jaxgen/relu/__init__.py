@@ -12,6 +12,7 @@ from ._calculus import (
 from ._functions import (
     clip_inner as clip_inner,
     clip_outer as clip_outer,
+    dyadic_centres as dyadic_centres,
     hat as hat,
     piecewise_linear as piecewise_linear,
     ramp as ramp,

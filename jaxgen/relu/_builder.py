@@ -70,13 +70,27 @@ class Signal:
         return Signal(self.matrix[rows], self.bias[rows], self.level)
 
     def repeat(self, n: int) -> "Signal":
-        """A block of one row, `n` times. **Raises:** `ValueError` for a block of more rows, or none."""
+        """A block of one row, `n` times. **Raises:** `ValueError` for a block of more rows, or none.
+
+        **Example:**
+
+            >>> from jaxgen.relu import NetworkBuilder
+            >>> len(NetworkBuilder(u=1)["u"].repeat(3))
+            3
+        """
         if len(self) != 1:
             raise ValueError(f"only a block of one row can be repeated; this one has {len(self)} rows")
         return self[np.zeros(whole_number(n, "n"), int)]
 
     def sum(self) -> "Signal":
-        """The sum of all rows, a block of one."""
+        """The sum of all rows, a block of one.
+
+        **Example:**
+
+            >>> from jaxgen.relu import NetworkBuilder
+            >>> NetworkBuilder(x=3)["x"].sum().matrix.toarray().tolist()
+            [[1.0, 1.0, 1.0]]
+        """
         return np.ones((1, len(self))) @ self
 
     def add_at(self, index: Any, size: int) -> "Signal":
@@ -211,21 +225,55 @@ class NetworkBuilder:
         return self._signals[name]
 
     def carry(self, *names: str) -> dict[str, Signal]:
-        """`{name: self[name]}`, to pass nonnegative signals on: `net.layer(**net.carry("u", "x"), on=...)`."""
+        """`{name: self[name]}`, to pass nonnegative signals on: `net.layer(**net.carry("u", "x"), on=...)`.
+
+        **Example:**
+
+            >>> from jaxgen.relu import NetworkBuilder
+            >>> net = NetworkBuilder(u=1, x=2)
+            >>> net.layer(**net.carry("u"), on=net["x"].sum())
+            >>> len(net["u"]), len(net["on"])
+            (1, 1)
+        """
         return {name: self[name] for name in names}
 
     def constant(self, values: Real[ArrayLike, "*k"] | Sequence) -> Signal:
-        """A block of constants on the last layer, one row a value."""
+        """A block of constants on the last layer, one row a value.
+
+        **Example:**
+
+            >>> from jaxgen.relu import NetworkBuilder
+            >>> NetworkBuilder(u=1).constant([1.0, 2.0]).bias.tolist()
+            [1.0, 2.0]
+        """
         bias = np.atleast_1d(_vector(values)).copy()
         return Signal(sp.csr_array((len(bias), self._level.size)), bias, self._level)
 
     def define(self, /, **signals: Signal) -> None:
-        """Gives names to combinations of the last layer's neurons; no layer is added."""
+        """Gives names to combinations of the last layer's neurons; no layer is added.
+
+        **Example:**
+
+            >>> from jaxgen.relu import NetworkBuilder
+            >>> net = NetworkBuilder(u=1)
+            >>> net.define(twice=2 * net["u"])
+            >>> net["twice"].matrix.toarray().tolist()
+            [[2.0]]
+        """
         self._check(signals)
         self._signals.update(signals)
 
     def layer(self, /, **neurons: Signal) -> None:
-        """Adds the layer `rho(signal)`; from then on each name stands for its neurons, and nothing else is kept."""
+        """Adds the layer `rho(signal)`; from then on each name stands for its neurons, and nothing else is kept.
+
+        **Example:**
+
+            >>> from jaxgen.relu import NetworkBuilder
+            >>> net = NetworkBuilder(u=1)
+            >>> net.layer(positive=net["u"], negative=-net["u"])
+            >>> net.network(net["positive"] + net["negative"])(-2.0).tolist()  # the absolute value
+            [2.0]
+        """
         self._check(neurons)
         self._add_layer([], neurons)
 
@@ -280,6 +328,13 @@ class NetworkBuilder:
         """The network that ends with the affine map `output`, stored in `dtype`; the default float of JAX if not given.
 
         **Raises:** `ValueError` and `TypeError` as `ReLUNetwork`.
+
+        **Example:**
+
+            >>> from jaxgen.relu import NetworkBuilder
+            >>> net = NetworkBuilder(u=1)
+            >>> net.network(3 * net["u"] + 1)(2.0).tolist()
+            [7.0]
         """
         self._check({"output": output})
         return ReLUNetwork([*self._pairs, (output.matrix, output.bias)], dtype=dtype)

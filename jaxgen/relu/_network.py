@@ -81,7 +81,15 @@ class SparseAffine(eqx.Module):
         return sums + self.bias
 
     def as_scipy(self) -> tuple[sp.csr_array, np.ndarray]:
-        """The float64 pair `(W, b)` on the host: `W` as `scipy.sparse.csr_array` without stored zeros."""
+        """The float64 pair `(W, b)` on the host: `W` as `scipy.sparse.csr_array` without stored zeros.
+
+        **Example:**
+
+            >>> from jaxgen.relu import SparseAffine
+            >>> matrix, bias = SparseAffine([[1.0, 0.0], [2.0, 3.0]], [0.0, 1.0]).as_scipy()
+            >>> matrix.toarray().tolist(), bias.tolist()
+            ([[1.0, 0.0], [2.0, 3.0]], [0.0, 1.0])
+        """
         entries = np.asarray(self.weights).astype(np.float64)
         pointers = np.searchsorted(np.asarray(self.rows), np.arange(self.out_size + 1))
         matrix = sp.csr_array(
@@ -207,6 +215,12 @@ class ReLUNetwork(eqx.Module):
         """The pairs `(W_l, b_l)` in float64 on the host, `W_l` as `scipy.sparse.csr_array`, no stored zeros.
 
         `ReLUNetwork(network.layers_as_scipy(), dtype=network.dtype)` gives the network back.
+
+        **Example:**
+
+            >>> from jaxgen.relu import hat
+            >>> [matrix.toarray().tolist() for matrix, _ in hat().layers_as_scipy()]
+            [[[1.0], [1.0], [1.0]], [[2.0, -4.0, 2.0]]]
         """
         return [layer.as_scipy() for layer in self.layers]
 

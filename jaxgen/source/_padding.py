@@ -7,13 +7,28 @@ from jaxtyping import Array, Shaped
 
 
 def padded_size(n: int) -> int:
-    """The least of 2**k and 3 * 2**k that is at least n: at most a half more."""
+    """The least of 2**k and 3 * 2**k that is at least n: at most a half more.
+
+    **Example:**
+
+        >>> from jaxgen.source import padded_size
+        >>> [padded_size(n) for n in (1, 3, 5, 7, 96, 97)]
+        [1, 3, 6, 8, 96, 128]
+    """
     power = 1 << max(0, (n - 1).bit_length())
     return 3 * power // 4 if power >= 4 and n <= 3 * power // 4 else power
 
 
 def cut(array: Shaped[Array, "size ..."], n: int) -> Shaped[Array, "n ..."]:
-    """The first n entries; on the host where they are few, where a cut of a new size compiles nothing."""
+    """The first n entries; on the host where they are few, where a cut of a new size compiles nothing.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.source import cut
+        >>> cut(jnp.arange(6), 5).tolist()
+        [0, 1, 2, 3, 4]
+    """
     if array.shape[0] == n:
         return array
     if isinstance(array, Tracer) or array.nbytes > 1 << 26:

@@ -46,7 +46,15 @@ class Residual(eqx.Module):
 
     @classmethod
     def of_words(cls, words: UInt32[Array, " words"], bits: int) -> "Residual":
-        """A uniform number: the fraction that its words write, in digits of 8 or 16 bits."""
+        """A uniform number: the fraction that its words write, in digits of 8 or 16 bits.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp
+            >>> from jaxgen.source import Residual
+            >>> float(Residual.of_words(jnp.asarray([1 << 31], jnp.uint32), bits=8).to_float(jnp.float32))
+            0.5
+        """
         shifts = jnp.arange(32 - bits, -1, -bits, dtype=jnp.uint32)
         fraction = ((words[:, None] >> shifts[None]) & jnp.uint32(2**bits - 1)).reshape(-1)
         one = jnp.ones((), jnp.uint32)
@@ -58,6 +66,14 @@ class Residual(eqx.Module):
         Needs `factor * count <= 2**32` and `factor <= 2**(32 - bits)`. The largest intermediate is
         `(2**bits - 1) * factor + (factor - 1) < 2**32`, and in the last step
         `(count - 1) * factor + (factor - 1) < 2**32`.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp
+            >>> from jaxgen.source import Residual
+            >>> whole, rest = Residual.of_words(jnp.asarray([3 << 30], jnp.uint32), bits=16).scale(10)  # 10 * 3/4
+            >>> int(whole), float(rest.to_float(jnp.float32))
+            (7, 0.5)
         """
         factor = jnp.asarray(factor, jnp.uint32)
 
@@ -70,7 +86,16 @@ class Residual(eqx.Module):
         return v // self.count, Residual(v % self.count, fraction, self.count, self.bits)
 
     def one_minus(self) -> "Residual":
-        """`1 - r`; the endpoint 1 itself, met with probability 2**-(bits of the source), becomes the largest number."""
+        """`1 - r`; the endpoint 1 itself, met with probability 2**-(bits of the source), becomes the largest number.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp
+            >>> from jaxgen.source import Residual
+            >>> r = Residual.of_words(jnp.asarray([3 << 30], jnp.uint32), bits=16)
+            >>> float(r.one_minus().to_float(jnp.float32))
+            0.25
+        """
         full = jnp.uint32(2**self.bits - 1)
 
         def step(carry, digit):
@@ -84,8 +109,21 @@ class Residual(eqx.Module):
         return Residual(jnp.where(end, self.count - 1, whole), jnp.where(end, full, fraction), self.count, self.bits)
 
     def fold(self, folds: int) -> "Residual":
-        """The sawtooth g_s, s = `folds` (theory, section 1): up on dyadic interval number D if D is even, else down."""
-        r = self
+        """The sawtooth g_s, s = `folds` (theory, section 1): up on dyadic interval number D if D is even, else down.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp
+            >>> from jaxgen.source import Residual
+            >>> r = Residual.of_words(jnp.asarray([3 << 29], jnp.uint32), bits=16)  # 3/8
+            >>> [float(r.fold(s).to_float(jnp.float32)) for s in (1, 2)]
+            [0.75, 0.5]
+        """
+        return self.fold_from_centre(folds, jnp.float32)[1]
+
+    def fold_from_centre(self, folds: int, dtype: jnp.dtype | type) -> tuple[Float[Array, ""], "Residual"]:
+        """The centre of the dyadic interval of length 2**-folds that the number lies in, and what `fold` gives."""
+        r, teeth = self, []
         while folds > 0:
             now = min(folds, self.bits)
             tooth, r = r.scale(2**now)
@@ -94,11 +132,24 @@ class Residual(eqx.Module):
             r = Residual(
                 jnp.where(odd, down.whole, r.whole), jnp.where(odd, down.fraction, r.fraction), r.count, r.bits
             )
+            teeth.append((now, tooth.astype(dtype), odd))
             folds -= now
-        return r
+        centre = jnp.asarray(0.5, dtype)
+        for now, tooth, odd in reversed(teeth):
+            centre = (tooth + jnp.where(odd, 1 - centre, centre)) * 2.0**-now
+        return centre, r
 
     def digits(self, base: int, n: int) -> tuple[UInt32[Array, " n"], "Residual"]:
-        """The first `n` digits in a base, and what is left; as many at a time as uint32 allows."""
+        """The first `n` digits in a base, and what is left; as many at a time as uint32 allows.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp
+            >>> from jaxgen.source import Residual
+            >>> digits, rest = Residual.of_words(jnp.asarray([3 << 30], jnp.uint32), bits=16).digits(3, 4)  # 3/4
+            >>> digits.tolist(), float(rest.to_float(jnp.float32))
+            ([2, 0, 2, 0], 0.75)
+        """
         at_once = 0
         # Digits of 8 bits stand beside counts of up to 2**24, those of 16 beside 2**16.
         while base ** (at_once + 1) * (1 << (32 - self.bits)) <= 2**32:
@@ -118,7 +169,16 @@ class Residual(eqx.Module):
         return jnp.concatenate(out), r
 
     def to_float(self, dtype: jnp.dtype | type) -> Float[Array, ""]:
-        """The number, rounded to `dtype`."""
+        """The number, rounded to `dtype`.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp
+            >>> from jaxgen.source import Residual
+            >>> r = Residual(jnp.uint32(1), jnp.asarray([1 << 15], jnp.uint32), jnp.uint32(2), bits=16)  # (1 + 1/2) / 2
+            >>> float(r.to_float(jnp.float32))
+            0.75
+        """
         rest = jnp.zeros((), dtype)
         for i in reversed(range(min(self.fraction.shape[0], -(-64 // self.bits)))):
             rest = (self.fraction[i].astype(dtype) + rest) * 2.0**-self.bits

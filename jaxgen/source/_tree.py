@@ -45,7 +45,18 @@ class QuantileTree(eqx.Module):
     def enter(
         self, words: UInt32[Array, " words"], code: Int[Array, ""] | None
     ) -> tuple[Int[Array, ""], Int[Array, ""], Residual]:
-        """The label, the node of that label, and the position of u in it. A label that is asked for is a narrower u."""
+        """The label, the node of that label, and the position of u in it. A label that is asked for is a narrower u.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, numpy as np
+            >>> from jaxgen.source import branches
+            >>> labels = np.array([0, 1, 1])
+            >>> tree = branches([np.arange(3)], 3, labels).weighed(jnp.asarray([2, 1, 1], jnp.uint32), bits=16)
+            >>> label, node, _ = tree.enter(jnp.asarray([1 << 30], jnp.uint32), None)  # u = 1/4 is in the first label
+            >>> int(label), int(node)
+            (0, 1)
+        """
         if not self.labelled:
             root = jnp.zeros((), jnp.int32)
             return root, root, self.fresh(words, root)
@@ -58,12 +69,33 @@ class QuantileTree(eqx.Module):
         return self.value[node], node, r
 
     def fresh(self, words: UInt32[Array, " words"], node: Int[Array, ""]) -> Residual:
-        """A uniform number as a position in a node."""
+        """A uniform number as a position in a node.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, numpy as np
+            >>> from jaxgen.source import branches
+            >>> tree = branches([np.arange(2)], 2).weighed(jnp.asarray([1, 3], jnp.uint32), bits=16)
+            >>> r = tree.fresh(jnp.asarray([1 << 31], jnp.uint32), jnp.asarray(0))  # half of four quanta
+            >>> int(r.whole), int(r.count)
+            (2, 4)
+        """
         quantum, r = Residual.of_words(words, self.bits).scale(self.count[node])
         return Residual(quantum, r.fraction, self.count[node], self.bits)
 
     def descend(self, node: Int[Array, ""], r: Residual) -> tuple[Int[Array, ""], Residual]:
-        """The child of `node` that holds the position, and the position inside the child."""
+        """The child of `node` that holds the position, and the position inside the child.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, numpy as np
+            >>> from jaxgen.source import branches
+            >>> tree = branches([np.arange(2)], 2).weighed(jnp.asarray([1, 3], jnp.uint32), bits=16)
+            >>> root = jnp.asarray(0)
+            >>> node, r = tree.descend(root, tree.fresh(jnp.asarray([1 << 31], jnp.uint32), root))
+            >>> int(tree.value[node]), round(float(r.to_float(jnp.float32)), 4)
+            (1, 0.3333)
+        """
         quantum = self.start[node] + r.whole
         low, size = self.first[node], self.children[node]
         for _ in range(self.search_steps):
@@ -75,7 +107,17 @@ class QuantileTree(eqx.Module):
     def locate(
         self, words: UInt32[Array, " words"], code: Int[Array, ""] | None
     ) -> tuple[Int[Array, ""], Int[Array, ""], Residual]:
-        """The leaf that u falls in, exactly, the position of u inside it, and the label: `(label, leaf, residual)`."""
+        """The leaf that u falls in, exactly, the position of u inside it, and the label: `(label, leaf, residual)`.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, numpy as np
+            >>> from jaxgen.source import branches
+            >>> tree = branches([np.arange(2)], 2).weighed(jnp.asarray([1, 3], jnp.uint32), bits=16)
+            >>> _, leaf, r = tree.locate(jnp.asarray([1 << 31], jnp.uint32), None)
+            >>> int(leaf), round(float(r.to_float(jnp.float32)), 4)
+            (1, 0.3333)
+        """
         label, node, r = self.enter(words, code)
         node, r = self.descend(node, r)
         return label, self.value[node], r
@@ -106,7 +148,15 @@ class Branches(eqx.Module):
     labelled: bool = eqx.field(static=True)
 
     def weighed(self, counts: UInt32[Array, " leaves"], bits: int) -> QuantileTree:
-        """The tree for counts of the leaves, in their order, and digits of so many bits."""
+        """The tree for counts of the leaves, in their order, and digits of so many bits.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, numpy as np
+            >>> from jaxgen.source import branches
+            >>> branches([np.arange(2)], 2).weighed(jnp.asarray([1, 3], jnp.uint32), bits=16).count.tolist()
+            [4, 1, 3]
+        """
         edges = jnp.concatenate([jnp.zeros((1,), jnp.uint32), jnp.cumsum(counts, dtype=jnp.uint32)])
         start = edges[self.begin]
         return QuantileTree(
@@ -115,11 +165,27 @@ class Branches(eqx.Module):
         )  # fmt: skip
 
     def level(self, k: int) -> slice:
-        """The nodes of level k; level 0 is the root."""
+        """The nodes of level k; level 0 is the root.
+
+        **Example:**
+
+            >>> import numpy as np
+            >>> from jaxgen.source import branches
+            >>> branches([np.arange(3)], 3).level(1)
+            slice(1, 4, None)
+        """
         return slice(self.offsets[k], self.offsets[k + 1])
 
     def masses(self, counts: Int[np.ndarray, " leaves"]) -> np.ndarray:
-        """The share of the mass of each node, on the host."""
+        """The share of the mass of each node, on the host.
+
+        **Example:**
+
+            >>> import numpy as np
+            >>> from jaxgen.source import branches
+            >>> branches([np.arange(2)], 2).masses(np.array([1, 3])).tolist()  # the root, then the leaves
+            [1.0, 0.25, 0.75]
+        """
         edges = np.concatenate([[0.0], np.cumsum(counts, dtype=np.float64)])
         return (edges[np.asarray(self.end)] - edges[np.asarray(self.begin)]) / edges[-1]
 

@@ -26,7 +26,11 @@ def make_target(points: Float[np.ndarray, "n d"], codes: Int[np.ndarray, " n"] |
     order = curve_order(points, codes)
     points = points[order]
     center = points.mean(axis=0)
-    unit = math.sqrt(2 * np.mean(np.sum((points - center) ** 2, axis=1))) or 1.0
+    unit = math.sqrt(2 * np.mean(np.sum((points - center) ** 2, axis=1)))
+    largest = float(np.abs(points).max())
+    if unit <= largest * math.sqrt(points.shape[1]) * 2.0**-48:
+        # Points that are all alike, up to the rounding of their mean, have no unit of their own.
+        unit = largest or 1.0
     ordered = None if codes is None else jnp.asarray(codes[order], jnp.int32)
     return Target(jnp.asarray((points - center) / unit), jnp.asarray(center), jnp.asarray(unit), ordered), unit
 

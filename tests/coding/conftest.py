@@ -30,6 +30,7 @@ def generators(measure, labelled):
     return {
         "sawtooth": SawtoothGenerator(measure, folds=5),
         "labelled sawtooth": SawtoothGenerator(labelled, folds=0),
+        "serpentine": SawtoothGenerator(measure, 3, "serpentine", axes=(1, 0)),
         "peano": PeanoGenerator(measure, extra_levels=2),
         "labelled peano": PeanoGenerator(labelled, extra_levels=1),
         "peano from floats": PeanoGenerator(floats),

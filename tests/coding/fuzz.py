@@ -47,6 +47,7 @@ def specimens() -> list[bytes]:
     objects = [
         *(plain, boxed, rounded, wide, leaves, network, gridded),
         jg.SawtoothGenerator(plain, folds=2),
+        jg.SawtoothGenerator(wide, 1, "serpentine", [*range(1, 63), 0, 63]),
         jg.PeanoGenerator(boxed, extra_levels=1),
         jg.CurveGenerator(plain, curve=jg.HilbertCurve()),
         jg.IndependentGenerator(plain),

@@ -289,6 +289,34 @@ def test_every_flipped_bit_and_every_cut_is_noticed(generators):
         coding.decode(data + b"\0")
 
 
+def _wide():
+    """Cells of 28**13 > 2**62 in numbers of 63 bits, some of which are beyond the last cell."""
+    cells = np.random.default_rng(0).integers(28, size=(5, 13))
+    return QuantizedMeasure(cells, np.array([1, 2, 1, 1, 1]), 0.0, 1.0, 28)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_no_body_is_written_in_two_ways(measure, seal, wide):
+    """What is read where a bit was changed, and the checksum put right, is written just so: no bit is idle.
+
+    (Behind the kind, that is, whose byte says whether there are sections, and a reader skips those it does not know.)
+    """
+    plain = QuantizedMeasure(measure.cells, measure.counts, 0.0, 1.0, measure.resolution)
+    data, refused = coding.encode(_wide() if wide else plain), set()
+    for bit in range(32, 8 * len(data) - 16):
+        flipped = bytearray(data[:-2])
+        flipped[bit // 8] ^= 1 << bit % 8
+        flipped = seal(bytes(flipped))
+        try:
+            obj = coding.decode(flipped)
+        except coding.CodeError as error:
+            refused.add(str(error))
+        else:
+            assert coding.encode(obj) == flipped
+    assert {"something follows what the file holds", "the counts do not end as they are written"} <= refused
+    assert ("a position lies beyond the last cell of the grid" in refused) == wide
+
+
 # A file of version 2 with a body of a measure (kind 0) and no sections; one of version 1 with no text.
 _V2, _V1 = b"\x8aJ\2\0", b"JXGN\1\0\0"
 
@@ -302,6 +330,8 @@ _V2, _V1 = b"\x8aJ\2\0", b"JXGN\1\0\0"
         # 2**24 - 1 cells of a grid of 2**30 in each of 3 dimensions, in no bytes.
         (_V2 + b"\x0b" + b"\x80\x80\x80\x80\4" + b"\xff\xff\xff\7" * 2 + b"\0", "only"),
         (_V1 + b"\x14\3" + b"\x80\x80\x80\x80\4" + b"\xff\xff\xff\7" * 2 + b"\0", "only"),
+        # All 2**20 cells of a grid of two dimensions, which takes no bits, and 2**24 - 1 quanta on them, in no bytes.
+        (_V2 + b"\x07\x80\x08" + b"\xff\xff\xff\7" + b"\x80\x80\x40" + b"\0", "only"),
         # 2**20 dimensions, each with its own resolution.
         (_V2 + b"\xfe\xff\xff\1" + bytes(9), "resolutions"),
         (_V1 + b"\x04" + b"\x80\x80\x40" + bytes(9), "resolutions"),

@@ -150,3 +150,12 @@ def test_precision_is_for_networks():
 
     with pytest.raises(ValueError, match="weight_bits"):
         coding.encode(GridMeasure.from_histogram(np.ones((2, 2))).quantize(4), weight_bits=8)
+
+
+@pytest.mark.parametrize("step", [-0.5, 2.0**120])
+def test_steps_are_checked_before_they_are_believed(monkeypatch, step):
+    out = coding.Output()
+    monkeypatch.setattr("jaxgen.coding._networks._lattice", lambda values, bits: (step, np.array([1, 2, 3])))
+    coding.write_arrays(out, [np.ones(3)], 8)
+    with pytest.raises(coding.CodeError, match="steps of the weights"):
+        coding.read_arrays(coding.Input(memoryview(out.finish()), 2), [(3,)], 8)

@@ -1,8 +1,10 @@
 """The envelope of a file: short, and open to sections that are not known yet; numbers at the bits they need."""
 
+import itertools
 import math
 import struct
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -10,6 +12,7 @@ from hypothesis import given, strategies as st
 import jaxgen.coding as coding
 from jaxgen.coding._fields import Input, Output
 from jaxgen.coding._numbers import float_bytes
+from jaxgen.generators import SawtoothGenerator
 from jaxgen.measures import QuantizedMeasure
 
 PLAIN = QuantizedMeasure([[0, 1], [2, 2], [1, 0]], np.array([3, 1, 2]), 0.0, 1.0, 3)
@@ -37,6 +40,32 @@ def test_a_section_where_it_means_nothing(seal, generators):
     assert len(data) < 256
     with pytest.raises(coding.CodeError, match="section 1"):
         coding.decode(seal(_with_sections(data, b"\x01\x01\x03")))
+
+
+def test_path_and_axes_in_files(seal):
+    measure = QuantizedMeasure([[0, 1, 2], [2, 2, 0]], np.array([3, 1]), 0.0, [1.0, 2.0, 3.0], 3)
+    plain = SawtoothGenerator(measure, 2)
+    assert plain.axes.tolist() == [0, 1, 2]
+    for path in ("zigzag", "serpentine"):
+        for axes in itertools.permutations(range(3)):
+            g = SawtoothGenerator(measure, 2, path, axes)
+            back = coding.decode(coding.encode(g), SawtoothGenerator)
+            assert back.path == path and tuple(back.axes.tolist()) == axes
+            # A section of a byte, and two more where the others are not in their own order.
+            more = 0 if (path, axes) == ("zigzag", (0, 1, 2)) else 4 + 2 * (axes[0] > axes[1])
+            assert coding.code_length(g) == coding.code_length(plain) + 8 * more
+    np.testing.assert_array_equal(back.sample(jax.random.key(3), 20), g.sample(jax.random.key(3), 20))
+    # In files of old there is no such section: the axes are in their own order, whatever the sides.
+    turned = QuantizedMeasure(measure.cells, measure.counts, 0.0, [3.0, 2.0, 1.0], 3)
+    old = coding.encode(SawtoothGenerator(turned, 2, axes=(0, 1, 2)))
+    assert old[3] < 128 and coding.decode(old, SawtoothGenerator).axes.tolist() == [0, 1, 2]
+    assert SawtoothGenerator(turned, 2).axes.tolist() == [1, 2, 0]
+    # Only one way to say a thing, and nothing that means nothing.
+    data = coding.encode(plain)
+    assert coding.decode(seal(_with_sections(data, b"\x07\x01\x05")), SawtoothGenerator).path == "serpentine"
+    for section in (b"\x04", b"\x06", b"", b"\x05\x00\x01", b"\x05\x00", b"\x05\x01\x01", b"\x05\x01\x00\x00"):
+        with pytest.raises(coding.CodeError):
+            coding.decode(seal(_with_sections(data, b"\x07" + bytes([len(section)]) + section)))
 
 
 def test_a_plain_measure_has_a_header_of_ten_bytes():

@@ -98,7 +98,7 @@ def test_near_the_exact_distance_where_points_are_those_of_the_measure():
 LAWS = [
     ("Peano", lambda m, s: PeanoGenerator(m, s), lambda d, s: 3 ** (d * s), lambda e, s: math.hypot(*e) / 3**s, 0),
     ("Peano", lambda m, s: PeanoGenerator(m, s), lambda d, s: 3 ** (d * s), lambda e, s: math.hypot(*e) / 3**s, 1),
-    ("sawtooth", SawtoothGenerator, lambda d, s: 2**s, lambda e, s: math.hypot(e[0] / 2**s, e[1]), 2),
+    ("sawtooth", SawtoothGenerator, lambda d, s: 2**s, lambda e, s: math.hypot(e[0], e[1] / 2**s), 2),
 ]
 
 
@@ -297,6 +297,19 @@ def test_a_zigzag_without_folds_is_not_centred_in_its_cells():
     # With folds the variance holds on average over the cells: W_1 has the bound of W_2.
     folded = SawtoothGenerator(measure, 1)
     assert data_bound(points, folded, 1) == data_bound(points, folded, 2) == plain
+
+
+@pytest.mark.parametrize("folds", [0, 2])
+def test_the_variance_of_a_serpentine_is_the_same_in_each_cell(folds):
+    measure = QuantizedMeasure([[0, 0], [0, 1], [1, 1]], [1, 2, 1], 0.0, [2.0, 4.0], (2, 2))
+    g, n = SawtoothGenerator(measure, folds, "serpentine"), 2**14
+    x = np.asarray(jax.vmap(g)((np.arange(n, dtype=np.float32) + 0.5) / n), np.float64)
+    moments = g.cell_moments()
+    assert moments.in_each_cell and g.centred
+    for cell in np.asarray(measure.cells):
+        inside = (x - cell * [1.0, 2.0])[np.all(np.floor(x / [1.0, 2.0]) == cell, axis=1)]
+        np.testing.assert_allclose(inside.mean(axis=0), [0.5, 1.0], atol=2e-3)
+        assert inside.var(axis=0).sum() == pytest.approx(moments.variance, rel=2e-3)
 
 
 @pytest.mark.parametrize("path", ["line", "diagonal", "centre"])

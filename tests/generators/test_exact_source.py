@@ -101,10 +101,12 @@ class PeanoReference:
 class NestedReference:
     """Generators A and C: rows of conditional masses in a dictionary, walked with fractions."""
 
-    def __init__(self, measure, folds=None):
-        self.dim, self.folds = measure.dim, folds
+    def __init__(self, measure, folds=None, path="zigzag", axes=None):
+        self.dim, self.folds, self.path = measure.dim, folds, path
+        self.axes = list(range(self.dim)) if axes is None else axes
         self.rows = {}
-        for cell, count in zip(measure.cells.tolist(), measure.counts.tolist(), strict=True):
+        for place, count in zip(measure.cells.tolist(), measure.counts.tolist(), strict=True):
+            cell = [place[axis] for axis in self.axes]
             for k in range(self.dim):
                 row = self.rows.setdefault(tuple(cell[:k]), {})
                 row[cell[k]] = row.get(cell[k], 0) + count
@@ -129,9 +131,12 @@ class NestedReference:
                 # The kernel has no residual 1: it takes the largest below it, which shows in no digit but this.
                 r = (above, below) if above < below else (10**40 - 1, 10**40)
             value, r = self.step(self.rows[key], *r)
-            x.append(value + Fraction(*r))
+            inside = Fraction(*r)
+            if self.path == "serpentine" and k < self.dim - 1:
+                inside = (inside * 2**self.folds // 1 + Fraction(1, 2)) / 2**self.folds
+            x.append(value + inside)
             key += (value,)
-        return x
+        return [x[self.axes.index(axis)] for axis in range(self.dim)]
 
 
 def check(generator, reference, n, parts=1):
@@ -208,12 +213,22 @@ def test_levels_inside_the_cells_are_levels_of_the_grid(curve, dim):
 
 
 @pytest.mark.parametrize(
-    "dim, resolution, quanta, folds",
-    [(2, (7, 11), 3000, 6), pytest.param(3, (5, 4, 3), 2**24 - 1, 11, marks=pytest.mark.slow)],
+    "dim, resolution, quanta, folds, path, axes",
+    [
+        (2, (7, 11), 3000, 6, "zigzag", [0, 1]),
+        (3, (5, 4, 3), 3000, 9, "serpentine", [1, 2, 0]),
+        pytest.param(3, (5, 4, 3), 2**24 - 1, 11, "zigzag", [2, 0, 1], marks=pytest.mark.slow),
+        pytest.param(3, (5, 4, 3), 2**24 - 1, 11, "serpentine", [0, 2, 1], marks=pytest.mark.slow),
+    ],
 )
-def test_sawtooth_digit_for_digit(dim, resolution, quanta, folds):
-    g = SawtoothGenerator(random_measure(dim, resolution, 40, quanta), folds)
-    check(g, NestedReference(g.measure, folds), 10_000)
+def test_sawtooth_digit_for_digit(dim, resolution, quanta, folds, path, axes):
+    g = SawtoothGenerator(random_measure(dim, resolution, 40, quanta), folds, path, axes)
+    reference = NestedReference(g.measure, folds, path, axes)
+    check(g, reference, 10_000 if dim == 2 else 4000)
+    if path == "serpentine":
+        # The coordinates that rest do so in odd multiples of half a dyadic interval.
+        rest = np.asarray(g.sample(jr.key(0), 200), float)[:, axes[:-1]] * 2 ** (folds + 1)
+        np.testing.assert_array_equal(rest % 2, 1)
 
 
 def test_independent_digit_for_digit():

@@ -46,6 +46,9 @@ CASES = [
     (SawtoothGenerator, 2, 1, [0]),
     (SawtoothGenerator, 3, 4, [2]),
     (SawtoothGenerator, 3, 5, [0]),
+    (SawtoothGenerator, 2, 1, [3, "serpentine"]),
+    (SawtoothGenerator, 3, 4, [2, "serpentine", (2, 0, 1)]),
+    (SawtoothGenerator, 3, 5, [0, "serpentine", (1, 2, 0)]),
     (PeanoGenerator, 1, 6, [2]),
     (PeanoGenerator, 2, 7, [0]),
     (PeanoGenerator, 2, 8, [2]),
@@ -95,7 +98,13 @@ def test_leaves_of_equal_and_of_no_sides(x64, kernel, evaluate):
     assert one.ramp_measure(0.1) == 0 and check(one, (0.1,), 50, kernel, evaluate) == [0]
 
 
-@pytest.mark.parametrize("kind, seed", [(SawtoothGenerator, 1), (PeanoGenerator, 2), (IndependentGenerator, 3)])
+def serpentine(measure):
+    return SawtoothGenerator(measure, 2, "serpentine", (1, 0))
+
+
+@pytest.mark.parametrize(
+    "kind, seed", [(SawtoothGenerator, 1), (serpentine, 1), (PeanoGenerator, 2), (IndependentGenerator, 3)]
+)
 def test_networks_with_labels(kind, seed, x64, grid_measure, kernel, evaluate):
     g = kind(grid_measure(2, seed, labels=3))
     network = g.network()
@@ -130,6 +139,20 @@ def test_sawtooth_counts(n, dim, folds):
     size = SawtoothGenerator(GridMeasure.from_histogram(np.ones((n,) * dim)), folds).size()
     assert size.depth == (dim - 1) * max(folds, 1) + 3
     assert size.connectivity <= 12 * n**dim + 15 * folds * n ** (dim - 1) + 20 * dim**2 * (folds + 1) + 20
+
+
+@pytest.mark.parametrize("n, dim, folds", [(2, 2, 0), (8, 2, 6), (9, 3, 1), (4, 4, 3)])
+def test_serpentine_counts(n, dim, folds):
+    """`ceil(log2 n) + 2` layers more than the zigzag, and neurons that do not grow with the cells."""
+    measure = GridMeasure.from_histogram(np.ones((n,) * dim))
+    zigzag, serpentine = (SawtoothGenerator(measure, folds, path).size() for path in ("zigzag", "serpentine"))
+    levels = (n - 1).bit_length()
+    assert serpentine.depth - zigzag.depth == levels + 2 - (folds == 0)
+    # Two waves and the coordinate a level, a clip, four weights a bin to enter, and what is passed on meanwhile.
+    each, bins = 11 * (levels + folds) + 12, sum(n**k for k in range(1, dim))
+    passed_on = dim * (levels + folds + 5)
+    assert serpentine.connectivity - zigzag.connectivity <= (dim - 1) * each + 4 * bins + passed_on
+    assert serpentine.width - zigzag.width <= 5 * (dim - 1)
 
 
 @pytest.mark.parametrize("dim, levels, extra", [(2, 1, 0), (2, 3, 2), (3, 1, 2), (6, 1, 1), (64, 2, 0), (64, 2, 1)])
@@ -212,10 +235,11 @@ def test_bad_ramps(ramp, grid_measure):
     "make",
     [
         lambda m: SawtoothGenerator(m, 0),  # each branch dies in the last `ramp` of its bin
+        lambda m: SawtoothGenerator(m, 1, "serpentine"),  # from centre to centre, but for the border of the box
         IndependentGenerator,  # steps take the first `ramp` of each bin
         lambda m: PeanoGenerator(m, 0),  # steps and falls, at either end of each leaf but the first and the last
     ],
-    ids=["sawtooth", "independent", "Peano"],
+    ids=["sawtooth", "serpentine", "independent", "Peano"],
 )
 def test_the_measure_of_the_ramps_is_nearly_attained(x64, make, kernel, evaluate):
     g, ramp, n = make(GridMeasure.from_histogram(np.ones((8, 8), int))), 0.125, 128**2

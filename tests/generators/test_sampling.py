@@ -37,12 +37,13 @@ def cell_counts(measure, x):
 
 GENERATORS = {
     "sawtooth": lambda: SawtoothGenerator(bump(), 4),
+    "serpentine": lambda: SawtoothGenerator(bump(), 4, "serpentine", (1, 0)),
     "peano": lambda: PeanoGenerator(bump(), 2),
     "independent": lambda: IndependentGenerator(bump()),
 }
 
 
-@pytest.mark.parametrize("kind", ["peano", "independent"])
+@pytest.mark.parametrize("kind", ["serpentine", "peano", "independent"])
 def test_streams_are_samples_bit_for_bit(kind):
     g, n = GENERATORS[kind](), 30
     x = np.asarray(g.sample(KEY, n))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from jaxgen.relu import hat, piecewise_linear, ramp, sawtooth, staircase, triangle_wave, unfold
+from jaxgen.relu import dyadic_centres, hat, piecewise_linear, ramp, sawtooth, staircase, triangle_wave, unfold
 
 few = settings(max_examples=25, deadline=None)
 
@@ -166,6 +166,50 @@ def test_staircase(data, m, d):
 def test_bad_staircase(arguments, message):
     with pytest.raises(ValueError, match=message):
         staircase(*arguments)
+
+
+@pytest.mark.parametrize("levels, length", [(0, 1.0), (1, 1.0), (3, 4.0), (7, 0.5), (20, 32.0)])
+def test_dyadic_centres(levels, length, x64):
+    network = dyadic_centres(levels, 2.0**-10, length)
+    assert network.sizes == ((1, *[5] * levels, 3, 3, 1) if levels else (1, 2, 2, 1)) and network.depth == levels + 3
+    x = length * np.random.default_rng(levels).random(2000)
+    place = x / length * 2**levels
+    clear = np.abs(place - np.round(place)) > 2.0**-11
+    y = realize(network, x)[:, 0]
+    expected = (np.floor(place) + 0.5) * length / 2**levels
+    np.testing.assert_allclose(y[clear], expected[clear], rtol=0, atol=8 * np.finfo(float).eps * length)
+    assert realize(network, [0.0])[0, 0] == length / 2 ** (levels + 1)
+    assert levels == 0 or network.weight_magnitude == 4 * 2.0**10
+
+
+@pytest.mark.parametrize("ramp", [2.0**-4, 0.5, 1.0])
+def test_ramps_between_dyadic_centres(ramp, x64):
+    """Half the share `ramp` at either end of a part, but for the very first; in the interval whatever its width."""
+    x = (np.arange(2**14) + 0.5) / 2**14
+    y = realize(dyadic_centres(3, ramp), x)[:, 0]
+    centre = (np.floor(8 * x) + 0.5) / 8
+    place = 8 * x % 1
+    ramped = (np.minimum(place, 1 - place) < ramp / 2) & (x > 1 / 16)
+    np.testing.assert_array_equal(y[~ramped], centre[~ramped])
+    assert np.mean(np.abs(y - centre)[ramped] > 1e-12) > 0.99
+    # In the two parts that meet.
+    middle = np.round(8 * x) / 8
+    assert np.all(np.abs(y - middle) <= 1 / 8) and y.min() >= 0 and y.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1, 0.5), "levels must not be negative"),
+        ((2, 0.0), r"ramp must lie in \(0, 1\]"),
+        ((2, 1.5), r"ramp must lie in \(0, 1\]"),
+        ((2, np.nan), r"ramp must lie in \(0, 1\]"),
+        ((2, 0.5, 0.0), "length must be a positive finite number"),
+    ],
+)
+def test_bad_dyadic_centres(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        dyadic_centres(*arguments)
 
 
 numbers = st.floats(-100, 100, allow_subnormal=False, width=32)

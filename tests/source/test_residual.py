@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from jaxgen.relu import sawtooth
 from jaxgen.source import Residual, digit_bits, float_to_words, stratum_words, words_to_float
@@ -95,7 +95,10 @@ def test_fold_is_the_sawtooth(example, folds):
     for _ in range(folds):
         exact = tent(exact)
     smallest = Fraction(1, example[2] * 2 ** (32 * WORDS))
-    assert value(jitted(Residual.fold, folds)(r)) == min(exact, 1 - smallest)
+    centre, folded = jitted(Residual.fold_from_centre, folds, jnp.float32)(r)
+    assert value(folded) == min(exact, 1 - smallest)
+    # An odd number of at most 21 bits, over a power of two.
+    assert Fraction(float(centre)) == (value(r) * 2**folds // 1 + Fraction(1, 2)) / 2**folds
 
 
 @pytest.mark.parametrize("folds", [0, 1, 3, 12])
@@ -111,6 +114,7 @@ def test_fold_is_the_sawtooth_network(folds):
 
 
 @few
+@example((2**16 - 1, [2**32 - 1] * WORDS, 2**16), 2, 23)  # the largest whole, and bits that fill a word
 @given(residuals(), st.sampled_from([2, 3, 10]), st.sampled_from([0, 1, 4, 5, 23]))
 def test_digits(example, base, number):
     r = build(example, digit_bits(example[2]))

@@ -190,6 +190,8 @@ def test_constant_or_repeated_data():
     constant[:, 1] = 7
     assert np.isfinite(train(data=constant).losses).all()
     assert np.isfinite(train(data=np.full((200, 2), 3.0)).losses).all()
+    # The mean of these is not quite one of them.
+    assert np.isfinite(train(data=np.full((20, 2), [3.3, -0.1])).losses).all()
     assert np.isfinite(train(data=[[1.0, 2.0]]).losses).all()
 
 

@@ -51,6 +51,7 @@ def objects() -> dict[str, object]:
         "measure_rounded": rounded,
         "measure_wide": many,
         "sawtooth": jg.SawtoothGenerator(boxed, folds=3),
+        "serpentine": jg.SawtoothGenerator(boxed, 3, "serpentine", axes=(1, 0)),
         "leaves": jg.LeafMeasure([[0.0, 1.0], [1.0, 2.5]], [0.25, 0.0], [1.0, 3.0], [0, 1], ("a", "b")).quantize(4),
         "curve": jg.CurveGenerator(plain, 0, "line", jg.HilbertCurve()),
         "peano": jg.PeanoGenerator(labelled, extra_levels=1),
