@@ -8,7 +8,9 @@ import jax
 import jax.random as jr
 
 from ..generators import AbstractGenerator
+from ..measures import GridMeasure
 from ._held_out import HeldOut
+from ._limits import row_limit
 from ._records import Absence, Bound, Entry
 
 _PICTURE_POINTS = 4000
@@ -31,7 +33,7 @@ def measure(name: str, kind: str, generator: Any, held_out: HeldOut, seconds: fl
         samples=samples,
     )
     if isinstance(generator, AbstractGenerator):
-        return _with_its_own_word(entry, generator)
+        return _with_its_own_word(entry, generator, held_out.law)
     # What a function keeps to itself cannot be counted.
     numbers = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(generator, eqx.is_inexact_array)))
     return dataclasses.replace(entry, connectivity=numbers or None, bits=32 * numbers or None)
@@ -52,7 +54,7 @@ def failure(name: str, kind: str, error: Exception) -> Entry:
     return Entry(name, kind, failed=f"{type(error).__name__}: {_first_line(error)}")
 
 
-def _with_its_own_word(entry: Entry, generator: AbstractGenerator) -> Entry:
+def _with_its_own_word(entry: Entry, generator: AbstractGenerator, law: GridMeasure | None) -> Entry:
     """What the generator says of itself: size, bits and certificate, or that it has none."""
     answers, absent = [], []
     questions = (("ReLU form", generator.size), ("code", generator.bits), ("certificate", generator.certificate))
@@ -67,6 +69,7 @@ def _with_its_own_word(entry: Entry, generator: AbstractGenerator) -> Entry:
             absent.append(Absence(what, why))
     size, bits, certificate = answers
     depth, width, connectivity = (None, None, None) if size is None else size
+    limit = row_limit(generator, depth, width, law)
     return dataclasses.replace(
         entry,
         depth=depth,
@@ -74,6 +77,7 @@ def _with_its_own_word(entry: Entry, generator: AbstractGenerator) -> Entry:
         connectivity=connectivity,
         bits=bits,
         certificate=None if certificate is None else Bound(float(certificate.w1), float(certificate.w2)),
+        limit=limit,
         absent=tuple(absent),
     )
 

@@ -17,6 +17,13 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Train
     yield (
         "Certificates are proven bounds on W1 and W2 between the law of a generator and the measure it was built from."
     )
+    limited = [entry for entry in entries if entry.limit]
+    if limited:
+        yield (
+            "The least W1 of its size is proven too, to the law of the training points on a grid: nothing with as "
+            "many atoms, or no network with one input of such depth and width, is nearer, whatever its weights. The "
+            f"largest here is {max(map(_limit, limited)):.3g} ({max(limited, key=_limit).name})."
+        )
     one, many = entries[0], entries[2]
     if one.w1 and many.w1 and one.certificate:
         allowed, spread = one.certificate.w1, max(one.w1.std, many.w1.std)
@@ -45,3 +52,7 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Train
         )
     if any(network.fitted.interrupted for network in networks):
         yield "Training was interrupted: the networks show the best state they had reached."
+
+
+def _limit(entry: Entry) -> float:
+    return entry.limit or 0.0
