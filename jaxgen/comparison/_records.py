@@ -82,6 +82,8 @@ class Entry:
     - `bits`: of the whole encoded generator, or of its arrays.
     - `w1`, `w2`: distances to the held-out points, in the units of the data.
     - `certificate`: what is proven, if anything.
+    - `limit`: the least W_1 that anything of its size can have to the training points on a grid: so many atoms, or a
+      network with one input of such depth and width (theory, section 10).
     - `seconds`: to build or to train it. `nanoseconds_per_sample`: to draw from it.
     - `per_label`: the error of each label that has enough held-out points.
     - `absent`: what it does not have, and why.
@@ -105,6 +107,7 @@ class Entry:
     w1: Spread | None = None
     w2: Spread | None = None
     certificate: Bound | None = None
+    limit: float | None = None
     seconds: float | None = None
     nanoseconds_per_sample: float | None = None
     per_label: tuple[LabelError, ...] = ()
@@ -168,7 +171,7 @@ class PlanePoint:
 
 
 class BitsLimit(NamedTuple):
-    """The error that every code of so many bits has on some law on the box: `jaxgen.limits.covering_error`."""
+    """The error that every code of so many bits has on some law on the occupied cells: `limits.covering_error`."""
 
     bits: float
     w1: float
@@ -185,7 +188,7 @@ class LengthLimit:
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What no method can cross: with so many bits, and on curves of such a length (theory, sections 8 and 10)."""
+    """What no method can cross: in bits on the occupied cells, and on curves of such a length (theory, 8 and 10)."""
 
     any_method: tuple[BitsLimit, ...] = ()
     length: tuple[LengthLimit, ...] = ()
