@@ -15,8 +15,8 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Train
         "that much."
     )
     yield (
-        "Certificates are proven bounds on W1 and W2 between the law of a generator, as the floats that come out of it, "
-        "and the measure it was built from."
+        "Certificates are proven bounds on W1 and W2 between the law of a generator, as floats of the type that comes "
+        "out, and the measure it was built from."
     )
     one, many = entries[0], entries[2]
     if one.w1 and many.w1 and one.certificate:

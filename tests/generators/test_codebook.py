@@ -126,7 +126,7 @@ def test_one_atom_and_duplicates_are_no_errors():
     one = CodebookGenerator([[2.0, 3.0]])
     np.testing.assert_array_equal(one.sample(KEY, 3), [[2.0, 3.0]] * 3)
     np.testing.assert_array_equal(one.network()(0.5), [2.0, 3.0])
-    assert one.ramp_measure(0.1) == 0 and one.certificate(0.1).w2 == 0
+    assert one.ramp_measure(0.1) == 0 and one.certificate(0.1).parts["ramps"] == (0, 0)
     same = CodebookGenerator([[2.0, 3.0], [2.0, 3.0], [4.0, 5.0], [2.0, 3.0]], [1, 2, 3, 4])
     assert same.ramp_measure(0.01) == 0.01
     x = np.asarray(same.sample(KEY, 100, stratified=True))
