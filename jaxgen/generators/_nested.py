@@ -45,7 +45,7 @@ def nested_push(
         return (node, following), x
 
     _, x = jax.lax.scan(coordinate, (node, r), jnp.arange(dim), unroll=dim if dim <= _UNROLL else 1)
-    return measure.low + x * measure.cell_sides, label
+    return measure.low + x * measure.cell_sides, label  # pyright: ignore[reportReturnType]
 
 
 class Rows(NamedTuple):
