@@ -16,8 +16,8 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, F
         "that much."
     )
     yield (
-        "Certificates are proven bounds on W1 and W2 between the law of a generator, as the floats that come out of "
-        "it, and the measure it was built from."
+        "Certificates are proven bounds on W1 and W2 between the law of a generator, as floats of the type that comes "
+        "out, and the measure it was built from."
     )
     limited = [entry for entry in entries if entry.limit]
     if limited:
