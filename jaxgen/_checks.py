@@ -74,9 +74,7 @@ def finite_points(points: Numbers | object, name: str = "points") -> Shaped[np.n
 
     Raises `TypeError` for anything but real numbers, and `ValueError` for an empty or wrong shape, NaN and infinity.
     """
-    array = np.asarray(points)
-    if array.dtype.kind not in "fiub" and not np.can_cast(array.dtype, np.float64, "same_kind"):
-        raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
+    array = _real_numbers(points, name)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] == 0:
@@ -98,10 +96,7 @@ def nonnegative_weights(
     weights: Numbers | object, name: str = "weights", size: int | None = None
 ) -> Float[np.ndarray, "..."]:
     """Nonnegative finite weights with a positive sum, in float64; `(size,)` of them if `size` is given."""
-    array = np.asarray(weights)
-    if array.dtype.kind not in "fiub" and not np.can_cast(array.dtype, np.float64, "same_kind"):
-        raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
-    array = array.astype(np.float64)
+    array = _real_numbers(weights, name).astype(np.float64)
     if size is not None and array.shape != (size,):
         raise ValueError(f"{name} must have shape ({size},), one entry each; got {array.shape}")
     if not np.all(np.isfinite(array)):
@@ -110,6 +105,13 @@ def nonnegative_weights(
         raise ValueError(f"{name} must not be negative; the smallest is {array.min():g}")
     if not array.sum() > 0:
         raise ValueError(f"{name} must not sum to zero")
+    return array
+
+
+def _real_numbers(values: Numbers | object, name: str) -> Shaped[np.ndarray, "..."]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub" and not np.can_cast(array.dtype, np.float64, "same_kind"):
+        raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
     return array
 
 

@@ -26,49 +26,43 @@ def inspect_command(file: pathlib.Path) -> None:
     show(describe(load(file)))
 
 
-def describe(obj: Any, points: np.ndarray | None = None) -> list[tuple[str, str]]:
+def describe(obj: Any, points: np.ndarray | None = None) -> Iterator[tuple[str, str]]:
     """What a file holds, as rows: sizes, bits against the limit, certificate; with `points`, the error to them."""
-    rows = [("kind", type(obj).__name__)]
+    yield "kind", type(obj).__name__
     if isinstance(obj, PromptedGenerator):
-        rows.append(("modality", str(obj.modality)))
+        yield "modality", str(obj.modality)
         obj = obj.generator
-        rows.append(("generator", type(obj).__name__))
+        yield "generator", type(obj).__name__
+    yield "dimension", str(obj.dim)
     held = obj if isinstance(obj, AbstractMeasure) else getattr(obj, "measure", None)
-    measure = held if isinstance(held, QuantizedMeasure) else None
-    rows.append(("dimension", str(obj.dim)))
-    rows += [] if measure is None else _grid(measure)
+    if isinstance(held, QuantizedMeasure):
+        yield from _grid(held)
     if isinstance(held, QuantizedLeafMeasure):
-        rows += [("leaves", str(held.size)), ("quanta", str(held.quanta))]
+        yield "leaves", str(held.size)
+        yield "quanta", str(held.quanta)
     if obj.vocabulary is not None:
-        rows.append(("labels", f"{len(obj.vocabulary)}: {', '.join(_first(map(str, obj.vocabulary)))}"))
+        yield "labels", f"{len(obj.vocabulary)}: {', '.join(_first(map(str, obj.vocabulary)))}"
     if isinstance(obj, AbstractGenerator):
-        rows += _generator(obj)
+        yield from _generator(obj)
     else:
-        rows.append(("bits", str(code_length(obj))))
-    if measure is not None:
-        limit = type_class_bits(_cells(measure), measure.quanta)
-        rows.append(
-            (
-                "counting limit",
-                f"{limit:.0f} bits: no code of all measures with so many quanta on so many cells "
-                "takes fewer for each of them",
-            )
-        )
-    if points is not None and measure is not None:
-        law: Any = obj  # what has a grid is a measure or a generator of one
-        w1, w2 = (data_bound(points, law, p) for p in (1, 2))
-        rows.append(("error to the data", f"W1 <= {w1:.4g}, W2 <= {w2:.4g}"))
-        if w1 > 0:
-            # In units of the error, of which the data occupy so many cells.
-            least = covering_bits(1.0, obj.dim, occupied_volume(points / w1, 1.0))
-            rows.append(
-                (
-                    "covering limit",
-                    f"{least:.0f} bits: no method whatever takes fewer for each law on the cells "
-                    "of that side that the data occupy, to that W1",
-                )
-            )
-    return rows
+        yield "bits", str(code_length(obj))
+    if isinstance(held, QuantizedMeasure):
+        limit = type_class_bits(_cells(held), held.quanta)
+        what = "no code of all measures with so many quanta on so many cells takes fewer for each of them"
+        yield "counting limit", f"{limit:.0f} bits: {what}"
+        if points is not None:
+            yield from _errors(obj, points)
+
+
+def _errors(law: Any, points: np.ndarray) -> Iterator[tuple[str, str]]:
+    """How far a measure on a grid, or a generator of one, is from points, and what bits that takes at least."""
+    w1, w2 = (data_bound(points, law, p) for p in (1, 2))
+    yield "error to the data", f"W1 <= {w1:.4g}, W2 <= {w2:.4g}"
+    if w1 > 0:
+        # In units of the error, of which the data occupy so many cells.
+        least = covering_bits(1.0, law.dim, occupied_volume(points / w1, 1.0))
+        what = "no method whatever takes fewer for each law on the cells of that side that the data occupy, to that W1"
+        yield "covering limit", f"{least:.0f} bits: {what}"
 
 
 def _grid(measure: QuantizedMeasure) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """What several commands read and show in the same way."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -34,11 +34,11 @@ def numbers(_context: object, _parameter: object, value: str | None) -> tuple[in
         raise click.BadParameter(f"{value!r} is not a list of integers such as 16,64") from None
 
 
-def show(rows: Sequence[tuple[str, str]]) -> None:
+def show(rows: Iterable[tuple[str, str]]) -> None:
     """Prints rows in two columns."""
     from tabulate import tabulate
 
-    click.echo(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    click.echo(tabulate(list(rows), tablefmt="plain", disable_numparse=True))
 
 
 def _names(_context: object, _parameter: object, value: str | None) -> tuple[str, ...] | None:

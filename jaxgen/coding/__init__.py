@@ -4,13 +4,14 @@
 with, from wherever it lives, once it is registered; nothing here knows any kind.
 """
 
+from . import _modules as _modules
 from ._cells import (
     read_composition as read_composition,
     read_occupied as read_occupied,
     write_composition as write_composition,
     write_occupied as write_occupied,
 )
-from ._corners import corner_kind as corner_kind, read_corner as read_corner, write_corner as write_corner
+from ._corners import box_kind as box_kind, read_box as read_box, write_box as write_box
 from ._errors import CodeError as CodeError
 from ._fields import Input as Input, Output as Output
 from ._format import (
@@ -21,9 +22,7 @@ from ._format import (
     save as save,
 )
 from ._law import Law as Law
-from ._modules import read_module as read_module, write_module as write_module
 from ._networks import (
-    check_weight_bits as check_weight_bits,
     module_bits as module_bits,
     network_bits as network_bits,
     quantize_network as quantize_network,
@@ -40,7 +39,6 @@ from ._registry import (
     write_object as write_object,
 )
 from ._sections import (
-    check_bounds as check_bounds,
     read_record as read_record,
     read_vocabulary as read_vocabulary,
     write_record as write_record,

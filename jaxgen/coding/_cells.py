@@ -117,6 +117,15 @@ def write_occupied(
     The cells are a set of m among all N, the counts m positive integers with sum K, each coded in as many bits as there
     are possibilities. Since C(N, m) C(K-1, m-1) <= C(K+N-1, N-1), no law takes more than its share of theory,
     section 8, and those with few occupied cells take less.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> out = jg.coding.Output()
+        >>> jg.coding.write_occupied(out, np.array([[2, 2], [0, 1]]), np.array([1, 2]), (3, 3))
+        >>> cells, counts = jg.coding.read_occupied(jg.coding.Input(out.finish(), version=2), (3, 3))
+        >>> cells.tolist(), counts.tolist()
+        ([[0, 1], [2, 2]], [2, 1])
     """
     quanta = int(counts.sum())
     out.integer(quanta)
@@ -128,7 +137,18 @@ def write_occupied(
 
 
 def read_occupied(data: Input, radices: Sequence[int]) -> tuple[Int[np.ndarray, "m axes"], Int[np.ndarray, " m"]]:
-    """The cells, in row-major order, and the counts that `write_occupied` wrote."""
+    """The cells, in row-major order, and the counts that `write_occupied` wrote.
+
+    **Raises:** `CodeError` for bytes that it did not write, before memory is taken for what they claim.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.coding.read_occupied(jg.coding.Input(b"\\x05\\x06", version=2), (3, 3))
+        Traceback (most recent call last):
+        ...
+        jaxgen.coding._errors.CodeError: the file claims 6 occupied cells for 5 quanta on 2**3.2 cells
+    """
     quanta, m = data.integer("quanta", _MAX_QUANTA), data.integer("the number of occupied cells", _MAX_QUANTA)
     size = sum(math.log2(n) for n in radices)
     if not (1 <= m <= quanta and math.log2(m) <= size + 1e-9):
@@ -143,14 +163,32 @@ def read_occupied(data: Input, radices: Sequence[int]) -> tuple[Int[np.ndarray, 
 
 
 def write_composition(out: Output, counts: Int[np.ndarray, " parts"]) -> None:
-    """Ends a body with positive integers, in as many bits as there are that have their number and sum, logged."""
+    """Ends a body with positive integers, in as many bits as there are that have their number and sum, logged.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> out = jg.coding.Output()
+        >>> jg.coding.write_composition(out, np.array([3, 1, 2]))
+        >>> jg.coding.read_composition(jg.coding.Input(out.finish(), version=2), parts=3, total=6).tolist()
+        [3, 1, 2]
+    """
     writer = Writer()
     code_composition(writer, counts, len(counts), int(counts.sum()))
     out.payload(writer)
 
 
 def read_composition(data: Input, parts: int, total: int) -> Int[np.ndarray, " parts"]:
-    """The integers that `write_composition` wrote, given their number and sum."""
+    """The integers that `write_composition` wrote, given their number and sum.
+
+    **Raises:** `CodeError` for bytes that it did not write, before memory is taken for what they claim.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.coding.read_composition(jg.coding.Input(b"\\0", version=2), parts=1, total=6).tolist()
+        [6]
+    """
     data.require(least_bits(parts - 1, math.log2(max(total - 1, 1))), f"{parts} counts with a sum of {total}")
     reader = data.payload()
     counts = code_composition(reader, None, parts, total)

@@ -1,8 +1,9 @@
-"""Corners of boxes: cheap where they are 0 or 1, or the same on all axes."""
+"""Boxes: cheap where their corners are 0 or 1, or the same on all axes."""
 
 import numpy as np
 from jaxtyping import Float
 
+from ._errors import CodeError
 from ._fields import Input, Output
 
 # How a corner is written: it is 0, or 1, or one number on all axes; or axis by axis.
@@ -11,8 +12,52 @@ _ZEROS, _ONES, _SAME, _MIXED = range(4)
 _ZERO, _NUMBER, _ONE, _AGAIN = range(4)
 
 
-def corner_kind(corner: Float[np.ndarray, " d"]) -> int:
-    """Two bits that say how `write_corner` writes a corner."""
+def box_kind(low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"]) -> int:
+    """Four bits that say how `write_box` writes a box, and that `read_box` needs.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> jg.coding.box_kind(np.zeros(3), np.ones(3)), jg.coding.box_kind(np.zeros(3), np.full(3, 0.5))
+        (4, 8)
+    """
+    return _kind(low) | _kind(high) << 2
+
+
+def write_box(out: Output, low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"]) -> None:
+    """Both corners: nothing for zeros and ones, one number for equal ones, else two bits an axis and the numbers.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> out, low, high = jg.coding.Output(), np.zeros(3), np.array([2.0, 2.0, 1.0])
+        >>> jg.coding.write_box(out, low, high)
+        >>> data = jg.coding.Input(out.finish(), version=2)
+        >>> jg.coding.read_box(data, jg.coding.box_kind(low, high), dim=3)[1].tolist()
+        [2.0, 2.0, 1.0]
+    """
+    _write(out, low)
+    _write(out, high)
+
+
+def read_box(data: Input, kind: int, dim: int) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
+    """The corners that `write_box` wrote, given its `box_kind`.
+
+    **Raises:** `CodeError` for an unknown kind, and as the methods of `Input` do.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> low, high = jg.coding.read_box(jg.coding.Input(b"", version=2), 4, dim=2)
+        >>> low.tolist(), high.tolist()
+        ([0.0, 0.0], [1.0, 1.0])
+    """
+    if kind >> 4:
+        raise CodeError("the corners of the box are of unknown form")
+    return _read(data, kind & 3, dim), _read(data, kind >> 2, dim)
+
+
+def _kind(corner: Float[np.ndarray, " d"]) -> int:
     if np.all(corner == 0):
         return _ZEROS
     if np.all(corner == 1):
@@ -20,9 +65,8 @@ def corner_kind(corner: Float[np.ndarray, " d"]) -> int:
     return _SAME if np.all(corner == corner[0]) else _MIXED
 
 
-def write_corner(out: Output, corner: Float[np.ndarray, " d"]) -> None:
-    """A corner that is one number, once; one of several, as two bits an axis and the numbers."""
-    kind = corner_kind(corner)
+def _write(out: Output, corner: Float[np.ndarray, " d"]) -> None:
+    kind = _kind(corner)
     if kind == _SAME:
         out.numbers(corner[0])
     if kind == _MIXED:
@@ -32,8 +76,7 @@ def write_corner(out: Output, corner: Float[np.ndarray, " d"]) -> None:
         out.numbers(corner[how == _NUMBER])
 
 
-def read_corner(data: Input, kind: int, dim: int) -> Float[np.ndarray, " d"]:
-    """The corner that `write_corner` wrote."""
+def _read(data: Input, kind: int, dim: int) -> Float[np.ndarray, " d"]:
     if kind != _MIXED:
         return np.full(dim, data.numbers(1)[0] if kind == _SAME else float(kind))
     bits = np.unpackbits(np.frombuffer(data.part(-(-dim // 4)), np.uint8))[: 2 * dim].reshape(dim, 2)

@@ -12,7 +12,18 @@ from ._numbers import float_bytes, natural_bytes, read_float
 
 
 class Output:
-    """Bytes being written, and sections that stand before them; `depth` counts the objects around this one."""
+    """Bytes being written, and sections that stand before them; `depth` counts the objects around this one.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> out = jg.coding.Output()
+        >>> out.integer(300)
+        >>> out.numbers([0.5, 1.0])
+        >>> out.text("é")
+        >>> out.finish().hex(" ")
+        'ac 02 61 80 71 80 02 c3 a9'
+    """
 
     def __init__(self, depth: int = 0):
         self.depth = depth
@@ -66,6 +77,14 @@ class Input:
     """Bytes being read; every method raises `CodeError` where they end too early or claim too much.
 
     `version` is that of the file: numbers of version 1 have a fixed size. `depth` counts the objects around this one.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> data = jg.coding.Input(bytes.fromhex("ac 02 61 80 02 c3 a9"), version=2)
+        >>> data.integer("a number", most=1000), data.numbers(1).tolist(), data.text()
+        (300, [0.5], 'é')
+        >>> data.end()
     """
 
     def __init__(

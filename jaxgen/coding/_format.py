@@ -36,6 +36,7 @@ from .._io import replacing
 from ._errors import CodeError
 from ._fields import Input, Output
 from ._law import Law, Loaded
+from ._networks import checked_precision
 from ._registry import only_code_errors, read_object, write_object
 from ._version1 import MAGIC as OLD_MAGIC, decode_version_1
 
@@ -69,7 +70,7 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
         >>> len(jg.encode(measure))
         13
     """
-    options = {} if weight_bits is None else {"weight_bits": weight_bits}
+    options = {} if weight_bits is None else {"weight_bits": checked_precision(weight_bits)}
     out = Output()
     out.raw(_MAGIC)
     out.byte(_VERSION)

@@ -9,7 +9,15 @@ Loaded = TypeVar("Loaded")
 
 @runtime_checkable
 class Law(Protocol):
-    """A law that can be sampled: a measure or a generator. Name the class to `load` for the methods of its own."""
+    """A law that can be sampled: a measure or a generator. Name the class to `load` for the methods of its own.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> law = jg.decode(jg.encode(jg.QuantizedMeasure([[0]], [1], 0.0, 1.0, 2)))
+        >>> isinstance(law, jg.coding.Law), isinstance(0.5, jg.coding.Law)
+        (True, False)
+    """
 
     @property
     def dim(self) -> int:

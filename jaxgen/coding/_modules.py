@@ -16,7 +16,7 @@ import numpy as np
 from ._errors import CodeError
 from ._fields import Input, Output
 from ._numbers import integer_bytes
-from ._registry import class_of, name_of, read_object, register_modules, write_object
+from ._registry import MODULE_KIND, Kind, add, class_of, name_of, read_object, write_object
 
 _NONE, _FALSE, _TRUE, _INTEGER, _FLOAT, _TEXT, _TUPLE, _LIST, _DICT, _MODULE, _SCALAR, _NUMPY, _JAX = range(13)
 _SINGLETONS = (None, False, True)
@@ -171,4 +171,4 @@ def _to_jax(array: np.ndarray) -> jax.Array:
     return out
 
 
-register_modules(write_module, read_module)
+add(Kind(eqx.Module, MODULE_KIND, write_module, read_module))

@@ -1,6 +1,7 @@
 """Networks with weights of stated precision, and the bits that they take."""
 
 import math
+from fractions import Fraction
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._checks import whole_number
-from ._coder import Coder, Reader, Writer
+from ._coder import Coder, Reader, Writer, code_number
 from ._errors import CodeError
 from ._fields import Input, Output
 from ._multisets import code_subset, least_bits
@@ -81,7 +82,7 @@ def quantize_network(module: Module, weight_bits: int | object = 8) -> Module:
         >>> len(np.unique(rounded.weight))
         7
     """
-    weight_bits = check_weight_bits(weight_bits)
+    weight_bits = checked_precision(weight_bits)
     parameters, rest = _split(module)
     rounded = jax.tree.map(lambda a: jnp.asarray(_round(np.asarray(a), weight_bits), a.dtype), parameters)
     return eqx.combine(rounded, rest)
@@ -110,11 +111,11 @@ def module_bits(module: eqx.Module, weight_bits: int = 32) -> int:
     if weight_bits > MAX_BITS:
         return int(weight_bits) * sum(array.size for array in arrays)
     out = Output()
-    write_arrays(out, arrays, check_weight_bits(weight_bits))
+    write_arrays(out, arrays, checked_precision(weight_bits))
     return 8 * len(out.finish())
 
 
-def check_weight_bits(weight_bits: Any) -> int:
+def checked_precision(weight_bits: Any) -> int:
     """An integer from 2 to 16; `TypeError` or `ValueError` otherwise."""
     return whole_number(weight_bits, "weight_bits", MIN_BITS, MAX_BITS)
 
@@ -151,30 +152,32 @@ def _short(step: float) -> float:
 
 def _lattice(values: Float[np.ndarray, "..."], bits: int) -> tuple[float, Int[np.ndarray, "..."]] | None:
     """The largest step that all entries are multiples of, and the multiples; `None` if they need more bits."""
-    nonzero = np.abs(values[values != 0])
-    if nonzero.size == 0:
+    sizes = np.unique(np.abs(values[values != 0]))
+    if sizes.size == 0:
         return 0.0, np.zeros(values.shape, np.int64)
-    lowest = int(np.frexp(nonzero.min())[1]) - 53
-    if int(np.frexp(nonzero.max())[1]) - lowest > 53 + bits or lowest < -1000:
+    # So many multiples there are at most, and for as few as that integers of any size are fast enough.
+    if sizes.size >= 2 ** (bits - 1):
         return None
-    # Whole multiples of 2**lowest as mantissa and exponent; trailing zeros are taken off first, so that they fit.
-    mantissa, exponent = np.frexp(nonzero)
-    whole = np.ldexp(mantissa, 53).astype(np.int64)
-    zeros = np.frexp((whole & -whole).astype(np.float64))[1] - 1
-    unit = int((exponent - 53 + zeros).min())
-    shift = exponent - 53 - unit
-    if int(np.frexp(nonzero.max())[1]) - unit > 62:
+    ratios = [size.as_integer_ratio() for size in sizes.tolist()]
+    unit = max(denominator for _, denominator in ratios)  # each is a power of two
+    step = Fraction(math.gcd(*(numerator * (unit // denominator) for numerator, denominator in ratios)), unit)
+    if Fraction(*ratios[-1]) >= 2 ** (bits - 1) * step or float(np.float32(float(step))) != step or step < 2.0**-126:
         return None
-    scaled = np.where(shift >= 0, whole << np.maximum(shift, 0), whole >> np.maximum(-shift, 0))
-    divisor = int(np.gcd.reduce(scaled))
-    step = math.ldexp(divisor, unit)
-    if scaled.max() // divisor >= 2 ** (bits - 1) or float(np.float32(step)) != step or abs(step) < 2.0**-126:
-        return None
-    return step, np.rint(values / step).astype(np.int64)
+    return float(step), np.rint(values / float(step)).astype(np.int64)
 
 
 def write_arrays(out: Output, arrays: list[Any], bits: int) -> None:
-    """Float arrays at so many bits: a step each, and all multiples together by the frequencies of leading bits."""
+    """Float arrays at so many bits: a step each, and all multiples together by the frequencies of leading bits.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> out = jg.coding.Output()
+        >>> jg.coding.write_arrays(out, [np.array([0.5, -1.0]), np.array([3.0])], 4)
+        >>> arrays = jg.coding.read_arrays(jg.coding.Input(out.finish(), version=2), [(2,), (1,)], 4)
+        >>> [array.tolist() for array in arrays]
+        [[0.5, -1.0], [3.0]]
+    """
     steps, parts = [], []
     for array in arrays:
         found = _lattice(_round(np.asarray(array), bits), bits)
@@ -191,7 +194,19 @@ def write_arrays(out: Output, arrays: list[Any], bits: int) -> None:
 
 
 def read_arrays(data: Input, shapes: list[tuple[int, ...]], bits: int) -> list[np.ndarray]:
-    """The inverse of `write_arrays`, given the shapes."""
+    """The inverse of `write_arrays`, given the shapes.
+
+    **Raises:** `CodeError` for bytes that it did not write, `ValueError` for bits out of range.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.coding.read_arrays(jg.coding.Input(b"\\5", version=2), [(2,)], 4)
+        Traceback (most recent call last):
+        ...
+        jaxgen.coding._errors.CodeError: the file claims 5 modelled bits of 4
+    """
+    checked_precision(bits)
     modelled = data.byte()
     if modelled > min(bits, _MAX_MODELLED):
         raise CodeError(f"the file claims {modelled} modelled bits of {bits}")
@@ -215,7 +230,7 @@ def _code_values(coder: Coder, values, size: int, bits: int, modelled: int) -> I
         halves = []
         for group in groups:
             chosen = None if values is None else np.flatnonzero(values[group] >> bit & 1)
-            ones = coder.number(None if chosen is None else len(chosen), len(group).bit_length())
+            ones = code_number(coder, None if chosen is None else len(chosen), len(group).bit_length())
             if ones > len(group):
                 raise CodeError(f"the file claims that {ones} of {len(group)} weights have a bit set")
             if isinstance(coder, Reader):

@@ -78,7 +78,14 @@ def read_float(data: _Source) -> float:
 
 
 def float32_if_exact(values: np.ndarray) -> np.ndarray:
-    """The shorter of the two float types that holds the values exactly."""
+    """The values in the shorter of the two float types that holds all of them exactly.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> jg.coding.float32_if_exact(np.array([0.5])).dtype, jg.coding.float32_if_exact(np.array([0.1])).dtype
+        (dtype('float32'), dtype('float64'))
+    """
     with np.errstate(over="ignore"):
         short = values.astype("<f4")
     return short if np.array_equal(short.astype(np.float64), values) else values.astype("<f8")

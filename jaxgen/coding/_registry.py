@@ -14,7 +14,7 @@ import equinox as eqx
 from ._errors import CodeError
 from ._fields import Input, Output
 
-_SECTIONS, _MODULE = 0x80, 0x7F  # the bit for sections; the number of the kind of modules without one of their own
+_SECTIONS, MODULE_KIND = 0x80, 0x7F  # the bit for sections; the number of the kind of modules without one of their own
 
 
 class Kind(NamedTuple):
@@ -56,25 +56,33 @@ def register(cls: type, number: int, write: Callable[..., None], read: Callable[
         >>> jg.code_length(Circle(0.5)), float(jg.decode(jg.encode(Circle(0.5))).radius)
         (64, 0.5)
     """
-    if not 0 <= number < _MODULE:
-        raise ValueError(f"number must lie between 0 and {_MODULE - 1}; got {number}")
-    _add(Kind(cls, number, write, read))
+    if not 0 <= number < MODULE_KIND:
+        raise ValueError(f"number must lie between 0 and {MODULE_KIND - 1}; got {number}")
+    add(Kind(cls, number, write, read))
 
 
-def _add(kind: Kind) -> None:
+def add(kind: Kind) -> None:
+    """Registers a kind of any number. Raises `ValueError` for that of another class."""
     other = _KINDS.get(kind.number, kind)
     if (other.cls.__module__, other.cls.__qualname__) != (kind.cls.__module__, kind.cls.__qualname__):
         raise ValueError(f"number {kind.number} belongs to {other.cls.__name__}; choose another")
     _KINDS[kind.number] = kind
 
 
-def register_modules(write: Callable[..., None], read: Callable[[Input], Any]) -> None:
-    """How Equinox modules without a kind of their own are written and read."""
-    _add(Kind(eqx.Module, _MODULE, write, read))
-
-
 def refuse(cls: type, why: str) -> None:
-    """Objects of a class, though they are Equinox modules, are not for files; `why` says so and what is."""
+    """Objects of a class, though they are Equinox modules, are not for files; `why` says so and what is.
+
+    **Example:**
+
+        >>> import equinox as eqx, jaxgen as jg
+        >>> class Session(eqx.Module):
+        ...     port: int
+        >>> jg.coding.refuse(Session, "It is open here only: encode its settings.")
+        >>> jg.encode(Session(8080))
+        Traceback (most recent call last):
+        ...
+        TypeError: obj must be one of ..., or an Equinox module; got Session. It is open here only: encode its settings.
+    """
     _REFUSED[cls] = why
 
 
@@ -151,7 +159,15 @@ def _subclasses(cls: type) -> Iterator[type]:
 def write_object(out: Output, obj: Any, **options: Any) -> None:
     """Ends a body with an object, whatever its kind.
 
-    Raises `TypeError` for one that cannot be written, and `ValueError` for options that its kind does not have.
+    **Raises:** `TypeError` for one that cannot be written, `ValueError` for options that its kind does not have.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> out = jg.coding.Output()
+        >>> jg.coding.write_object(out, jg.QuantizedMeasure([[0]], [1], 0.0, 1.0, 2))
+        >>> jg.coding.read_object(jg.coding.Input(out.finish(), version=2)).resolution
+        (2,)
     """
     kind = _kind_of(obj)
     known = inspect.signature(kind.write).parameters.values()
@@ -170,7 +186,18 @@ def write_object(out: Output, obj: Any, **options: Any) -> None:
 
 
 def read_object(data: Input) -> Any:
-    """The object that `write_object` wrote: all that is left."""
+    """The object that `write_object` wrote: all that is left.
+
+    **Raises:** `CodeError` for bytes that it did not write.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.coding.read_object(jg.coding.Input(bytes([99]), version=2))
+        Traceback (most recent call last):
+        ...
+        jaxgen.coding._errors.CodeError: the file holds an object of unknown kind 99
+    """
     byte = data.byte()
     sections: dict[int, memoryview] = {}
     while byte & _SECTIONS and (number := data.byte()):
@@ -182,7 +209,18 @@ def read_object(data: Input) -> Any:
 
 
 def read_body(data: Input, number: int) -> Any:
-    """The object of a known kind that a body holds."""
+    """The object of the kind `number` that a body holds, without the byte of the kind and the sections.
+
+    **Raises:** `CodeError` for bytes that its writer did not write.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> file = jg.encode(jg.QuantizedMeasure([[0]], [1], 0.0, 1.0, 2))
+        >>> body = file[4:-2]  # behind magic, version and kind, before the checksum
+        >>> jg.coding.read_body(jg.coding.Input(body, version=2), number=0).resolution
+        (2,)
+    """
     if number not in _KINDS:
         raise CodeError(f"the file holds an object of unknown kind {number}")
     kind = _KINDS[number]
@@ -208,7 +246,7 @@ def _kind_of(obj: Any) -> Kind:
         if type(obj) is kind.cls:
             return kind
     if isinstance(obj, eqx.Module) and type(obj) not in _REFUSED:
-        return _KINDS[_MODULE]
-    names = ", ".join(_KINDS[number].cls.__name__ for number in sorted(set(_KINDS) - {_MODULE}))
+        return _KINDS[MODULE_KIND]
+    names = ", ".join(_KINDS[number].cls.__name__ for number in sorted(set(_KINDS) - {MODULE_KIND}))
     why = next((f" {why}" for cls, why in _REFUSED.items() if isinstance(obj, cls)), "")
     raise TypeError(f"obj must be one of {names}, or an Equinox module; got {type(obj).__name__}.{why}")

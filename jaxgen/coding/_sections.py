@@ -11,15 +11,25 @@ LabelBounds = dict[str, tuple[tuple[float, float], ...]]
 VOCABULARY, RECORD = 1, 4
 # Labels 0, 1, 2, ... take no bytes of their own, up to a number that takes little memory whatever a file claims.
 _COUNTED = 1 << 12
-# Names of bounds that take one byte; any other is spelled out.
-_NAMES = ("rounding", "quantization")
+# Names of bounds that take one byte; any other is spelled out, behind the byte of the empty one.
+_NAMES = ("rounding", "quantization", "", "points")
+_SPELLED = _NAMES.index("")
 
 
 def write_vocabulary(out: Output, labels: tuple[Label, ...] | None) -> None:
     """The section of the labels, if there are any.
 
     Twice their number, and 1 more if they are 0, 1, 2, ...; else each behind twice its length, 1 more for an integer.
-    Raises `TypeError` for labels that are neither strings nor integers.
+
+    **Raises:** `TypeError` for labels that are neither strings nor integers.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> out = jg.coding.Output()
+        >>> jg.coding.write_vocabulary(out, ("a", "b"))
+        >>> out.sections
+        {1: b'\\x04\\x02a\\x02b'}
     """
     if labels is None:
         return
@@ -35,7 +45,16 @@ def write_vocabulary(out: Output, labels: tuple[Label, ...] | None) -> None:
 
 
 def read_vocabulary(data: Input) -> tuple[Label, ...] | None:
-    """The labels that `write_vocabulary` wrote."""
+    """The labels that `write_vocabulary` wrote, or `None`.
+
+    **Raises:** `CodeError` for bytes that it did not write.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.coding.read_vocabulary(jg.coding.Input(b"", 2, {1: memoryview(b"\\x05")}))
+        (0, 1)
+    """
     part = data.section(VOCABULARY)
     if part is None:
         return None
@@ -51,7 +70,16 @@ def read_vocabulary(data: Input) -> tuple[Label, ...] | None:
 
 
 def write_record(out: Output, bounds: Bounds, label_bounds: LabelBounds | None = None) -> None:
-    """The section of what was proven: pairs of bounds on W_1 and W_2 by name, and one a label; none without bounds."""
+    """The section of what was proven: pairs of bounds on W_1 and W_2 by name, and one a label; none without bounds.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> out = jg.coding.Output()
+        >>> jg.coding.write_record(out, {"rounding": (0.5, 1.0)})
+        >>> len(out.sections[4])
+        7
+    """
     if not bounds:
         return
     part = Output()
@@ -66,7 +94,17 @@ def write_record(out: Output, bounds: Bounds, label_bounds: LabelBounds | None =
 
 
 def read_record(data: Input) -> tuple[Bounds, LabelBounds | None]:
-    """The bounds that `write_record` wrote."""
+    """The bounds that `write_record` wrote.
+
+    **Raises:** `CodeError` for bytes that it did not write, and for bounds that are negative or not finite.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> section = memoryview(bytes.fromhex("01 00 61 80 71 80 00"))
+        >>> jg.coding.read_record(jg.coding.Input(b"", 2, {4: section}))
+        ({'rounding': (0.5, 1.0)}, None)
+    """
     part = data.section(RECORD)
     if part is None:
         return {}, None
@@ -85,22 +123,19 @@ def _begin(out: Output, table: dict):
 
 
 def _write_name(out: Output, name: str) -> None:
-    out.integer(_NAMES.index(name) if name in _NAMES else len(_NAMES))
-    if name not in _NAMES:
+    code = _NAMES.index(name) if name in _NAMES else _SPELLED
+    out.integer(code)
+    if code == _SPELLED:
         out.text(name)
 
 
 def _read_name(data: Input) -> str:
-    code = data.integer("the name of a bound", len(_NAMES))
-    return data.text() if code == len(_NAMES) else _NAMES[code]
+    code = data.integer("the name of a bound", len(_NAMES) - 1)
+    return data.text() if code == _SPELLED else _NAMES[code]
 
 
 def _read_pairs(data: Input, count: int) -> tuple[tuple[float, float], ...]:
-    return check_bounds(data.numbers(2 * count))
-
-
-def check_bounds(values) -> tuple[tuple[float, float], ...]:
-    """Pairs of bounds. Raises `CodeError` unless they are nonnegative and finite."""
+    values = data.numbers(2 * count)
     if not all(0 <= value < float("inf") for value in values):
         raise CodeError("the bounds in the file must be nonnegative and finite")
     return tuple((float(w1), float(w2)) for w1, w2 in zip(values[::2], values[1::2], strict=True))

@@ -23,14 +23,14 @@ from ..generators import (
     SawtoothGenerator,
 )
 from ..measures import GridMeasure
-from ..training import TrainingError, fit
+from ..training import Fitted, TrainingError, fit
 from ._curves import curves
 from ._held_out import HeldOut
 from ._limits import limit_law
 from ._measure import failure, measure, measure_or_report
 from ._notes import notes
 from ._plane import plane
-from ._records import Entry, Trained
+from ._records import Entry
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
 from ._split import as_dataset, halves
@@ -88,9 +88,13 @@ def compare(
 
     **Example:**
 
-        >>> import jaxgen as jg
-        >>> report = jg.compare(preset="quick", progress=False)  # doctest: +SKIP
-        >>> print(report.table())  # doctest: +SKIP
+        >>> import jaxgen as jg, numpy as np
+        >>> labels = ["day", "night"] * 20
+        >>> report = jg.compare(np.arange(40.0), labels=labels, widths=(), preset="quick", progress=False)
+        >>> [entry.name for entry in report.entries]  # no widths: no trained networks
+        ['sawtooth (explicit)', 'Peano (explicit)', 'independent (explicit)']
+        >>> report.entries[0].certificate, report.entries[0].w1.mean > 0
+        (Bound(w1=0.0, w2=0.0), True)
     """
     asked = {"widths": widths, "steps": steps, "repeats": repeats, "samples": samples}
     settings = _settings(preset, seed=seed, folds=folds, extra_levels=extra_levels, **asked)
@@ -147,13 +151,13 @@ def _report(
 
         floor = stage("floor", held_out.floor, train)
         entries = [stage(name, _measure_explicit, name, make, held_out) for name, make in explicit.items()]
-        networks: list[Trained] = []
+        networks: dict[str, Fitted[MLPGenerator]] = {}
         for width, count in shapes:
-            if not any(network.fitted.interrupted for network in networks):
+            if not any(fitted.interrupted for fitted in networks.values()):
                 name = f"trained, width {width}, {count} source{'s'[: count > 1]}"
-                entry, network = stage(name, _train, name, train, width, count, held_out, settings, progress)
+                entry, fitted = stage(name, _train, name, train, width, count, held_out, settings, progress)
                 entries.append(entry)
-                networks += network
+                networks |= fitted
         entries += [stage(name, measure_or_report, name, given, held_out) for name, given in generators.items()]
         lines = stage("curves", curves, train, held_out, settings)
         points, limits = stage("bits", plane, train, held_out, networks, settings)
@@ -170,7 +174,7 @@ def _report(
         curves=lines,
         plane=points,
         limits=limits,
-        interrupted=any(network.fitted.interrupted for network in networks),
+        interrupted=any(fitted.interrupted for fitted in networks.values()),
     )
 
 
@@ -198,7 +202,7 @@ def _measure_explicit(name: str, make: Callable[[], AbstractGenerator], held_out
 
 def _train(
     name: str, data: Dataset, width: int, source_dim: int, held_out: HeldOut, settings: Settings, progress: bool
-) -> tuple[Entry, list[Trained]]:
+) -> tuple[Entry, dict[str, Fitted[MLPGenerator]]]:
     """A trained network, measured, or the reason why there is none."""
     untrained = MLPGenerator(
         dim=data.points.shape[1],
@@ -212,5 +216,5 @@ def _train(
     try:
         fitted = fit(untrained, data.points, key=key, steps=settings.steps, labels=data.labels, progress=progress)
     except TrainingError as error:
-        return failure(name, "trained", error), []
-    return measure(name, "trained", fitted.generator, held_out, fitted.seconds), [Trained(name, fitted)]
+        return failure(name, "trained", error), {}
+    return measure(name, "trained", fitted.generator, held_out, fitted.seconds), {name: fitted}

@@ -97,6 +97,14 @@ def _extras(report: Report) -> list[tuple[_Panel, int]]:
     return panels
 
 
+def _label(ax: Axes, title: str, x: str) -> None:
+    """What every panel of errors has beside its lines."""
+    ax.set_title(title, fontsize=10)
+    ax.set_xlabel(x)
+    _few_ticks(ax.yaxis)
+    ax.legend(fontsize=7)
+
+
 def _few_ticks(axis: Axis) -> None:
     """Labels at powers of ten only, or a few round numbers where there are none."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -118,10 +126,7 @@ def _depth_panel(ax: Axes, report: Report) -> None:
         ax.semilogy(depth, [p.w1 for p in line], "o", color=colour, markersize=4, label=f"{kind}: sampled")
     if report.curves.depth_floor is not None:
         ax.axhline(report.curves.depth_floor, color=_FLOOR, label="floor of the samples")
-    ax.set_title("error against depth: W1 to a grid of 9 cells an axis", fontsize=10)
-    ax.set_xlabel("depth (affine layers)")
-    _few_ticks(ax.yaxis)
-    ax.legend(fontsize=7)
+    _label(ax, "error against depth: W1 to a grid of 9 cells an axis", "depth (affine layers)")
 
 
 def _size_panel(ax: Axes, report: Report) -> None:
@@ -133,11 +138,8 @@ def _size_panel(ax: Axes, report: Report) -> None:
         if e.kind != "explicit" and e.connectivity and e.w1:
             ax.loglog(e.connectivity, e.w1.mean, "s", color=_COLOURS[e.kind], label=e.name, markersize=5)
     ax.axhline(report.floor.w1.mean, color=_FLOOR, label="two-sample floor")
-    ax.set_title("error against size: W1 to held-out points", fontsize=10)
-    ax.set_xlabel("connectivity (nonzero weights)")
+    _label(ax, "error against size: W1 to held-out points", "connectivity (nonzero weights)")
     _few_ticks(ax.xaxis)
-    _few_ticks(ax.yaxis)
-    ax.legend(fontsize=7)
 
 
 def _plane_panel(ax: Axes, report: Report) -> None:
@@ -159,10 +161,7 @@ def _plane_panel(ax: Axes, report: Report) -> None:
     ax.axhline(floor, color=_FLOOR, label="two-sample floor")
     drawn = (*report.plane, *report.limits.any_method, *report.limits.length)
     ax.set_ylim(0.7 * min([floor, *[p.w1 for p in drawn]]), 30 * floor)
-    ax.set_title("the plane: W1 to held-out points against bits", fontsize=10)
-    ax.set_xlabel("bits")
-    _few_ticks(ax.yaxis)
-    ax.legend(fontsize=7)
+    _label(ax, "the plane: W1 to held-out points against bits", "bits")
 
 
 def _lines(plane: tuple[PlanePoint, ...]) -> Iterator[tuple[tuple[str, str], list[PlanePoint]]]:

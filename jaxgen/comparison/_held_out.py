@@ -18,6 +18,8 @@ from ..generators import AbstractGenerator
 from ..measures import GridMeasure
 from ._records import Floor, LabelError, Spread
 
+# Labels that have a distance of their own, at most; and points without which it would mean nothing.
+_LABELS, _LEAST = 6, 20
 Labels = Sequence[str | int] | None
 # Draws points, one for each label if there are labels.
 Sampler = Callable[[PRNGKeyArray, Labels], Float[np.ndarray, "n d"]]
@@ -48,12 +50,6 @@ class HeldOut:
         """The held-out points of each repeat, by their positions."""
         rng = np.random.default_rng(self.seed)
         return [rng.permutation(len(self.data.points))[: self.n] for _ in range(self.repeats)]
-
-    @property
-    def common_labels(self) -> list[str]:
-        """Labels with the most held-out points: enough of them for a distance to mean something."""
-        common = collections.Counter(map(str, self.data.labels or ())).most_common(6)
-        return [name for name, count in common if count >= 20]
 
     @property
     def batch(self) -> int:
@@ -94,10 +90,12 @@ class HeldOut:
         return [Spread.of(list(column)) for column in zip(*values, strict=True)]
 
     def per_label(self, sampler: Sampler) -> tuple[LabelError, ...]:
-        """W_1 for each common label, between its held-out points and as many samples given the label."""
+        """W_1 for each of the most common labels, between its held-out points and as many samples given the label."""
         out, labels = [], list(self.data.labels or ())
         names = np.asarray([str(c) for c in labels])
-        for i, name in enumerate(self.common_labels):
+        for i, (name, count) in enumerate(collections.Counter(names.tolist()).most_common(_LABELS)):
+            if count < _LEAST:
+                break
             at = np.flatnonzero(names == name)[:1000]
             x = sampler(jr.fold_in(self.key, 1000 + i), [labels[j] for j in at])[: len(at)]
             out.append(LabelError(name, wasserstein(x, self.data.points[at], 1)))

@@ -1,6 +1,6 @@
 """What no method can cross, for the data of a comparison (theory, sections 8 and 10)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -8,7 +8,8 @@ from .. import limits
 from ..data import Dataset
 from ..generators import AbstractGenerator, CodebookGenerator
 from ..measures import GridMeasure
-from ._records import BitsLimit, LengthLimit, PlanePoint, Trained
+from ..training import Fitted
+from ._records import BitsLimit, LengthLimit, PlanePoint
 
 
 def limit_law(train: Dataset) -> GridMeasure | None:
@@ -44,11 +45,11 @@ def bits_limits(law: GridMeasure | None, points: Sequence[PlanePoint]) -> Iterat
         yield BitsLimit(bits, unit * limits.covering_error(bits, law.dim, len(law.cells)))
 
 
-def length_limits(law: GridMeasure | None, networks: Sequence[Trained]) -> Iterator[LengthLimit]:
+def length_limits(law: GridMeasure | None, networks: Mapping[str, Fitted]) -> Iterator[LengthLimit]:
     """For each network with one source, the least W_1 to the law of any law on a curve as long as its own."""
     if law is None or law.dim == 1 or np.any(np.asarray(law.cell_sides) == 0):
         return
-    for trained in networks:
-        if trained.fitted.generator.source_dim == 1:
-            length = limits.curve_length(trained.fitted.generator)
-            yield LengthLimit(trained.name, length, limits.length_bound(length, law=law))
+    for name, fitted in networks.items():
+        if fitted.generator.source_dim == 1:
+            length = limits.curve_length(fitted.generator)
+            yield LengthLimit(name, length, limits.length_bound(length, law=law))

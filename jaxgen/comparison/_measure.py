@@ -1,6 +1,7 @@
 """Measuring one generator: its size, its speed, what is proven of it, and how far it is from held-out points."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -56,30 +57,25 @@ def failure(name: str, kind: str, error: Exception) -> Entry:
 
 def _with_its_own_word(entry: Entry, generator: AbstractGenerator, law: GridMeasure | None) -> Entry:
     """What the generator says of itself: size, bits and certificate, or that it has none."""
-    answers, absent = [], []
-    questions = (("ReLU form", generator.size), ("code", generator.bits), ("certificate", generator.certificate))
-    for what, ask in questions:
-        answer, why = None, ""
+    absent = []
+
+    def answer(what: str, ask: Callable[[], Any]) -> Any:
+        why = ""
         try:
-            answer = ask()
+            found = ask()
         except (NotImplementedError, TypeError, ValueError) as error:
-            why = _first_line(error)
-        answers.append(answer)
-        if answer is None:
+            found, why = None, _first_line(error)
+        if found is None:
             absent.append(Absence(what, why))
-    size, bits, certificate = answers
-    depth, width, connectivity = (None, None, None) if size is None else size
-    limit = row_limit(generator, depth, width, law)
-    return dataclasses.replace(
-        entry,
-        depth=depth,
-        width=width,
-        connectivity=connectivity,
-        bits=bits,
-        certificate=None if certificate is None else Bound(float(certificate.w1), float(certificate.w2)),
-        limit=limit,
-        absent=tuple(absent),
-    )
+        return found
+
+    size = answer("ReLU form", generator.size)
+    bits = answer("code", generator.bits)
+    certificate = answer("certificate", generator.certificate)
+    bound = None if certificate is None else Bound(float(certificate.w1), float(certificate.w2))
+    sizes = {} if size is None else size._asdict()
+    limit = row_limit(generator, sizes.get("depth"), sizes.get("width"), law)
+    return dataclasses.replace(entry, **sizes, bits=bits, certificate=bound, limit=limit, absent=tuple(absent))
 
 
 def _first_line(error: Exception) -> str:

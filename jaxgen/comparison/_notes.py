@@ -1,12 +1,13 @@
 """What a reader of a report must know beside its numbers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ._records import Entry, Trained
+from ..training import Fitted
+from ._records import Entry
 from ._settings import Settings
 
 
-def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Trained]) -> Iterator[str]:
+def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, Fitted]) -> Iterator[str]:
     """One sentence or two each."""
     yield (
         f"Distances are exact (assignment) between {settings.points_per_distance} samples and "
@@ -15,7 +16,8 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Train
         "that much."
     )
     yield (
-        "Certificates are proven bounds on W1 and W2 between the law of a generator and the measure it was built from."
+        "Certificates are proven bounds on W1 and W2 between the law of a generator, as the floats that come out of "
+        "it, and the measure it was built from."
     )
     limited = [entry for entry in entries if entry.limit]
     if limited:
@@ -42,7 +44,7 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Train
         names = "; ".join(entry.name for entry in entries if absence in entry.absent)
         yield f"No {absence.what} ({names})" + (f": {absence.why.rstrip('.')}." if absence.why else ".")
     if networks:
-        f = networks[0].fitted
+        f = next(iter(networks.values()))
         assert f.epsilon is not None  # trained with the loss of `fit`
         yield (
             f"Trained networks: {len(f.losses)} Adam steps on the Sinkhorn divergence, batches of {f.batch_size}, peak "
@@ -50,7 +52,7 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Sequence[Train
             f"{f.epsilon[1]:.3g} (squared units of the data). Learning rate, epsilon, batch size and depth were tuned "
             "once on the US airports for the time such a run takes; see the documentation of `fit`."
         )
-    if any(network.fitted.interrupted for network in networks):
+    if any(fitted.interrupted for fitted in networks.values()):
         yield "Training was interrupted: the networks show the best state they had reached."
 
 

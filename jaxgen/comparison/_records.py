@@ -6,8 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..training import Fitted
-
 
 class Spread(NamedTuple):
     """Mean and standard deviation over the repeats of a measurement.
@@ -59,6 +57,12 @@ class Floor:
     """What the training points themselves score: two samples of one law, neither of them generated.
 
     A distance between samples cannot be expected to go below it (theory, section 11).
+
+    **Example:**
+
+        >>> from jaxgen.comparison import Floor, Spread
+        >>> Floor(w1=Spread(1.0, 0.1), w2=Spread(1.2, 0.1)).per_label
+        ()
     """
 
     w1: Spread
@@ -110,14 +114,6 @@ class Entry:
     absent: tuple[Absence, ...] = ()
     failed: str | None = None
     samples: Float[np.ndarray, "n d"] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """A network that was trained, under its name in the report."""
-
-    name: str
-    fitted: Fitted
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,9 +37,13 @@ class Report:
 
     **Example:**
 
-        >>> import jaxgen as jg
-        >>> report = jg.compare(preset="quick")  # doctest: +SKIP
-        >>> report.save("report")  # doctest: +SKIP
+        >>> import numpy as np
+        >>> from jaxgen.comparison import PRESETS, Entry, Floor, Report, Spread
+        >>> entry = Entry("mine", "user", source_dim=1, bits=64, w1=Spread(1.234, 0.1))
+        >>> floor, point = Floor(Spread(1.0, 0.1), Spread(1.2, 0.1)), np.zeros((1, 1))
+        >>> report = Report("one point", ("x",), (entry,), floor, PRESETS["quick"], point, point)
+        >>> "1.23 ± 0.1" in report.table(), report.to_dict()["entries"][0]["w1"]
+        (True, [1.234, 0.1])
     """
 
     title: str

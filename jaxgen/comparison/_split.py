@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -19,23 +20,21 @@ def as_dataset(data: object, labels: Iterable[object] | None) -> Dataset:
         data = airports()
     elif isinstance(data, str | os.PathLike):
         data = load_points(pathlib.Path(data))
-    name, columns = (data.name, data.columns) if isinstance(data, Dataset) else ("data", None)
-    points = finite_points(data.points if isinstance(data, Dataset) else data, "data").astype(np.float64)
-    columns = tuple(f"x{k}" for k in range(points.shape[1])) if columns is None else columns
-    if labels is None and isinstance(data, Dataset):
-        labels = data.labels
-    return Dataset(name, points, columns, None if labels is None else _checked(labels, len(points)))
+    elif not isinstance(data, Dataset):
+        points = finite_points(data, "data")
+        data = Dataset("data", points, tuple(f"x{k}" for k in range(points.shape[1])))
+    points = finite_points(data.points, "data").astype(np.float64)
+    labels = data.labels if labels is None else labels
+    return dataclasses.replace(data, points=points, labels=None if labels is None else _checked(labels, len(points)))
 
 
 def _checked(labels: Iterable[object], count: int) -> tuple[str | int, ...]:
-    plain = [label.item() if isinstance(label, np.generic) else label for label in labels]
-    names = [label for label in plain if isinstance(label, str)]
-    numbers = [label for label in plain if isinstance(label, int)]
-    if len(plain) not in (len(names), len(numbers)):
+    plain: tuple[Any, ...] = tuple(label.item() if isinstance(label, np.generic) else label for label in labels)
+    if not any(all(isinstance(label, kind) for label in plain) for kind in (str, int)):
         raise TypeError("labels must be all strings or all integers")
     if len(plain) != count:
         raise ValueError(f"labels must hold one label a point, {count}; got {len(plain)}")
-    return tuple(names or numbers)
+    return plain
 
 
 def halves(data: Dataset, seed: int) -> tuple[Dataset, Dataset, int]:

@@ -24,29 +24,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..coding import (
-    CodeError,
-    Input,
-    Output,
-    check_bounds,
-    check_weight_bits,
-    corner_kind,
-    float32_if_exact,
-    read_arrays,
-    read_body,
-    read_composition,
-    read_corner,
-    read_object,
-    read_record,
-    read_vocabulary,
-    register,
-    write_arrays,
-    write_composition,
-    write_corner,
-    write_object,
-    write_record,
-    write_vocabulary,
-)
+from .. import coding
+from ..coding import CodeError, Input, Output
 from ..curves import AbstractCurve, PeanoCurve, centre_distance, diagonal_distance
 from ._codebook import CodebookGenerator
 from ._curve import CurveGenerator
@@ -64,7 +43,7 @@ _PATHS = ("line", "diagonal", "centre")
 
 def _read_measure(data: Input) -> Any:
     # In version 1 it was always a body of kind 0.
-    return read_body(data, 0) if data.version == 1 else read_object(data)
+    return coding.read_body(data, 0) if data.version == 1 else coding.read_object(data)
 
 
 def _write_sawtooth(out: Output, generator: SawtoothGenerator) -> None:
@@ -77,7 +56,7 @@ def _write_sawtooth(out: Output, generator: SawtoothGenerator) -> None:
             part.integer(axis)
         out.sections[_NESTING] = part.finish()
     out.integer(generator.folds)
-    write_object(out, generator.measure)
+    coding.write_object(out, generator.measure)
 
 
 def _read_sawtooth(data: Input) -> SawtoothGenerator:
@@ -101,9 +80,9 @@ def _write_curve(out: Output, generator: CurveGenerator) -> None:
     out.integer((generator.extra_levels << 2 | _PATHS.index(generator.path)) << 1 | (not peano))
     if not peano:
         curve = Output(out.depth)
-        write_object(curve, generator.curve)
+        coding.write_object(curve, generator.curve)
         out.block(curve.finish())
-    write_object(out, generator.measure)
+    coding.write_object(out, generator.measure)
 
 
 def _read_curve(data: Input) -> CurveGenerator:
@@ -111,7 +90,7 @@ def _read_curve(data: Input) -> CurveGenerator:
     if data.version == 1:
         measure = _read_measure(data)
         return CurveGenerator(measure, levels, _path_1(np.asarray(measure.cell_sides, np.float64)))
-    curve = read_object(Input(data.block(), data.version, depth=data.depth)) if levels & 1 else PeanoCurve()
+    curve = coding.read_object(Input(data.block(), data.version, depth=data.depth)) if levels & 1 else PeanoCurve()
     path = levels >> 1 & 3
     if path >= len(_PATHS) or not isinstance(curve, AbstractCurve):
         raise CodeError("the file holds an unknown path inside the cells, or no curve where one should be")
@@ -129,7 +108,7 @@ def _path_1(sides: np.ndarray) -> str:
 
 
 def _write_independent(out: Output, generator: IndependentGenerator) -> None:
-    write_object(out, generator.measure)
+    coding.write_object(out, generator.measure)
 
 
 def _read_independent(data: Input) -> IndependentGenerator:
@@ -138,15 +117,14 @@ def _read_independent(data: Input) -> IndependentGenerator:
 
 def _write_codebook(out: Output, codebook: CodebookGenerator) -> None:
     atoms, counts = np.asarray(codebook.atoms, np.float64), np.asarray(codebook.counts, np.int64)
-    values = float32_if_exact(atoms)
+    values = coding.float32_if_exact(atoms)
     out.integer((codebook.dim - 1) << 1 | (values.dtype.itemsize == 8))
     out.integer(len(counts))
     out.integer(codebook.quanta)
     out.raw(values.tobytes())
     record = codebook.measure.record
-    known = codebook.measure.proven("quantization") is not None and codebook.measure.proven("rounding") is not None
-    write_record(out, record.bounds if known else {})
-    write_composition(out, counts)
+    coding.write_record(out, record.bounds if record.saved and codebook.measure.unchanged else {})
+    coding.write_composition(out, counts)
 
 
 def _read_codebook(data: Input) -> CodebookGenerator:
@@ -158,13 +136,13 @@ def _read_codebook(data: Input) -> CodebookGenerator:
     n, quanta = data.integer("the number of atoms", _MAX_QUANTA), data.integer("quanta", _MAX_QUANTA)
     if not (dim >= 1 and 1 <= n <= quanta):
         raise CodeError(f"the file claims {n} atoms of dimension {dim} with {quanta} quanta")
-    bounds = read_record(data)[0]
-    if set(bounds) - {"quantization", "rounding"}:
+    bounds = coding.read_record(data)[0]
+    if set(bounds) - {"quantization", "rounding", "points"}:
         raise CodeError(f"the file claims bounds of a codebook on {', '.join(bounds)}")
     if old and flags & 2:
-        bounds["quantization"], bounds["rounding"] = check_bounds(data.numbers(4))
+        bounds["quantization"], bounds["rounding"] = map(tuple, data.numbers(4).reshape(2, 2).tolist())
     atoms = data.array("<f8" if flags & 1 else "<f4", n * dim).reshape(n, dim)
-    return CodebookGenerator(atoms, read_composition(data, n, quanta), **bounds)
+    return CodebookGenerator(atoms, coding.read_composition(data, n, quanta), **bounds)
 
 
 def _write_mlp(out: Output, network: MLPGenerator, *, weight_bits: int = 8) -> None:
@@ -176,36 +154,34 @@ def _write_mlp(out: Output, network: MLPGenerator, *, weight_bits: int = 8) -> N
     all these integers are coded by their frequencies (for those that agree so far: how many have the next bit set, and
     which), the others as they are.
     """
-    weight_bits = check_weight_bits(weight_bits)
     widths = {bias.shape[0] for bias in network.biases[:-1]}
     if len(widths) > 1:
         raise TypeError(f"the hidden layers must all have the same width; got {sorted(widths)}")
-    boxed, counted = network.low is not None, network.label_counts is not None
-    low, high = (np.asarray(x if boxed else [0.0], np.float64) for x in (network.low, network.high))
-    out.byte(boxed | counted << 1 | corner_kind(low) << 2 | corner_kind(high) << 4)
+    box = None if network.low is None else [np.asarray(x, np.float64) for x in (network.low, network.high)]
+    counted = network.label_counts is not None
+    out.byte((0 if box is None else 1 | coding.box_kind(*box) << 2) | counted << 1)
     for size in (network.dim, network.source_dim, max(widths, default=1), len(network.weights), weight_bits):
         out.integer(size)
-    if boxed:
-        write_corner(out, low)
-        write_corner(out, high)
+    if box is not None:
+        coding.write_box(out, *box)
     if counted:
         for count in np.asarray(network.label_counts):
             out.integer(int(count))
-    write_vocabulary(out, network.vocabulary)
-    write_arrays(out, [*network.weights, *network.biases], weight_bits)
+    coding.write_vocabulary(out, network.vocabulary)
+    coding.write_arrays(out, [*network.weights, *network.biases], weight_bits)
 
 
 def _read_mlp(data: Input) -> MLPGenerator:
     """The inverse of `_write_mlp`, in version 1 too; the weights are the rounded ones."""
-    vocabulary, flags = read_vocabulary(data), data.byte()
+    vocabulary, flags = coding.read_vocabulary(data), data.byte()
     if flags >> 6:
         raise CodeError("the flags of the network are unknown")
     names = ("dim", "source_dim", "width", "depth")
     dim, source_dim, width, depth = (data.integer(name, _MAX_SIZE) for name in names)
-    bits = check_weight_bits(data.integer("weight_bits", 1 << 10))
+    bits = data.integer("weight_bits", 1 << 10)
     if min(dim, source_dim, width, depth) < 1:
         raise CodeError("the file claims a network with a size of 0")
-    box = [read_corner(data, flags >> shift & 3, dim) for shift in (2, 4)] if flags & 1 else [None, None]
+    box = coding.read_box(data, flags >> 2, dim) if flags & 1 else (None, None)
     counts = None
     if flags >> 1 & 1:
         if vocabulary is None:
@@ -216,7 +192,7 @@ def _read_mlp(data: Input) -> MLPGenerator:
     data.require(8 * 2 * depth, f"{depth} layers")
     sizes = [len(vocabulary or ()) + source_dim, *[width] * (depth - 1), dim]
     shapes: list[tuple[int, ...]] = [(rows, cols) for cols, rows in itertools.pairwise(sizes)]
-    arrays = read_arrays(data, shapes + [(rows,) for rows in sizes[1:]], bits)
+    arrays = coding.read_arrays(data, shapes + [(rows,) for rows in sizes[1:]], bits)
     network = MLPGenerator(
         *(dim, source_dim, 1, 1),
         key=jax.random.key(0),
@@ -235,25 +211,23 @@ def _write_gridded(out: Output, gridded: GriddedCondition) -> None:
     out.integer(gridded.condition_dim)
     for size in gridded.condition_resolution:
         out.integer(size)
-    out.byte(corner_kind(low) | corner_kind(high) << 2)
-    write_corner(out, low)
-    write_corner(out, high)
-    write_object(out, gridded.generator)
+    out.byte(coding.box_kind(low, high))
+    coding.write_box(out, low, high)
+    coding.write_object(out, gridded.generator)
 
 
 def _read_gridded(data: Input) -> GriddedCondition:
     dim = data.integer("the dimension of the condition", data.left)
     resolution = tuple(data.integer("condition_resolution", _MAX_SIZE) for _ in range(dim))
-    kinds = data.byte()
-    if kinds >> 4 or not dim:
-        raise CodeError("the box of the conditions is of unknown form")
-    low, high = read_corner(data, kinds & 3, dim), read_corner(data, kinds >> 2, dim)
-    return GriddedCondition(read_object(data), resolution, low, high)
+    if not dim:
+        raise CodeError("the file claims conditions of dimension 0")
+    low, high = coding.read_box(data, data.byte(), dim)
+    return GriddedCondition(coding.read_object(data), resolution, low, high)
 
 
-register(SawtoothGenerator, 1, _write_sawtooth, _read_sawtooth)
-register(CurveGenerator, 2, _write_curve, _read_curve)
-register(IndependentGenerator, 3, _write_independent, _read_independent)
-register(CodebookGenerator, 4, _write_codebook, _read_codebook)
-register(MLPGenerator, 5, _write_mlp, _read_mlp)
-register(GriddedCondition, 7, _write_gridded, _read_gridded)
+coding.register(SawtoothGenerator, 1, _write_sawtooth, _read_sawtooth)
+coding.register(CurveGenerator, 2, _write_curve, _read_curve)
+coding.register(IndependentGenerator, 3, _write_independent, _read_independent)
+coding.register(CodebookGenerator, 4, _write_codebook, _read_codebook)
+coding.register(MLPGenerator, 5, _write_mlp, _read_mlp)
+coding.register(GriddedCondition, 7, _write_gridded, _read_gridded)

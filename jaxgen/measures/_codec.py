@@ -8,26 +8,8 @@ label first, as one more axis. Sections: labels, and the record of what the roun
 
 import numpy as np
 
-from ..coding import (
-    CodeError,
-    Input,
-    Output,
-    check_bounds,
-    corner_kind,
-    float32_if_exact,
-    read_composition,
-    read_corner,
-    read_occupied,
-    read_record,
-    read_vocabulary,
-    refuse,
-    register,
-    write_composition,
-    write_corner,
-    write_occupied,
-    write_record,
-    write_vocabulary,
-)
+from .. import coding
+from ..coding import CodeError, Input, Output
 from ._grid import GridMeasure
 from ._leaves import LeafMeasure, QuantizedLeafMeasure
 from ._quantized import QuantizedMeasure
@@ -36,40 +18,40 @@ from ._rounding import MAX_QUANTA
 
 _MAX_DIM = 1 << 20
 _MAX_RESOLUTION = 1 << 30
+_UNIT = coding.box_kind(np.zeros(1), np.ones(1))
 
 
 def _bounds_of(measure: QuantizedMeasure | QuantizedLeafMeasure):
     """What is proven of a measure as it stands, as `write_record` takes it."""
-    if measure.proven("rounding") is None:
+    if not (measure.record.saved and measure.unchanged):
         return {}, None
     return measure.record.bounds, measure.record.label_bounds or None
 
 
 def _write(out: Output, measure: QuantizedMeasure) -> None:
     low, high = np.asarray(measure.low, np.float64), np.asarray(measure.high, np.float64)
-    equal, unit = len(set(measure.resolution)) == 1, bool(np.all(low == 0) and np.all(high == 1))
+    equal, unit = len(set(measure.resolution)) == 1, coding.box_kind(low, high) == _UNIT
     out.integer((measure.dim - 1) << 2 | unit << 1 | equal)
     for size in measure.resolution[: 1 if equal else None]:
         out.integer(size)
     if not unit:
-        out.byte(corner_kind(low) | corner_kind(high) << 2)
-        write_corner(out, low)
-        write_corner(out, high)
-    write_vocabulary(out, measure.vocabulary)
-    write_record(out, *_bounds_of(measure))
+        out.byte(coding.box_kind(low, high))
+        coding.write_box(out, low, high)
+    coding.write_vocabulary(out, measure.vocabulary)
+    coding.write_record(out, *_bounds_of(measure))
     cells, radices = np.asarray(measure.cells, np.int64), measure.resolution
     if measure.vocabulary is not None:
         cells = np.concatenate([np.asarray(measure.labels, np.int64)[:, None], cells], axis=1)
         radices = (len(measure.vocabulary), *radices)
-    write_occupied(out, cells, np.asarray(measure.counts, np.int64), radices)
+    coding.write_occupied(out, cells, np.asarray(measure.counts, np.int64), radices)
 
 
 def _read(data: Input) -> QuantizedMeasure:
     header = _header_1 if data.version == 1 else _header
     resolution, low, high, bounds, label_bounds = header(data)
-    vocabulary = read_vocabulary(data)
+    vocabulary = coding.read_vocabulary(data)
     labelled = vocabulary is not None
-    cells, counts = read_occupied(data, (len(vocabulary), *resolution) if labelled else resolution)
+    cells, counts = coding.read_occupied(data, (len(vocabulary), *resolution) if labelled else resolution)
     labels, cells = (cells[:, 0], cells[:, 1:]) if labelled else (None, cells)
     return QuantizedMeasure(cells, counts, low, high, resolution, labels, vocabulary, Record(bounds, label_bounds))
 
@@ -78,11 +60,8 @@ def _header(data: Input):
     flags = data.integer("dim", 4 * _MAX_DIM - 1)
     dim = (flags >> 2) + 1
     resolution = _resolution(data, dim, bool(flags & 1))
-    kinds = 0b0100 if flags & 2 else data.byte()
-    if kinds >> 4:
-        raise CodeError("the corners of the box are of unknown form")
-    low, high = read_corner(data, kinds & 3, dim), read_corner(data, kinds >> 2, dim)
-    return resolution, low, high, *read_record(data)
+    box = coding.read_box(data, _UNIT if flags & 2 else data.byte(), dim)
+    return resolution, *box, *coding.read_record(data)
 
 
 def _header_1(data: Input):
@@ -94,9 +73,8 @@ def _header_1(data: Input):
     if dim == 0:
         raise CodeError("the file claims a measure of dimension 0")
     resolution = _resolution(data, dim, bool(flags >> 4 & 1))
-    low, high = read_corner(data, flags & 3, dim), read_corner(data, flags >> 2 & 3, dim)
-    bounds = {"rounding": check_bounds(data.numbers(2))[0]} if flags >> 5 & 1 else {}
-    return resolution, low, high, bounds, None
+    box = coding.read_box(data, flags & 15, dim)
+    return resolution, *box, {"rounding": tuple(data.numbers(2).tolist())} if flags >> 5 & 1 else {}, None
 
 
 def _resolution(data: Input, dim: int, equal: bool) -> tuple[int, ...]:
@@ -113,7 +91,7 @@ def _resolution(data: Input, dim: int, equal: bool) -> tuple[int, ...]:
 def _write_leaves(out: Output, measure: QuantizedLeafMeasure) -> None:
     """`2 (d - 1) + double`, leaves m, quanta; corners and sides (float32 or float64); leaves a label; the counts."""
     boxes = np.stack([np.asarray(measure.low_corners, np.float64), np.asarray(measure.sides, np.float64)])
-    values = float32_if_exact(boxes)
+    values = coding.float32_if_exact(boxes)
     out.integer((measure.dim - 1) << 1 | (values.dtype.itemsize == 8))
     out.integer(measure.size)
     out.integer(measure.quanta)
@@ -121,9 +99,9 @@ def _write_leaves(out: Output, measure: QuantizedLeafMeasure) -> None:
     if measure.vocabulary is not None:
         for size in np.diff(measure.label_offsets):
             out.integer(int(size))
-    write_vocabulary(out, measure.vocabulary)
-    write_record(out, *_bounds_of(measure))
-    write_composition(out, np.asarray(measure.counts, np.int64))
+    coding.write_vocabulary(out, measure.vocabulary)
+    coding.write_record(out, *_bounds_of(measure))
+    coding.write_composition(out, np.asarray(measure.counts, np.int64))
 
 
 def _read_leaves(data: Input) -> QuantizedLeafMeasure:
@@ -133,18 +111,18 @@ def _read_leaves(data: Input) -> QuantizedLeafMeasure:
     if not 1 <= m <= quanta:
         raise CodeError(f"the file claims {m} leaves with {quanta} quanta")
     corners, sides = data.array("<f8" if flags & 1 else "<f4", 2 * m * dim).reshape(2, m, dim)
-    vocabulary = read_vocabulary(data)
+    vocabulary = coding.read_vocabulary(data)
     labels = None
     if vocabulary is not None:
         sizes = [data.integer("the leaves of a label", m) for _ in vocabulary]
         if sum(sizes) != m:
             raise CodeError(f"the file claims {sum(sizes)} leaves with labels, of {m}")
         labels = np.repeat(np.arange(len(vocabulary)), sizes)
-    record = Record(*read_record(data))
-    return QuantizedLeafMeasure(corners, sides, read_composition(data, m, quanta), labels, vocabulary, record)
+    record = Record(*coding.read_record(data))
+    return QuantizedLeafMeasure(corners, sides, coding.read_composition(data, m, quanta), labels, vocabulary, record)
 
 
-register(QuantizedMeasure, 0, _write, _read)
-register(QuantizedLeafMeasure, 8, _write_leaves, _read_leaves)
-refuse(LeafMeasure, "Its masses are floats: encode measure.quantize(quanta).")
-refuse(GridMeasure, "Its masses are floats: encode measure.quantize(quanta).")
+coding.register(QuantizedMeasure, 0, _write, _read)
+coding.register(QuantizedLeafMeasure, 8, _write_leaves, _read_leaves)
+coding.refuse(LeafMeasure, "Its masses are floats: encode measure.quantize(quanta).")
+coding.refuse(GridMeasure, "Its masses are floats: encode measure.quantize(quanta).")

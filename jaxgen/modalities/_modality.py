@@ -119,11 +119,3 @@ def picture_shape(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, tuple) or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
         raise ValueError(f"shape must be (height, width) or (height, width, 3); got {shape!r}")
     return tuple(whole_number(n, "shape's sizes", 1) for n in shape)
-
-
-def byte_levels(levels: Any) -> int:
-    """A number of levels that a byte holds."""
-    levels = whole_number(levels, "levels", 2)
-    if levels > 256:
-        raise ValueError(f"levels must be at most 256, as a file holds them in bytes; got {levels}")
-    return levels

@@ -1,65 +1,11 @@
 """Words for labels."""
 
-# The codes of us_airports.csv; CQ is its code for the Northern Mariana Islands.
-STATES: dict[str, str] = {
-    "AK": "Alaska",
-    "AL": "Alabama",
-    "AR": "Arkansas",
-    "AS": "American Samoa",
-    "AZ": "Arizona",
-    "CA": "California",
-    "CO": "Colorado",
-    "CQ": "Northern Mariana Islands",
-    "CT": "Connecticut",
-    "DC": "District of Columbia, Washington",
-    "DE": "Delaware",
-    "FL": "Florida",
-    "GA": "Georgia",
-    "GU": "Guam",
-    "HI": "Hawaii",
-    "IA": "Iowa",
-    "ID": "Idaho",
-    "IL": "Illinois",
-    "IN": "Indiana",
-    "KS": "Kansas",
-    "KY": "Kentucky",
-    "LA": "Louisiana",
-    "MA": "Massachusetts",
-    "MD": "Maryland",
-    "ME": "Maine",
-    "MI": "Michigan",
-    "MN": "Minnesota",
-    "MO": "Missouri",
-    "MS": "Mississippi",
-    "MT": "Montana",
-    "NA": "no state recorded",
-    "NC": "North Carolina",
-    "ND": "North Dakota",
-    "NE": "Nebraska",
-    "NH": "New Hampshire",
-    "NJ": "New Jersey",
-    "NM": "New Mexico",
-    "NV": "Nevada",
-    "NY": "New York",
-    "OH": "Ohio",
-    "OK": "Oklahoma",
-    "OR": "Oregon",
-    "PA": "Pennsylvania",
-    "PR": "Puerto Rico",
-    "RI": "Rhode Island",
-    "SC": "South Carolina",
-    "SD": "South Dakota",
-    "TN": "Tennessee",
-    "TX": "Texas",
-    "UT": "Utah",
-    "VA": "Virginia",
-    "VI": "Virgin Islands",
-    "VT": "Vermont",
-    "WA": "Washington",
-    "WI": "Wisconsin",
-    "WV": "West Virginia",
-    "WY": "Wyoming",
-}
+import csv
+import importlib.resources
+
+# By the codes of us_airports.csv; CQ is its code for the Northern Mariana Islands.
+_STATES = importlib.resources.files("jaxgen").joinpath("modalities/us_states.csv").read_text(encoding="utf-8")
+STATES: dict[str, str] = dict(csv.reader(_STATES.splitlines()))
 
 # Topics of the Zen of Python: label, description, and how many of its lines, in order.
 ZEN_TOPICS: tuple[tuple[str, str, int], ...] = (

@@ -10,10 +10,11 @@ from jaxtyping import Float, Int, UInt8
 
 from .._checks import whole_number
 from .._io import replacing
-from ._modality import AbstractModality, Box, byte_levels, level_box, picture_shape, to_levels, to_points
+from ._modality import AbstractModality, Box, level_box, picture_shape, to_levels, to_points
 
 # Small pictures are enlarged by a whole factor, so that their shorter side takes at least this many pixels.
 _SHOWN = 64
+_LEVELS = 256  # that a byte of a file holds
 _GAP = 96  # brightness between pictures
 
 
@@ -40,7 +41,7 @@ class Images(AbstractModality):
 
     def __post_init__(self):
         object.__setattr__(self, "shape", picture_shape(self.shape))
-        object.__setattr__(self, "levels", byte_levels(self.levels))
+        object.__setattr__(self, "levels", whole_number(self.levels, "levels", 2, _LEVELS))
 
     @property
     def dim(self) -> int:
@@ -93,7 +94,7 @@ class Video(AbstractModality):
     def __post_init__(self):
         object.__setattr__(self, "shape", picture_shape(self.shape))
         object.__setattr__(self, "frames", whole_number(self.frames, "frames", 1))
-        object.__setattr__(self, "levels", byte_levels(self.levels))
+        object.__setattr__(self, "levels", whole_number(self.levels, "levels", 2, _LEVELS))
         if not 0 < self.rate <= 100:
             raise ValueError(f"rate, in frames a second, must lie between 0 and 100; got {self.rate}")
         object.__setattr__(self, "rate", float(self.rate))

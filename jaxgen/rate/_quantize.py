@@ -1,6 +1,9 @@
 """A measure in quanta for a budget of bits, searched by its error bound (theory, sections 8 and 11)."""
 
+import bisect
+import functools
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -9,8 +12,9 @@ from jaxtyping import ArrayLike
 from .._checks import finite_points, real_number
 from ..coding import code_length
 from ..distances import data_bound
+from ..generators import CellMoments
 from ..limits import type_class_bits
-from ..measures import GridMeasure, QuantizedMeasure
+from ..measures import GridMeasure, QuantizedMeasure, Record
 
 _MAX_QUANTA, _MAX_RESOLUTION = 1 << 24, 1 << 20
 
@@ -66,29 +70,24 @@ def quantize(
             f"bits={bits} must be finite and at least {overhead}, which the header and the box alone take; "
             "give a larger budget"
         )
-    tried: dict[int, tuple[float, QuantizedMeasure] | None] = {}
 
-    def attempt(n: int) -> float:
-        """The error bound at n cells an axis; infinite where not even one quantum fits."""
-        if n not in tried:
-            quanta = min(_affordable(n ** cloud.shape[1], budget - overhead), len(cloud))
-            tried[n] = None
-            if quanta >= 1:
-                measure = at(n, quanta)
-                tried[n] = data_bound(cloud, measure, p), measure
-        best = tried[n]
-        return np.inf if best is None else best[0]
+    @functools.cache
+    def attempt(n: int) -> tuple[float, QuantizedMeasure]:
+        """The error bound at n cells an axis, infinite where not even one quantum fits, and the measure."""
+        quanta = min(_affordable(n ** cloud.shape[1], budget - overhead), len(cloud))
+        if quanta < 1:
+            return np.inf, least
+        measure = at(n, quanta)
+        return data_bound(cloud, measure, p), measure
 
     # With 16 bits a cell the masses are exact to what their cells can show, and only finer cells are worth their bits.
     first = ((budget - overhead) / 16) ** (1 / cloud.shape[1])
-    best = _search(attempt, max(1, min(int(first), _MAX_RESOLUTION)))
-    found = tried[best]
-    assert found is not None  # one cell and one quantum fit: that is `least`
-    measure = found[1]
+    best = _search(lambda n: attempt(n)[0], max(1, min(int(first), _MAX_RESOLUTION)))
+    measure = attempt(best)[1]
     # The count of the class is what a code needs; the one at hand takes a few bits more.
     while code_length(measure) > budget and measure.quanta > 1:
         measure = at(best, measure.quanta - max(1, measure.quanta // 500))
-    return measure if code_length(measure) <= budget else least
+    return _near(cloud, measure if code_length(measure) <= budget else least)
 
 
 def _search(error: Callable[[int], float], n: int) -> int:
@@ -124,15 +123,18 @@ def _on_its_own(measure: QuantizedMeasure) -> QuantizedMeasure:
     return QuantizedMeasure(measure.cells, measure.counts, measure.low, measure.high, measure.resolution)
 
 
+def _near(cloud: np.ndarray, measure: QuantizedMeasure) -> QuantizedMeasure:
+    """With what is known of its distance to the points, which is kept beside it and takes no bits of its file."""
+    at_centres = SimpleNamespace(measure=measure, cell_moments=lambda: CellMoments(0.0, True))
+    near = data_bound(cloud, at_centres, 1), data_bound(cloud, at_centres, 2)
+    return QuantizedMeasure(
+        measure.cells, measure.counts, measure.low, measure.high, measure.resolution,
+        record=Record({"points": near}, saved=False),
+    )  # fmt: skip
+
+
 def _affordable(cells: int, bits: float) -> int:
     """The largest number of quanta for which the type class on `cells` cells takes at most `bits` bits."""
     if cells == 1:
         return 1
-    low, high = 0, 1
-    while high <= _MAX_QUANTA and type_class_bits(cells, high) <= bits:
-        low, high = high, 2 * high
-    high = min(high, _MAX_QUANTA + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if type_class_bits(cells, middle) <= bits else (low, middle)
-    return low
+    return bisect.bisect_right(range(1, _MAX_QUANTA + 1), bits, key=lambda quanta: type_class_bits(cells, quanta))

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._checks import Numbers, positive_number, whole_number
 from ._fitted import Fitted, G, TrainingError
@@ -113,7 +113,7 @@ def fit(
 
     plan = Plan(steps, batch_size, optimizer)
     fixed, static = eqx.partition((rest, loss), eqx.is_array)
-    run = _loop(
+    params, losses, compile_seconds, interrupted = _loop(
         lambda state: training_step(state, fixed, static, target, key, plan),
         (params, optimizer.init(params), jnp.zeros((), jnp.int32)),
         steps,
@@ -123,23 +123,16 @@ def fit(
     )
     ends = [float(loss.epsilon_at(k, steps)) for k in (0, steps)] if isinstance(loss, SinkhornLoss) else None
     return Fitted(
-        generator=eqx.combine(run.params, rest),
-        losses=run.losses,
+        generator=eqx.combine(params, rest),
+        losses=losses,
         epsilon=None if ends is None else (ends[0] * unit**2, ends[1] * unit**2),
         steps=steps,
         batch_size=batch_size,
         learning_rate=None if learning_rate is None else float(learning_rate),
         seconds=time.perf_counter() - began,
-        compile_seconds=run.compile_seconds,
-        interrupted=run.interrupted,
+        compile_seconds=compile_seconds,
+        interrupted=interrupted,
     )
-
-
-class _Run(NamedTuple):
-    params: Any
-    losses: Float[np.ndarray, " made"]
-    compile_seconds: float
-    interrupted: bool
 
 
 def _loop(
@@ -149,8 +142,11 @@ def _loop(
     hint: str,
     progress: bool,
     callback: Callable[[int, np.ndarray, Any], object] | None,
-) -> _Run:
-    """Advances the state step by step, in blocks after which the losses are looked at; Ctrl-C ends it early."""
+) -> tuple[PyTree, Float[np.ndarray, " made"], float, bool]:
+    """Advances the state step by step, in blocks after which the losses are looked at; Ctrl-C ends it early.
+
+    Returns the parameters, the losses, the seconds until the first of them, and whether it was ended early.
+    """
     from tqdm import tqdm
 
     losses, done, block, compile_seconds, interrupted = [], 0, 1, 0.0, False
@@ -182,4 +178,4 @@ def _loop(
         interrupted = True
     finally:
         bar.close()
-    return _Run(state[0], np.concatenate(losses) if losses else np.zeros(0), compile_seconds, interrupted)
+    return state[0], np.concatenate(losses) if losses else np.zeros(0), compile_seconds, interrupted

@@ -39,7 +39,13 @@ class Fitted(Generic[G]):
     - `seconds`: the time taken, `compile_seconds` of which went into compilation (and one block of steps).
     - `interrupted`: whether Ctrl-C ended the training early.
 
-    See `fit` for an example.
+    **Example:**
+
+        >>> import jax.random as jr, numpy as np, jaxgen as jg
+        >>> network = jg.MLPGenerator(dim=1, width=8, depth=2, key=jr.key(0))
+        >>> fitted = jg.fit(network, np.linspace(5, 8, 64), key=jr.key(1), steps=40, batch_size=32, progress=False)
+        >>> fitted.losses.shape, fitted.learning_rate, fitted.interrupted
+        ((40,), 0.005, False)
     """
 
     generator: G

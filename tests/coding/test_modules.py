@@ -10,6 +10,7 @@ import pytest
 
 import jaxgen.coding as coding
 from jaxgen.coding import _registry
+from jaxgen.coding._modules import read_module, write_module
 from jaxgen.generators import AbstractGenerator
 from jaxgen.relu import ReLUNetwork
 
@@ -108,9 +109,9 @@ def test_two_classes_of_one_name():
 
 def test_numbers_of_kinds_are_not_given_twice():
     with pytest.raises(ValueError, match="belongs to QuantizedMeasure"):
-        coding.register(Part, 0, coding.write_module, coding.read_module)
+        coding.register(Part, 0, write_module, read_module)
     with pytest.raises(ValueError, match="between 0 and 126"):
-        coding.register(Part, 127, coding.write_module, coding.read_module)
+        coding.register(Part, 127, write_module, read_module)
 
 
 @pytest.mark.parametrize(
