@@ -136,8 +136,8 @@ def test_boxes_hold_the_images_of_strata_and_are_hardly_larger(name):
     rng = np.random.default_rng(1)
     points, labels = rng.random((30, 2)) * [3, 1], np.repeat([0, 1, 2], 10)
     g = MAKERS[name](jg.GridMeasure.from_samples(points, (4, 3), labels=labels))
-    for condition, n in [(None, 1), (None, 7), (None, 40), (None, 360), (1, 7), (1, 110)]:
-        u = (np.arange(n)[:, None] + (np.arange(64) + 0.5) / 64) / n
+    for condition, n in [(None, 1), (None, 10), (None, 40), (None, 360), (1, 10), (1, 120)]:
+        u = (np.arange(n)[:, None] + (np.arange(2880 // n) + 0.5) * n / 2880) / n
         x = images(g, u.ravel(), condition).reshape(n, -1, 2)
         each, bound = np.linalg.norm(np.ptp(x, axis=1), axis=1), g.strata(n, condition)
         assert each.mean() <= bound[0] + 1e-6 and np.sqrt(np.mean(each**2)) <= bound[1] + 1e-6
@@ -209,7 +209,7 @@ def test_to_points_is_attained_where_they_sit_together():
         x = law(g)
         for p, bound in zip((1, 2), g.certificate().to_points, strict=True):
             exact = transport(points, np.ones(4), x, np.ones(512), p)
-            assert exact <= bound
+            assert exact <= 1.001 * bound  # the law in 512 atoms
             assert bound <= (1.002 if p == 2 else 1.1) * exact  # W_1 is bounded by W_2
 
 
