@@ -22,7 +22,14 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: list[float]) -> "Spread":
-        """The spread of one value a repeat."""
+        """The spread of one value a repeat.
+
+        **Example:**
+
+            >>> from jaxgen.comparison import Spread
+            >>> Spread.of([2.0, 2.0])
+            Spread(mean=2.0, std=0.0)
+        """
         return cls(float(np.mean(values)), float(np.std(values)))
 
     def __str__(self) -> str:

@@ -52,7 +52,14 @@ class SinkhornLoss(eqx.Module):
             whole_number(getattr(self, name), name, 1)
 
     def epsilon_at(self, step: int | Int[Array, ""], steps: int) -> Float[Array, ""]:
-        """The regularization of step `step` (counted from 0) of `steps`, in squared units of the batches."""
+        """The regularization of step `step` (counted from 0) of `steps`, in squared units of the batches.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> float(jg.training.SinkhornLoss(epsilon=0.5, anneal=4.0).epsilon_at(0, 100))
+            2.0
+        """
         return self.epsilon * self.anneal ** jnp.maximum(1 - step / (self.annealed * steps), 0)
 
     def __call__(
