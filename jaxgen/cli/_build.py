@@ -11,12 +11,12 @@ from ..generators import PeanoGenerator
 from ..measures import GridMeasure
 from ..rate import quantize
 from ._inspect import describe
-from ._options import data_options, read_data, show
+from ._options import PATH, data_options, read_data, show
 
 
 @click.command("build")
 @data_options
-@click.option("-o", "--out", required=True, type=click.Path(path_type=pathlib.Path), help="File to write: NAME.jaxgen")
+@click.option("-o", "--out", required=True, type=PATH, help="File to write: NAME.jaxgen")
 @click.option("--bits", type=float, help="Budget for the whole file; by default the exact counts on a grid.")
 @click.option("--resolution", type=int, help="Cells an axis, without --bits.")
 @click.option("--extra-levels", type=int, default=3, show_default=True, help="Levels of the curve inside a cell.")

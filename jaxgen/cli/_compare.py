@@ -7,24 +7,22 @@ from typing import Any
 import click
 
 from ..comparison import compare
-from ._options import INTERRUPTED, data_options, numbers, read_data
+from ._options import INTERRUPTED, PATH, data_options, numbers, progress_option, read_data, seed_option
 
 
 @click.command("compare")
 @data_options
-@click.option(
-    "--out", type=click.Path(path_type=pathlib.Path), help="New folder for report.md, report.json, figure.png."
-)
+@click.option("--out", type=PATH, help="New folder for report.md, report.json, figure.png.")
 @click.option("--image-shape", callback=numbers, help="Show points as pictures: height,width")
 @click.option("--resolution", type=int, help="Cells an axis of the grid.")
 @click.option("--folds", type=int, default=6, show_default=True, help="Folds of the sawtooth generator.")
 @click.option("--extra-levels", type=int, default=2, show_default=True, help="Levels of the Peano generator in a cell.")
 @click.option("--widths", callback=numbers, help="Widths of the trained networks: 16,64")
 @click.option("--steps", type=int, help="Training steps.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option
 @click.option("--quick", is_flag=True, help="Under 30 seconds.")
 @click.option("--full", is_flag=True, help="The thorough one, without a time limit.")
-@click.option("--no-progress", is_flag=True, help="No progress bars.")
+@progress_option
 def compare_command(
     data: str | None,
     columns: tuple[str, ...] | None,

@@ -1,5 +1,6 @@
 """What several commands read and show in the same way."""
 
+import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -8,6 +9,10 @@ import click
 from ..data import Dataset, airports, load_points
 
 INTERRUPTED = 130
+PATH = click.Path(path_type=pathlib.Path)
+
+seed_option = click.option("--seed", type=int, default=0, show_default=True)
+progress_option = click.option("--no-progress", is_flag=True, help="No progress bars.")
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
