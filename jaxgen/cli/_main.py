@@ -16,15 +16,7 @@ from ._sample import sample_command
 
 
 class _Group(click.Group):
-    """Errors of the library become one line on stderr; Ctrl-C exits with 130.
-
-    **Example:**
-
-        >>> from click.testing import CliRunner
-        >>> from jaxgen.cli import main
-        >>> CliRunner().invoke(main, ["inspect", "no such file"]).exit_code
-        2
-    """
+    """Errors of the library become one line on stderr; Ctrl-C exits with 130."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         try:
@@ -47,8 +39,21 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="jaxgen")
 def main() -> None:
-    """Explicit generative networks: one uniform number to any law, with proven error and known bits."""
+    """Explicit generative networks: one uniform number to any law, with proven error and known bits.
+    \f
+    Errors are one line on stderr and exit with 2, Ctrl-C with 130.
+
+    **Example:**
+
+        >>> from click.testing import CliRunner
+        >>> from jaxgen.cli import main
+        >>> CliRunner().invoke(main, ["inspect", "no such file"]).exit_code
+        2
+    """
 
 
 for _command in (compare_command, build_command, inspect_command, sample_command, prompt_command):
     main.add_command(_command)
+
+# A command is no function, and doctest would not find its example.
+__test__ = {"main": main.__doc__}
