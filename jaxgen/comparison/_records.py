@@ -164,7 +164,14 @@ class Curves:
 
 @dataclasses.dataclass(frozen=True)
 class PlanePoint:
-    """W_1 to the held-out points against bits, of the best for a budget, or of a network at a precision."""
+    """W_1 to the held-out points against bits, of the best for a budget, or of a network at a precision.
+
+    **Example:**
+
+        >>> from jaxgen.comparison import PlanePoint
+        >>> PlanePoint("explicit", "Peano", bits=1000, w1=2.0, budget=1024).bits <= 1024
+        True
+    """
 
     family: str
     name: str
