@@ -63,13 +63,6 @@ class Writer:
             self._bytes.append(np.packbits(new[:whole]))
             self._rest = new[whole:]
 
-    def number(self, value: int | None, bits: int) -> int:
-        """Codes one number of so many bits."""
-        assert value is not None
-        if bits:
-            self.tails(np.array([[value >> 32, value & 0xFFFFFFFF]], np.uint32), np.zeros(1, np.int64), bits)
-        return value
-
     def finish(self) -> tuple[bytes, bytes]:
         """The bytes of the range coder, and the plain bits."""
         first = self._occupancies.finish() if self._used else b""
@@ -107,13 +100,6 @@ class Reader:
             words[some, words.shape[1] - size :] |= np.packbits(whole, axis=1).view(">u4").astype(np.uint32)
             self._place = end
 
-    def number(self, value: int | None, bits: int) -> int:
-        """Reads one number of so many bits."""
-        words = np.zeros((1, 2), np.uint32)
-        if bits:
-            self.tails(words, np.zeros(1, np.int64), bits)
-        return int(words[0, 0]) << 32 | int(words[0, 1])
-
     def require(self, bits: float | int) -> None:
         """Raises `CodeError` unless the payload can hold so many bits, before memory is taken for them."""
         if bits > 8.1 * (len(self._first) + len(self._second)) + 64:
@@ -137,3 +123,11 @@ def _chunks(rows, bits):
 
 
 Coder = Writer | Reader
+
+
+def code_number(coder: Coder, value: int | None, bits: int) -> int:
+    """Codes one number below 2**bits."""
+    words = np.array([[(value or 0) >> 32, (value or 0) & 0xFFFFFFFF]], np.uint32)
+    if bits:
+        coder.tails(words, np.zeros(1, np.int64), bits)
+    return int(words[0, 0]) << 32 | int(words[0, 1])

@@ -1,6 +1,7 @@
 """Networks with weights of stated precision, and the bits that they take."""
 
 import math
+from fractions import Fraction
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._checks import whole_number
-from ._coder import Coder, Reader, Writer
+from ._coder import Coder, Reader, Writer, code_number
 from ._errors import CodeError
 from ._fields import Input, Output
 from ._multisets import code_subset, least_bits
@@ -151,26 +152,18 @@ def _short(step: float) -> float:
 
 def _lattice(values: Float[np.ndarray, "..."], bits: int) -> tuple[float, Int[np.ndarray, "..."]] | None:
     """The largest step that all entries are multiples of, and the multiples; `None` if they need more bits."""
-    nonzero = np.abs(values[values != 0])
-    if nonzero.size == 0:
+    sizes = np.unique(np.abs(values[values != 0]))
+    if sizes.size == 0:
         return 0.0, np.zeros(values.shape, np.int64)
-    lowest = int(np.frexp(nonzero.min())[1]) - 53
-    if int(np.frexp(nonzero.max())[1]) - lowest > 53 + bits or lowest < -1000:
+    # So many multiples there are at most, and for as few as that integers of any size are fast enough.
+    if sizes.size >= 2 ** (bits - 1):
         return None
-    # Whole multiples of 2**lowest as mantissa and exponent; trailing zeros are taken off first, so that they fit.
-    mantissa, exponent = np.frexp(nonzero)
-    whole = np.ldexp(mantissa, 53).astype(np.int64)
-    zeros = np.frexp((whole & -whole).astype(np.float64))[1] - 1
-    unit = int((exponent - 53 + zeros).min())
-    shift = exponent - 53 - unit
-    if int(np.frexp(nonzero.max())[1]) - unit > 62:
+    ratios = [size.as_integer_ratio() for size in sizes.tolist()]
+    unit = max(denominator for _, denominator in ratios)  # each is a power of two
+    step = Fraction(math.gcd(*(numerator * (unit // denominator) for numerator, denominator in ratios)), unit)
+    if Fraction(*ratios[-1]) >= 2 ** (bits - 1) * step or float(np.float32(float(step))) != step or step < 2.0**-126:
         return None
-    scaled = np.where(shift >= 0, whole << np.maximum(shift, 0), whole >> np.maximum(-shift, 0))
-    divisor = int(np.gcd.reduce(scaled))
-    step = math.ldexp(divisor, unit)
-    if scaled.max() // divisor >= 2 ** (bits - 1) or float(np.float32(step)) != step or abs(step) < 2.0**-126:
-        return None
-    return step, np.rint(values / step).astype(np.int64)
+    return float(step), np.rint(values / float(step)).astype(np.int64)
 
 
 def write_arrays(out: Output, arrays: list[Any], bits: int) -> None:
@@ -237,7 +230,7 @@ def _code_values(coder: Coder, values, size: int, bits: int, modelled: int) -> I
         halves = []
         for group in groups:
             chosen = None if values is None else np.flatnonzero(values[group] >> bit & 1)
-            ones = coder.number(None if chosen is None else len(chosen), len(group).bit_length())
+            ones = code_number(coder, None if chosen is None else len(chosen), len(group).bit_length())
             if ones > len(group):
                 raise CodeError(f"the file claims that {ones} of {len(group)} weights have a bit set")
             if isinstance(coder, Reader):

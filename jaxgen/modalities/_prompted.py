@@ -146,9 +146,10 @@ class PromptedGenerator(AbstractGenerator):
         """That of the generator."""
         return self.generator.network(**options)
 
-    def certificate(self, **options: Any) -> Certificate:
-        """That of the generator: of the law of points."""
-        return self.generator.certificate(**options)
+    def certificate(self, condition: Any = None, **options: Any) -> Certificate:
+        """That of the generator: of the law of points, given a prompt; `condition` as for `sample`."""
+        asked = {} if condition is None else {"condition": self._asked(condition)}
+        return self.generator.certificate(**asked, **options)
 
     @property
     def descriptions(self) -> dict[Any, str]:
@@ -214,7 +215,7 @@ class PromptedGenerator(AbstractGenerator):
             >>> g.sample(jax.random.key(0), 2, "consent, please")
             ['yes', 'yes']
         """
-        return self._things(self.generator.sample(key, n, self._asked(condition), **options))
+        return self._things(self.generator.sample(key, n, self._asked(condition), **_absolute(options)))
 
     def stream(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Yields the things of `sample`, in order, some at a time; `options` are those of the generator's `stream`.
@@ -229,7 +230,7 @@ class PromptedGenerator(AbstractGenerator):
             >>> list(g.stream(jax.random.key(0), 3, "bad", chunk_size=2))
             [['no', 'no'], ['no']]
         """
-        return map(self._things, self.generator.stream(key, n, self._asked(condition), **options))
+        return map(self._things, self.generator.stream(key, n, self._asked(condition), **_absolute(options)))
 
     def points(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Float[np.ndarray, "n dim"]:
         """The points behind the things of `sample`.
@@ -272,6 +273,13 @@ class PromptedGenerator(AbstractGenerator):
             ['yes', 'yes']
         """
         self.modality.write(path, self.points(key, n, condition))
+
+
+def _absolute(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of `sample`, without one that things are not made from."""
+    if options.get("relative"):
+        raise ValueError("relative=True gives no things, which are made from whole points; `points` takes it")
+    return options
 
 
 def modality_from_metadata(metadata: Mapping[str, Any]) -> AbstractModality:
