@@ -22,7 +22,14 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: list[float]) -> "Spread":
-        """The spread of one value a repeat."""
+        """The spread of one value a repeat.
+
+        **Example:**
+
+            >>> from jaxgen.comparison import Spread
+            >>> Spread.of([2.0, 2.0])
+            Spread(mean=2.0, std=0.0)
+        """
         return cls(float(np.mean(values)), float(np.std(values)))
 
     def __str__(self) -> str:
@@ -160,7 +167,14 @@ class Curves:
 
 @dataclasses.dataclass(frozen=True)
 class PlanePoint:
-    """W_1 to the held-out points against bits, of the best for a budget, or of a network at a precision."""
+    """W_1 to the held-out points against bits, of the best for a budget, or of a network at a precision.
+
+    **Example:**
+
+        >>> from jaxgen.comparison import PlanePoint
+        >>> PlanePoint("explicit", "Peano", bits=1000, w1=2.0, budget=1024).bits <= 1024
+        True
+    """
 
     family: str
     name: str
