@@ -11,8 +11,8 @@ import jaxgen
 
 ROOT = pathlib.Path(jaxgen.__file__).parent
 ROOMS = [
-    *("_checks", "_io", "relu", "source", "curves", "coding", "measures", "generators", "distances", "limits"),
-    *("rate", "training", "data", "comparison", "modalities", "cli"),
+    *("_checks", "_io", "relu", "source", "curves", "coding", "measures", "data", "generators", "distances", "limits"),
+    *("rate", "training", "comparison", "modalities", "cli"),
 ]
 HEAVY = [
     *("ott", "pandas", "matplotlib", "click", "tqdm", "tabulate", "sklearn", "ot", "PIL", "jaxopt"),

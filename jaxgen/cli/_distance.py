@@ -1,11 +1,9 @@
 """`jaxgen distance`: how far apart two laws are."""
 
 import pathlib
-from typing import Any
 
 import click
 
-from ..data import load_points
 from ..distances import law_distance
 from ._options import PATH, show
 
@@ -18,7 +16,7 @@ from ._options import PATH, show
 @click.option("--condition", help="A label.")
 def distance_command(a: pathlib.Path, b: pathlib.Path, order: float, count: int, condition: str | None) -> None:
     """W_p between the laws in A and B, each a .jaxgen file or a file of points."""
-    found = law_distance(_law(a), _law(b), order, count, condition)
+    found = law_distance(a, b, order, count, condition)
     rows = [(f"W{order:g}", f"{found.value:.6g}")]
     if found.low < found.high:
         rows.append(
@@ -27,7 +25,3 @@ def distance_command(a: pathlib.Path, b: pathlib.Path, order: float, count: int,
     if found.discretisation:
         rows.append(("discretisation", f"about {found.discretisation:.2g}, an estimate, by {found.n} source values"))
     show(rows)
-
-
-def _law(path: pathlib.Path) -> Any:
-    return path if path.suffix == ".jaxgen" else load_points(path).points

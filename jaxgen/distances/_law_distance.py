@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 
@@ -14,8 +15,10 @@ from jaxtyping import Float, UInt32
 
 from .._checks import finite_points, transport_order, whole_number
 from ..coding import load
-from ..generators import AbstractGenerator, CurveGenerator
+from ..data import Dataset, load_points
+from ..generators import AbstractGenerator, CurveGenerator, SawtoothGenerator
 from ..measures import AbstractMeasure, Label, label_code
+from ..source import stratum_words
 from ._clouds import Weights, as_pair
 from ._wasserstein import MAX_PAIRS, exact_distance
 from ._wasserstein_bounds import bracket
@@ -57,8 +60,9 @@ def law_distance(
     """W_p between the laws of two generators, measures or clouds of points: no sampling noise, and no floor.
 
     Samples hide what is finer than the distance between two samples of one law. So the source is filled evenly: with
-    the midpoints `(j + 1/2)/n` for one uniform number, with scrambled Sobol points (SciPy) for several. A measure is
-    discretised through the curve in its leaves; laws on atoms, and points, are taken as they are, with their weights.
+    the midpoints `(j + 1/2)/n` for one uniform number (for a sawtooth, whose folds leave no bit of a midpoint, with one
+    place in each `[j/n, (j+1)/n)`, drawn by a fixed seed), with scrambled Sobol points (SciPy) for several. A measure
+    is discretised through the curve in its leaves; laws on atoms, and points, are taken as they are, with weights.
     The two clouds are then solved exactly (`wasserstein`; 8,192 values against 2,000 points take seconds), up to 2^26
     pairs of points; above that, as for 10^5 or 10^6 points, the answer is the bracket of `wasserstein_bounds`, with as
     many source values as there are points where that is more than n. Theory, section 11.
@@ -66,8 +70,8 @@ def law_distance(
     **Arguments:**
 
     - `a`, `b`: each a generator; a callable with `source_dim`, from u, a number or `(source_dim,)` in [0, 1], to a
-        point; a measure; points `(k, d)` or `(k,)` of equal weight; or the path of a file that holds a generator or a
-        measure. (For a file of points: `jaxgen.data.load_points(path).points`.)
+        point; a measure; points `(k, d)` or `(k,)` of equal weight, or a `Dataset`; or the path of a `.jaxgen` file, or
+        of a file of points, as for `jaxgen.data.load_points`.
     - `p`: any order >= 1.
     - `n`: source values, at least 2; for several sources best a power of two.
     - `condition`: a label: the law given it, of each side that has labels.
@@ -124,7 +128,10 @@ def _between(x: _Cloud, y: _Cloud, p: float) -> tuple[float, float]:
 
 def _side(law: Any, name: str, condition: Label | None) -> _Side:
     if isinstance(law, str | os.PathLike):
-        law = load(law)
+        path = pathlib.Path(law)
+        law = load(path) if path.suffix == ".jaxgen" else load_points(path)
+    if isinstance(law, Dataset):
+        law = law.points
     labelled = getattr(law, "vocabulary", None) is not None
     if isinstance(law, AbstractMeasure):
         law = law.given(condition) if labelled and condition is not None else law
@@ -135,7 +142,9 @@ def _side(law: Any, name: str, condition: Label | None) -> _Side:
         if isinstance(measure, AbstractMeasure) and not np.any(np.asarray(measure.sides)):
             # Atoms: the law is that of the measure, with their weights.
             return _of_measure(measure if code is None else measure.given(condition), labelled)  # pyright: ignore[reportArgumentType]
-        return _Side(lambda n: _checked(_pushed(law, n, code), name), 0, labelled)
+        # Folds double a midpoint until no bit of it is left, so that all would meet in the same place of the folds.
+        spread = isinstance(law, SawtoothGenerator)
+        return _Side(lambda n: _checked(_pushed(law, n, code, spread), name), 0, labelled)
     if callable(law):
         return _Side(lambda n: _checked(_called(law, n, name), name), 0, False)
     points = finite_points(law, name).astype(np.float64)
@@ -145,8 +154,8 @@ def _side(law: Any, name: str, condition: Label | None) -> _Side:
 def _of_measure(measure: AbstractMeasure, labelled: bool) -> _Side:
     if not np.any(np.asarray(measure.sides)):
         weights = measure._weights().astype(np.float64)
-        cloud = _Cloud(measure._host_centers(), weights / weights.sum())  # pyright: ignore[reportAttributeAccessIssue]
-        return _Side(lambda _: cloud, len(cloud.points), labelled)
+        atoms = _Cloud(measure._host_centers(), weights / weights.sum())  # pyright: ignore[reportAttributeAccessIssue]
+        return _Side(lambda _: atoms, len(atoms.points), labelled)
 
     def cloud(n: int) -> _Cloud:
         # Levels enough that no two of the n values share a finest cell.
@@ -160,9 +169,9 @@ def _checked(cloud: _Cloud, name: str) -> _Cloud:
     return _Cloud(finite_points(cloud.points, f"the law of {name}"), None)
 
 
-def _pushed(generator: AbstractGenerator, n: int, code: int | None) -> _Cloud:
+def _pushed(generator: AbstractGenerator, n: int, code: int | None, spread: bool = False) -> _Cloud:
     """A generator on exact words, so many that no law is too deep for them."""
-    words = _words(generator.source_dim, generator.source_words, n)
+    words = _words(generator.source_dim, generator.source_words, n, spread)
     label = None if code is None else jnp.asarray(code, jnp.int32)
     size = max(1, _CHUNK_NUMBERS // (generator.dim + words.shape[1] * words.shape[2]))
     parts = [np.asarray(_push(generator, words[i : i + size], label), np.float64) for i in range(0, n, size)]
@@ -203,9 +212,16 @@ def _values(sources: int, n: int) -> Float[np.ndarray, "n sources"]:
     return np.clip(points, 0.0, np.nextafter(1.0, 0.0))
 
 
-def _words(sources: int, words: int, n: int) -> UInt32[np.ndarray, "n sources words"]:
-    """The same as fixed-point numbers, exactly: a midpoint is a fraction of integers, and floats have few bits."""
+def _words(sources: int, words: int, n: int, spread: bool = False) -> UInt32[np.ndarray, "n sources words"]:
+    """The same as fixed-point numbers, exactly: a midpoint is a fraction of integers, and floats have few bits.
+
+    With `spread`, one place drawn by a fixed seed in each stratum `[j/n, (j+1)/n)` instead of its midpoint.
+    """
     out = np.zeros((words, n, sources), np.uint64)
+    if sources == 1 and spread:
+        places = np.random.default_rng(0).integers(1 << 32, size=(n, words), dtype=np.uint32)
+        strata = jnp.arange(n, dtype=jnp.uint32), jnp.full(n, n, jnp.uint32)
+        return np.asarray(jax.vmap(stratum_words)(*strata, jnp.asarray(places)))[:, None]
     if sources == 1:
         above, below = 2 * np.arange(n, dtype=np.uint64)[:, None] + np.uint64(1), np.uint64(2 * n)
     else:

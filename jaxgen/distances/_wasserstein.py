@@ -88,7 +88,7 @@ def _network_simplex(x, y, p: float | int, a: Weights, b: Weights) -> float:
         return 0.0
     cost /= largest
     cost **= p
-    value, log = emd2(*(_masses(w, len(z)) for w, z in ((a, x), (b, y))), cost, numItermax=1 << 40, log=True)
+    value, log = emd2(*(_masses(w, len(z)) for w, z in ((a, x), (b, y))), cost, numItermax=1 << 40, log=True)  # pyright: ignore[reportCallIssue]
     if log["warning"] is not None:
         raise RuntimeError(f"the network simplex found no optimum: {log['warning']}")
     return largest * max(float(value), 0.0) ** (1 / p)

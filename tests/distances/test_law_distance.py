@@ -98,11 +98,25 @@ def test_labels():
         jg.law_distance(measure, [0.0], condition="c")
 
 
+def test_deep_folds_do_not_see_the_same_bits_twice():
+    """A midpoint (2j + 1)/2^11 has no bit left after 11 folds: all second coordinates would be 0."""
+    measure = jg.GridMeasure.from_histogram(np.ones((4, 4)))
+    deep, shallow = jg.SawtoothGenerator(measure, 40), jg.SawtoothGenerator(measure, 6)
+    assert jg.law_distance(deep, measure, n=1024).value < 0.1
+    corner = [jg.law_distance(law, [[0.0, 0.0]], n=1024).value for law in (deep, shallow, measure)]
+    assert corner == pytest.approx([0.7652] * 3, rel=0.03)
+
+
 def test_files(tmp_path):
     path = tmp_path / "ring.jaxgen"
     jg.save(path, SQUARE.quantize(1))
     assert jg.law_distance(path, SQUARE, n=64) == jg.law_distance(str(path), SQUARE, n=64)
     assert jg.law_distance(path, SQUARE, n=64).value == 0
+    points = jg.data.airports().points[:50]
+    np.save(tmp_path / "points.npy", points)
+    expected = jg.law_distance(points, points[:20])
+    assert jg.law_distance(tmp_path / "points.npy", points[:20]) == expected
+    assert jg.law_distance(jg.data.Dataset("airports", points, ("x", "y"), None), points[:20]) == expected
     with pytest.raises(FileNotFoundError):
         jg.law_distance(tmp_path / "none.jaxgen", SQUARE)
 
