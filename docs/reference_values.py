@@ -43,6 +43,24 @@ def diagonal(d):
     return math.sqrt(d / 6 - total / math.factorial(2 * d + 1))
 
 
+def along_rays(d):
+    """W_1 between a unit cube and its diagonal, from above."""
+    return jg.PeanoGenerator(jg.GridMeasure.from_histogram(np.ones((1,) * d)), 0, "diagonal").certificate().w1
+
+
+def jensen(d):
+    """The bound on E|X - Y| for X of any joint law with uniform coordinates, Y uniform on the unit cube."""
+    x, weight = np.polynomial.legendre.leggauss(60)
+    x, weight = (1 + x) / 2, weight / 2
+
+    def mean(t):
+        s = math.sqrt(t)
+        erf = np.vectorize(math.erf)
+        return math.exp(weight @ np.log(math.sqrt(math.pi) / (2 * s) * (erf(s * x) + erf(s * (1 - x)))))
+
+    return mean_norm(mean, d)
+
+
 def length_limit(length):
     """The integral of (1 - 2 l e - pi e^2)_+ over e > 0."""
     e = (math.sqrt(length**2 + math.pi) - length) / math.pi
@@ -173,6 +191,7 @@ def orientations(d):
 def main():
     check("2: corner of a cube", [mean_norm(from_corner, d) for d in (2, 3)], [0.7652, 0.9606], 5e-5)
     check("3: two points of a box", [mean_norm(between, d) for d in (1, 2)], [1 / 3, 0.5214], 1e-4)
+    check("3: any joint law", [jensen(d) for d in (3, 4)], [0.6656, 0.7815], 5e-5)
     check("3: centre of a box", [mean_norm(from_corner, d) / 2 for d in (1, 2, 3)], [0.25, 0.3826, 0.4803], 5e-5)
     ratios = [h / 4 / length_limit(1 / h + 1 - h) for h in (1, 1 / 2, 1 / 4, 1 / 8)]
     check("3: serpentine over the length limit", ratios, [1.363, 1.346, 1.214, 1.117], 6e-4)
@@ -183,13 +202,21 @@ def main():
     check("3: zigzag, W/h", 4 * np.array(exact(zigzag, square(40))), [0.33, 0.40], 6e-3)
     check("3: serpentine, W/h", 4 * np.array(exact(serpentine, square(40))), [0.25, 0.289], 3e-3)
     points = np.asarray(jg.data.airports().points)
-    for name, columns, page in (("longitude", (0, 1), 0.0254), ("latitude", (1, 0), 0.0050)):
-        measure = jg.GridMeasure.from_samples(points[:, columns], resolution=81)
-        check(f"3: airports, {name} first", jg.SawtoothGenerator(measure, folds=6).certificate().w2, page, 5e-5)
+    measure = jg.GridMeasure.from_samples(points, resolution=81)
+    for name, axes, page in (("longitude", (0, 1), 0.0254), ("latitude", "auto", 0.0050)):
+        check(f"3: airports, {name} first", jg.SawtoothGenerator(measure, axes=axes).certificate().w2, page, 5e-5)
+    sizes = [jg.SawtoothGenerator(measure, axes=axes).size().connectivity for axes in ((0, 1), "auto")]
+    check("3: airports, connectivity", sizes, [4032, 5454], 0)
+    unit = jg.QuantizedMeasure([[0, 0]], [1], 0.0, 1.0, 1)
+    lengths = [jg.limits.curve_length(jg.SawtoothGenerator(unit, s, "serpentine")) for s in (1, 2, 3)]
+    check("3: serpentine, image length", lengths, [2**s + 1 - 2.0**-s for s in (1, 2, 3)], 1e-5)
     page = [0.31623, 0.46419, 0.58210, 0.68359, 0.77419, 0.93339]
     check("4: diagonal", [diagonal(d) for d in (2, 3, 4, 5, 6, 8)], page, 5e-6)
     t = (np.arange(400) + 0.5) / 400
     check("4: diagonal of the square, exact transport", exact(np.stack([t, t], 1), square(40)), [0.2704, 0.3162], 2e-4)
+    check("4: W_1 of the diagonal of the square", 1 / 6 + 2**0.5 * math.asinh(1) / 12, 0.27054, 5e-6)
+    page = [0.2706, 0.4330, 0.5591, 0.6659, 0.7611, 0.9268]
+    check("4: W_1 of the diagonal", [along_rays(d) for d in (2, 3, 4, 5, 6, 8)], page, 5e-5)
     check("4: orientations of Skilling's curve", [orientations(d) for d in (2, 3, 4)], [4, 24, 192], 0)
     check("6: second moments", [5 / 36 / 3**0.5, 19 / 192 / 2 ** (1 / 3)], [0.0801875, 0.0785433], 5e-8)
     page = [0.36338, 0.19017, 0.11748, 0.034548, 0.0095010, 0.0025047]

@@ -32,6 +32,7 @@ from .curves import HilbertCurve as HilbertCurve, PeanoCurve as PeanoCurve
 from .distances import (
     curve_coupling as curve_coupling,
     data_bound as data_bound,
+    law_distance as law_distance,
     sinkhorn_divergence as sinkhorn_divergence,
     two_sample_floor as two_sample_floor,
     wasserstein as wasserstein,

@@ -147,7 +147,7 @@ def tests_of(mutant: Mutant) -> list[str]:
 def survives(mutant: Mutant) -> bool:
     """Whether no test of its room sees the mistake."""
     with tempfile.TemporaryDirectory() as folder:
-        for part in ("jaxgen", "tests"):
+        for part in ("docs", "jaxgen", "tests"):
             shutil.copytree(ROOT / part, f"{folder}/{part}", ignore=shutil.ignore_patterns("__pycache__"))
         for part in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / part, folder)

@@ -9,6 +9,7 @@ import click
 from .. import __version__
 from ._build import build_command
 from ._compare import compare_command
+from ._distance import distance_command
 from ._inspect import inspect_command
 from ._options import INTERRUPTED
 from ._prompt import prompt_command
@@ -52,7 +53,7 @@ def main() -> None:
     """
 
 
-for _command in (compare_command, build_command, inspect_command, sample_command, prompt_command):
+for _command in (compare_command, build_command, inspect_command, sample_command, distance_command, prompt_command):
     main.add_command(_command)
 
 # A command is no function, and doctest would not find its example.

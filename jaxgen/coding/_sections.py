@@ -11,8 +11,9 @@ LabelBounds = dict[str, tuple[tuple[float, float], ...]]
 VOCABULARY, RECORD = 1, 4
 # Labels 0, 1, 2, ... take no bytes of their own, up to a number that takes little memory whatever a file claims.
 _COUNTED = 1 << 12
-# Names of bounds that take one byte; any other is spelled out.
-_NAMES = ("rounding", "quantization")
+# Names of bounds that take one byte; any other is spelled out, behind the byte of the empty one.
+_NAMES = ("rounding", "quantization", "", "points")
+_SPELLED = _NAMES.index("")
 
 
 def write_vocabulary(out: Output, labels: tuple[Label, ...] | None) -> None:
@@ -122,14 +123,15 @@ def _begin(out: Output, table: dict):
 
 
 def _write_name(out: Output, name: str) -> None:
-    out.integer(_NAMES.index(name) if name in _NAMES else len(_NAMES))
-    if name not in _NAMES:
+    code = _NAMES.index(name) if name in _NAMES else _SPELLED
+    out.integer(code)
+    if code == _SPELLED:
         out.text(name)
 
 
 def _read_name(data: Input) -> str:
-    code = data.integer("the name of a bound", len(_NAMES))
-    return data.text() if code == len(_NAMES) else _NAMES[code]
+    code = data.integer("the name of a bound", len(_NAMES) - 1)
+    return data.text() if code == _SPELLED else _NAMES[code]
 
 
 def _read_pairs(data: Input, count: int) -> tuple[tuple[float, float], ...]:

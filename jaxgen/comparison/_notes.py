@@ -16,7 +16,8 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, F
         "that much."
     )
     yield (
-        "Certificates are proven bounds on W1 and W2 between the law of a generator and the measure it was built from."
+        "Certificates are proven bounds on W1 and W2 between the law of a generator, as the floats that come out of "
+        "it, and the measure it was built from."
     )
     one, many = entries[0], entries[2]
     if one.w1 and many.w1 and one.certificate:

@@ -27,7 +27,7 @@ def centre_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
         [0.3826, 0.4082]
     """
     sides = np.asarray(sides, np.float64)
-    return _mean_length(sides, _centred, 1 / 4, 1 / 12), math.sqrt(float(sides @ sides) / 12)
+    return _mean_length(sides, _centred, 1 / 4), math.sqrt(float(sides @ sides) / 12)
 
 
 def line_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
@@ -57,7 +57,7 @@ def box_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
         [0.5214, 0.5774]
     """
     sides = np.asarray(sides, np.float64)
-    return _mean_length(sides, _triangular, 1 / 3, 1 / 6), math.sqrt(float(sides @ sides) / 6)
+    return _mean_length(sides, _triangular, 1 / 3), math.sqrt(float(sides @ sides) / 6)
 
 
 def zigzag_distance(sides: Float[np.ndarray, " k"]) -> tuple[float, float]:
@@ -80,7 +80,7 @@ def zigzag_distance(sides: Float[np.ndarray, " k"]) -> tuple[float, float]:
         [0.6656, 0.7071]
     """
     w1, w2 = box_distance(sides)
-    return (w1 if len(sides) <= 2 else _mean_length(np.asarray(sides, np.float64), _unknown, 1 / 3, 1 / 6)), w2
+    return (w1 if len(sides) <= 2 else _mean_length(np.asarray(sides, np.float64), _unknown, 1 / 3)), w2
 
 
 def diagonal_distance(sides: Float[np.ndarray, " d"]) -> tuple[float, float]:
@@ -168,13 +168,11 @@ def _along_rays(sides: tuple[float, ...]) -> float:
     return min(costs)
 
 
-def _mean_length(
-    sides: np.ndarray, transform: Callable[[np.ndarray], np.ndarray], length: float, square: float
-) -> float:
+def _mean_length(sides: np.ndarray, transform: Callable[[np.ndarray], np.ndarray], length: float) -> float:
     """E|Y| for a vector with independent symmetric coordinates whose scales are `sides`.
 
-    For a side of 1, E|Y_1| is `length`, E Y_1^2 is `square`, and `transform(s)` is 1 - E exp(-s^2 Y_1^2), s > 0. Since
-    for x >= 0 `sqrt(x) = (1/sqrt(pi)) int_0^inf (1 - exp(-x s^2)) / s^2 ds`,
+    For a side of 1, E|Y_1| is `length` and `transform(s)` is 1 - E exp(-s^2 Y_1^2), s > 0. Since for x >= 0
+    `sqrt(x) = (1/sqrt(pi)) int_0^inf (1 - exp(-x s^2)) / s^2 ds`,
 
         E|Y| = (1/sqrt(pi)) int_0^inf (1 - prod_k (1 - transform(a_k s))) / s^2 ds,
 
@@ -195,7 +193,7 @@ def _mean_length(
         product += times * np.log1p(-transform(side * s))
     values = -np.expm1(product) / s
     total = np.trapezoid(values, x) + values[0] + 1 / s[-1]
-    return min(longest * float(total) / math.sqrt(math.pi), longest * math.sqrt(float(a @ a) * square))
+    return longest * float(total) / math.sqrt(math.pi)
 
 
 def _centred(s: np.ndarray) -> np.ndarray:

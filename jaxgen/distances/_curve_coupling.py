@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from .._checks import Numbers, transport_order
 from ..curves import PeanoCurve
-from ._clouds import as_pair, monotone_pairs, power_mean
+from ._clouds import Weights, as_pair, monotone_pairs, power_mean, taken
 
 # Digits of the curve that are worth having: 3^40 cells tell apart as many points as fit any memory. More than 19
 # levels would leave int32.
@@ -48,14 +48,14 @@ def curve_coupling(x: Numbers, y: Numbers, p: SupportsFloat = 2) -> float:
 
 
 def couplings(
-    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: float | int
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: float | int, a: Weights = None, b: Weights = None
 ) -> Iterator[tuple[float, Int[np.ndarray, " n"], Int[np.ndarray, " m"]]]:
     """Candidate couplings: the cost of each, and the order of each cloud that it pairs."""
-    i, j, masses = monotone_pairs(len(x), len(y))
     for u, v in _charts(x, y):
         low = np.minimum(u.min(axis=0), v.min(axis=0))
         side = float((np.maximum(u.max(axis=0), v.max(axis=0)) - low).max()) or 1.0
         order_x, order_y = _order((u - low) / side), _order((v - low) / side)
+        i, j, masses = monotone_pairs(len(x), len(y), taken(a, order_x), taken(b, order_y))
         difference = x[order_x[i]] - y[order_y[j]]
         # Distances from differences of single coordinates, never from |x|^2 - 2 x.y + |y|^2, which cancels.
         yield power_mean(np.linalg.norm(difference, axis=1), masses, p), order_x, order_y

@@ -9,7 +9,7 @@ from .._checks import Numbers, finite_points
 from ..curves import PeanoCurve
 
 
-def data_bound(points: Numbers, law: object, p: SupportsFloat = 1) -> float:
+def data_bound(points: Numbers, law: object, p: SupportsFloat = 1, *, relative: bool = False) -> float:
     """An upper bound on W_p between the uniform law on points and a grid measure, or the law of its generator.
 
     Points and cells are both taken in the order of the Peano curve and coupled monotonically; inside its cell the law
@@ -22,11 +22,15 @@ def data_bound(points: Numbers, law: object, p: SupportsFloat = 1) -> float:
     average only, p = 1 has the bound of p = 2, and where the means differ, the bound is that to the measure and the
     `filling()` of the law, its distance to the measure. O(N log N) for N points, in any dimension. Theory, section 11.
 
+    The law of a generator is that of the floats which come out of it, in the type that JAX computes in now: what they
+    are off (`float_error` of its measure) is added. A measure is what it is, and nothing is added.
+
     **Arguments:**
 
     - `points`: `(N, d)`, in the coordinates of the law; they may lie outside its box.
     - `law`: a measure on a grid, or a generator that has one as its `measure`.
     - `p`: 1 or 2.
+    - `relative`: of a generator, whose points are taken relative to the corner of the box.
 
     **Returns:** the bound, in units of the points.
 
@@ -45,13 +49,16 @@ def data_bound(points: Numbers, law: object, p: SupportsFloat = 1) -> float:
         raise ValueError(f"p must be 1 or 2; got {p}")
     generator: Any = law
     measure: Any = getattr(law, "measure", law)
-    own: Any = None
-    if hasattr(law, "cell_moments"):
-        own = generator.cell_moments()
-        if own is None:
-            return data_bound(points, measure, p) + generator.filling()[int(p) - 1]
-    if own is not None and not own.in_each_cell:
-        p = 2
+    if not hasattr(law, "cell_moments"):
+        return _exactly(points, law, measure, None, p)
+    floats, own = measure.float_error(relative)[int(p) - 1], generator.cell_moments()
+    if own is None:
+        return _exactly(points, law, measure, None, p) + generator.filling()[int(p) - 1] + floats
+    return _exactly(points, law, measure, own, p if own.in_each_cell else 2) + floats
+
+
+def _exactly(points: Numbers, law: object, measure: Any, own: Any, p: SupportsFloat) -> float:
+    """The bound in exact arithmetic; `own` are the moments of the law in each cell, `None` for the uniform law."""
     if not (hasattr(measure, "cells") and hasattr(measure, "resolution")):
         raise TypeError(f"law must be a grid measure or a generator of one; got {type(law).__name__}")
     points = finite_points(points).astype(np.float64)

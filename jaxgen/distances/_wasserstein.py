@@ -1,4 +1,4 @@
-"""The exact Wasserstein distance between two clouds of equal size."""
+"""The exact Wasserstein distance between two clouds."""
 
 import math
 from typing import SupportsFloat
@@ -7,50 +7,62 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._checks import Numbers, transport_order
-from ._clouds import as_pair, line_distance, power_mean
+from ._clouds import Weights, as_pair, as_weights, line_distance, power_mean
 
 _MAX_ASSIGNMENT = 5000
+# Pairs of points whose costs are held at once: 512 MiB of them.
+MAX_PAIRS = 1 << 26
 
 
-def wasserstein(x: Numbers, y: Numbers, p: SupportsFloat = 2) -> float:
-    """The exact distance W_p between the uniform laws on two clouds of equal size, for the Euclidean norm.
+def wasserstein(
+    x: Numbers, y: Numbers, p: SupportsFloat = 2, a: Numbers | None = None, b: Numbers | None = None
+) -> float:
+    """The exact distance W_p between two clouds of points with weights, for the Euclidean norm.
 
-    An optimal coupling of two uniform laws on N points can be taken to be a permutation (Birkhoff), so this is an
-    assignment problem, solved by SciPy in O(N^3) at worst (5000 points: seconds for laws that are near each other, a
-    minute for others); on the line, sorting solves it at any size. Two samples of one law are not at distance zero: see
-    `two_sample_floor`. Theory, section 11.
+    On the line, sorting solves it at any size. Between two clouds of equal size and weights an optimal coupling can be
+    taken to be a permutation (Birkhoff), and SciPy solves the assignment; all others are solved by the network simplex
+    of POT, in which the optimum is known to about 1e-14 of the largest cost. (8,192 against 2,000 points take some
+    seconds.) Two samples of one law are not at distance zero: see `two_sample_floor`; for the distance between laws see
+    `law_distance`. Theory, section 11.
 
     **Arguments:**
 
-    - `x`, `y`: shape `(n, d)`, or `(n,)` for points of the line; at most 5000 points if d > 1.
+    - `x`, `y`: shape `(n, d)` and `(m, d)`, or `(n,)` and `(m,)` for points of the line; n m at most 2^26 if d > 1.
     - `p`: any order >= 1.
+    - `a`, `b`: shape `(n,)` and `(m,)`, the weights, which are divided by their sum; equal ones by default.
 
     **Returns:** W_p (not its p-th power), in the units of the points.
 
-    **Raises:** `ValueError` for clouds that are empty, not finite, of different dimension or size, or too large, and
-    for p < 1; `TypeError` for points that are not real numbers.
+    **Raises:** `ValueError` for clouds that are empty, not finite, of different dimension, or too large, for weights
+    that are negative or do not fit, and for p < 1; `TypeError` for points that are not real numbers.
 
     **Example:**
 
         >>> import jaxgen as jg
         >>> jg.wasserstein([0.0, 1.0], [1.0, 2.0])
         1.0
+        >>> jg.wasserstein([[0.0, 0.0], [1.0, 0.0]], [[0.0, 0.0]], p=1, a=[3, 1])
+        0.25
     """
     p = transport_order(p)
     x, y, exponent = as_pair(x, y)
-    if len(x) != len(y):
-        raise ValueError(
-            f"x and y must have the same number of points; got {len(x)} and {len(y)}. For unequal sizes, "
-            "curve_coupling (exact on the line) and wasserstein_bounds give bounds, sinkhorn_divergence a comparison"
-        )
+    return math.ldexp(exact_distance(x, y, p, as_weights(a, "a", len(x)), as_weights(b, "b", len(y))), exponent)
+
+
+def exact_distance(
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], p: float | int, a: Weights, b: Weights
+) -> float:
+    """W_p by the solver that is made for the case. Raises `ValueError` for clouds that are too large for all."""
     if x.shape[1] == 1:
-        return math.ldexp(line_distance(x[:, 0], y[:, 0], p), exponent)
-    if len(x) > _MAX_ASSIGNMENT:
+        return line_distance(x[:, 0], y[:, 0], p, a, b)
+    if len(x) * len(y) > MAX_PAIRS:
         raise ValueError(
-            f"exact assignment is limited to {_MAX_ASSIGNMENT} points; got {len(x)}. Use a subsample, or "
-            "sinkhorn_divergence, curve_coupling (an upper bound) or wasserstein_bounds at this size"
+            f"exact transport is limited to 2^26 pairs of points; got {len(x)} and {len(y)}. Use subsamples, or "
+            "wasserstein_bounds, curve_coupling (an upper bound) or sinkhorn_divergence at this size"
         )
-    return math.ldexp(power_mean(assigned_distances(x, y, p)[1], None, p), exponent)
+    if a is b is None and len(x) == len(y) <= _MAX_ASSIGNMENT:
+        return power_mean(assigned_distances(x, y, p)[1], None, p)
+    return _network_simplex(x, y, p, a, b)
 
 
 def assigned_distances(
@@ -64,3 +76,23 @@ def assigned_distances(
     largest = distances.max() or 1.0
     rows, columns = linear_sum_assignment((distances / largest) ** p)
     return columns, distances[rows, columns]
+
+
+def _network_simplex(x, y, p: float | int, a: Weights, b: Weights) -> float:
+    from ot import emd2
+    from scipy.spatial.distance import cdist
+
+    cost = cdist(x, y)
+    largest = float(cost.max())
+    if largest == 0:
+        return 0.0
+    cost /= largest
+    cost **= p
+    value, log = emd2(*(_masses(w, len(z)) for w, z in ((a, x), (b, y))), cost, numItermax=1 << 40, log=True)
+    if log["warning"] is not None:
+        raise RuntimeError(f"the network simplex found no optimum: {log['warning']}")
+    return largest * max(float(value), 0.0) ** (1 / p)
+
+
+def _masses(weights: Weights, size: int) -> Float[np.ndarray, " n"]:
+    return np.full(size, 1 / size) if weights is None else weights

@@ -2,6 +2,7 @@
 
 import abc
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, NamedTuple, overload
 
@@ -126,6 +127,10 @@ class AbstractGenerator(eqx.Module):
         """
         raise NotImplementedError(f"nothing is proven about a {type(self).__name__}: it has no certificate")
 
+    def relative(self) -> Any:
+        """The generator relative to the corner of its box; `NotImplementedError` where there is no box."""
+        raise NotImplementedError(f"a {type(self).__name__} has no box that its points could be relative to")
+
     def size(self) -> Size | None:
         """Depth, width and connectivity of `network()`; `None` where there is no ReLU form.
 
@@ -136,7 +141,10 @@ class AbstractGenerator(eqx.Module):
             9
         """
         try:
-            network = self.network()
+            with warnings.catch_warnings():
+                # Counts are the same whatever its floats hold.
+                warnings.simplefilter("ignore", UserWarning)
+                network = self.network()
         except NotImplementedError:
             return None
         return Size(network.depth, network.width, network.connectivity)
@@ -168,6 +176,7 @@ class AbstractGenerator(eqx.Module):
         return_labels: Literal[False] = False,
         *,
         code: Numbers | None = None,
+        relative: bool = False,
     ) -> Float[Array, "n dim"]: ...
     @overload
     def sample(
@@ -179,8 +188,9 @@ class AbstractGenerator(eqx.Module):
         *,
         return_labels: Literal[True],
         code: Numbers | None = None,
+        relative: bool = False,
     ) -> tuple[Float[Array, "n dim"], list[Label]]: ...
-    def sample(self, key, n, condition=None, stratified=False, return_labels=False, *, code=None):
+    def sample(self, key, n, condition=None, stratified=False, return_labels=False, *, code=None, relative=False):
         """Draws `n` points, in the coordinates of the data the generator was made from.
 
         The source is drawn with as many bits as the law needs (`source_bits`, and a guard of 32), so that no law is
@@ -192,6 +202,7 @@ class AbstractGenerator(eqx.Module):
             draws its label); `None` draws from the joint law. `code`: instead, positions in the vocabulary.
         - `stratified`: one source value in each of [j/n, (j+1)/n), within each label asked for (theory, section 4).
         - `return_labels`: also return the labels, a list, one a sample.
+        - `relative`: points relative to the lower corner of the box, for a box that is far from 0: see `relative()`.
 
         **Returns:** `(n, dim)`, and the labels if asked for.
 
@@ -208,8 +219,8 @@ class AbstractGenerator(eqx.Module):
             ['b', 'a']
         """
         n, codes, strata = self._plan(key, n, condition, stratified, code)
-        chunk = self._chunk_size()
-        drawn = [_drawn(self, key, first, min(chunk, n - first), codes, strata) for first in range(0, n, chunk)]
+        chunk, generator = self._chunk_size(), self.relative() if relative else self
+        drawn = [_drawn(generator, key, first, min(chunk, n - first), codes, strata) for first in range(0, n, chunk)]
         x = drawn[0][0] if len(drawn) == 1 else jnp.concatenate([part[0] for part in drawn])
         return (x, self._names([part[1] for part in drawn])) if return_labels else x
 
@@ -224,6 +235,7 @@ class AbstractGenerator(eqx.Module):
         chunk_size: int | None = None,
         *,
         code: Numbers | None = None,
+        relative: bool = False,
     ) -> Iterator[Float[Array, "chunk dim"]]: ...
     @overload
     def stream(
@@ -236,9 +248,19 @@ class AbstractGenerator(eqx.Module):
         return_labels: Literal[True],
         chunk_size: int | None = None,
         code: Numbers | None = None,
+        relative: bool = False,
     ) -> Iterator[tuple[Float[Array, "chunk dim"], list[Label]]]: ...
     def stream(
-        self, key, n, condition=None, stratified=False, return_labels=False, chunk_size=None, *, code=None
+        self,
+        key,
+        n,
+        condition=None,
+        stratified=False,
+        return_labels=False,
+        chunk_size=None,
+        *,
+        code=None,
+        relative=False,
     ) -> Iterator[Any]:
         """Yields the points of `sample(key, n, ...)`, in order, `chunk_size` at a time: for outputs beyond memory.
 
@@ -253,10 +275,11 @@ class AbstractGenerator(eqx.Module):
         """
         n, codes, strata = self._plan(key, n, condition, stratified, code)
         size = self._chunk_size() if chunk_size is None else whole_number(chunk_size, "chunk_size", 1)
+        generator = self.relative() if relative else self
 
         def chunks():
             for first in range(0, n, size):
-                x, labels = _drawn(self, key, first, min(size, n - first), codes, strata)
+                x, labels = _drawn(generator, key, first, min(size, n - first), codes, strata)
                 yield (x, self._names([labels])) if return_labels else x
 
         return chunks()

@@ -11,13 +11,25 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
 
 from .._checks import finite_points, ramp_width, whole_number
 from ..curves import PeanoCurve
-from ..measures import MAX_QUANTA, AbstractGridMeasure, Bound, Label, QuantizedLeafMeasure, Record, curve_transport
+from ..measures import (
+    MAX_QUANTA,
+    AbstractGridMeasure,
+    Bound,
+    Label,
+    QuantizedLeafMeasure,
+    Record,
+    added,
+    curve_transport,
+    unit_roundoff,
+)
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
-from ._certificate import CHANGED, Certificate
-from ._explicit import AbstractExplicitGenerator, Needs, digits_for, on_a_grid
+from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, on_a_grid
+from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
+from ._network_floats import Leaves, network_floats
 from ._quantizer import quantizer
+from ._strata import leaf_strata
 
 
 class CodebookGenerator(AbstractExplicitGenerator):
@@ -47,6 +59,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
         masses: ArrayLike | object | None = None,
         quantization: Bound = (0.0, 0.0),
         rounding: Bound = (0.0, 0.0),
+        points: Bound | None = None,
     ):
         """**Arguments:**
 
@@ -54,18 +67,17 @@ class CodebookGenerator(AbstractExplicitGenerator):
         - `masses`: `(N,)`. Integers are counts, kept as they are; they may sum to 2**24 at most. Positive floats are
             divided by their sum and rounded, cumulatively along the curve, to multiples of 2**-24; atoms left without a
             quantum are dropped. By default all masses are equal, exactly.
-        - `quantization`, `rounding`: bounds on W_1 and W_2 to what the atoms and masses were made from, if anything.
+        - `quantization`, `rounding`: bounds on W_1 and W_2 to what the atoms and masses were made from, if anything;
+            `points`: to the points behind that, before any rounding, if there were any.
 
         **Raises:** `ValueError` for atoms that are empty or not finite, masses of the wrong shape, not finite or not
         positive, and counts with a sum above 2**24; `TypeError` for anything but numbers.
         """
-        atoms = finite_points(atoms, "atoms").astype(np.float64)
-        # What is stored is what is sorted, rounded and certified.
+        stored, dtype = finite_points(atoms, "atoms").astype(np.float64), jnp.result_type(float)
         with np.errstate(over="ignore"):
-            stored = atoms.astype(jnp.result_type(float))
-        if not np.isfinite(stored).all():
-            raise ValueError(f"atoms reach {np.abs(atoms).max():g}, too large for {stored.dtype}")
-        weights = _check_masses(masses, len(atoms))
+            if not np.isfinite(stored.astype(dtype)).all():
+                raise ValueError(f"atoms reach {np.abs(stored).max():g}, too large for {dtype}")
+        weights = _check_masses(masses, len(stored))
         order = PeanoCurve().order(stored)
         stored, weights = stored[order], weights[order]
         if np.issubdtype(weights.dtype, np.integer):
@@ -75,11 +87,12 @@ class CodebookGenerator(AbstractExplicitGenerator):
             cdf /= cdf[-1]
             edges = np.rint(MAX_QUANTA * cdf).astype(np.int64)
             counts = np.diff(edges)
-            moved = curve_transport(stored.astype(np.float64), cdf, edges / MAX_QUANTA)
+            moved = curve_transport(stored, cdf, edges / MAX_QUANTA)
             rounding = (rounding[0] + moved[0], rounding[1] + moved[1])
             stored, counts = stored[counts > 0], counts[counts > 0]
         bounds = {"quantization": quantization, "rounding": rounding}
-        record = Record({name: bound for name, bound in bounds.items() if any(bound)})
+        bounds = {name: bound for name, bound in bounds.items() if any(bound)}
+        record = Record(bounds if points is None else bounds | {"points": points})
         self.measure = QuantizedLeafMeasure(stored, np.zeros_like(stored), counts, record=record)
         self.digit_bits = digits_for(self.measure, 0.0, "masses")
         self.branches = branches([np.arange(self.measure.size)], self.measure.size)
@@ -119,7 +132,8 @@ class CodebookGenerator(AbstractExplicitGenerator):
         points = finite_points(points).astype(np.float64)
         if weights is None:
             weights = np.ones(len(points), np.int64)
-        return cls._fitted(points, _check_weights(weights, len(points)), 0.0, n_atoms, key, restarts, max_steps)
+        search = (n_atoms, key, restarts, max_steps)
+        return cls._fitted(points, _check_weights(weights, len(points)), 0.0, search, near=(0.0, 0.0))
 
     @classmethod
     def from_measure(
@@ -152,11 +166,13 @@ class CodebookGenerator(AbstractExplicitGenerator):
         rounding = measure.proven("rounding")
         if rounding is None:
             raise ValueError("the arrays of this measure were changed since it was rounded: build it anew")
-        return cls._fitted(centers, counts, inside, n_atoms, key, restarts, max_steps, rounding)
+        near = measure.proven("points")
+        return cls._fitted(centers, counts, inside, (n_atoms, key, restarts, max_steps), rounding, near)
 
     @classmethod
-    def _fitted(cls, points, weights, inside, n_atoms, key, restarts, max_steps, rounding=(0.0, 0.0)):
-        """`inside`: the variance of the source around each point."""
+    def _fitted(cls, points, weights, inside, search, rounding=(0.0, 0.0), near=None):
+        """`inside`: the variance of the source around each point; `near`: how far its own points are from these."""
+        n_atoms, key, restarts, max_steps = search
         n_atoms, restarts = whole_number(n_atoms, "n_atoms"), whole_number(restarts, "restarts", 1)
         max_steps = whole_number(max_steps, "max_steps", 1)
         order = PeanoCurve().order(points)
@@ -169,16 +185,19 @@ class CodebookGenerator(AbstractExplicitGenerator):
         atoms, masses, owner = atoms[used], masses[used], np.searchsorted(used, owner)
         if np.issubdtype(weights.dtype, np.integer) and masses.sum() <= MAX_QUANTA:
             masses = masses.astype(np.int64)
+        atoms = _short(atoms, points)
         # Let X follow the source and a(X) be the atom of its point: a coupling, whatever the assignment. The squares of
         # the distances to the point and from the point add, as the source has its mean there; so first moments are
         # bounded cell by cell by the root of that sum.
-        stored = atoms.astype(jnp.result_type(float)).astype(np.float64)
-        square = np.sum((points - stored[owner]) ** 2, axis=1) + inside
-        w1, w2 = np.average(np.sqrt(square), weights=weights), math.sqrt(np.average(square, weights=weights))
-        return cls(atoms, masses, quantization=(w1, w2), rounding=rounding)
+        square = np.sum((points - atoms[owner]) ** 2, axis=1)
+        to_atoms, quantization = (
+            (float(np.average(np.sqrt(s), weights=weights)), math.sqrt(np.average(s, weights=weights)))
+            for s in (square, square + inside)
+        )
+        return cls(atoms, masses, quantization, rounding, None if near is None else added(near, to_atoms))
 
     @property
-    def atoms(self) -> Float[Array, "n dim"]:
+    def atoms(self) -> Float[Array | np.ndarray, "n dim"]:
         """The atoms, in the units of the data."""
         return self.measure.low_corners
 
@@ -221,31 +240,31 @@ class CodebookGenerator(AbstractExplicitGenerator):
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate; the place is the atom."""
         label, leaf, _ = self._tree.locate(words[0], code)
-        return self.atoms[leaf], label
+        return self.measure.place(leaf, jnp.zeros(self.dim)), label
 
     def filling(self, condition: Label | None = None) -> Bound:
         """Zero: the law is that of the atoms."""
         return 0.0, 0.0
 
-    def certificate(self, ramp: SupportsFloat | None = None, condition: Label | None = None) -> Certificate:
-        """A proven bound on W_1 and W_2 between the law and the measure the codebook was made from.
+    def strata(self, n: int, condition: Label | None = None) -> Bound:
+        atoms = np.asarray(self.atoms, np.float64)
+        return leaf_strata(self.measure._weights(), atoms, np.zeros_like(atoms), n)
 
-        With `ramp`, between the law of `network(ramp)` and that measure. Without a measure, to the atoms with the
-        masses that were given; and to the atoms as they are, where they were changed since.
-        """
-        bounds = {name: self.measure.proven(name, condition) for name in ("quantization", "rounding")}
-        parts = {name: bound or (0.0, 0.0) for name, bound in bounds.items()}
-        if ramp is not None:
-            parts["ramps"] = self._ramp_cost(ramp_width(ramp))
-        w1, w2 = (float(sum(part[p] for part in parts.values())) for p in range(2))
-        return Certificate(w1, w2, parts, "the parts are added", *(() if self.measure.unchanged else (CHANGED,)))
+    def cell_moments(self) -> CellMoments:
+        """Atoms have no spread."""
+        return CellMoments(0.0, True)
 
-    def _ramp_cost(self, ramp: float) -> Bound:
+    def _construction(self, condition: Label | None) -> dict[str, Bound | None]:
+        """From the atoms to what they were made from."""
+        return {"quantization": self.measure.proven("quantization", condition)}
+
+    def _ramp_cost(self, ramp: SupportsFloat) -> Bound:
         """What the ramps add to W_1 and W_2, network and generator at the same u.
 
         The ramp that leads to atom i takes `ramp p_i`, the beginning of its own stretch, so that no two overlap. Across
         it a jump by r is off by r (1 - t), t uniform: `ramp p_i |r| / 2` and `ramp p_i |r|^2 / 3`.
         """
+        ramp = ramp_width(ramp)
         rises = np.linalg.norm(np.diff(np.asarray(self.atoms, np.float64), axis=0), axis=1)
         masses = np.asarray(self.counts, np.float64)[1:] / self.quanta
         return float(ramp * (masses @ rises) / 2), math.sqrt(float(ramp * (masses @ rises**2) / 3))
@@ -253,6 +272,17 @@ class CodebookGenerator(AbstractExplicitGenerator):
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator."""
         return ramp_width(ramp) if self.measure.size > 1 else 0.0
+
+    def network_floats(
+        self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
+    ) -> Bound | None:
+        """What evaluating `network(ramp)` in floats adds to W_1 and W_2 (theory, section 9)."""
+        atoms, counts = np.asarray(self.atoms, np.float64), np.asarray(self.counts, np.float64)
+        low = atoms.min(axis=0)
+        starts, masses = (np.cumsum(counts) - counts) / self.quanta, counts / self.quanta
+        corners, origin = atoms - low, np.zeros_like(low) if relative else low
+        leaves = Leaves(starts, masses, corners, np.zeros_like(atoms), origin, None, 0)
+        return network_floats(leaves, ramp_width(ramp), unit_roundoff(dtype), slice(None))
 
     def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
         """The same map as a ReLU network of u: a staircase, with a ramp in the first `ramp` of each atom's stretch.
@@ -263,12 +293,21 @@ class CodebookGenerator(AbstractExplicitGenerator):
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
         ramp, low = ramp_width(ramp), np.asarray(self.measure.low, np.float64)
+        warn_of_network(self)
         counts, corners = np.asarray(self.counts, np.float64), np.asarray(self.atoms, np.float64) - low
         return leaf_network(
             starts=(np.cumsum(counts) - counts) / self.quanta, masses=counts / self.quanta, corners=corners,
             sides=np.zeros_like(corners), backward=np.zeros(corners.shape, bool), path=None, top=1, low=low,
             unit=np.ones(self.dim), ramp=ramp,
         )  # fmt: skip
+
+
+def _short(atoms: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The atoms in float32, half as long in a file, where that moves none by a thousandth of their distances."""
+    near = atoms.astype(np.float32).astype(np.float64)
+    moved = np.sqrt(np.sum((near - atoms) ** 2, axis=1).max())
+    apart = np.linalg.norm(np.ptp(points, axis=0)) * len(atoms) ** (-1 / atoms.shape[1])
+    return near if 1024 * moved <= apart else atoms
 
 
 def _check_weights(weights: ArrayLike | object, n: int) -> np.ndarray:

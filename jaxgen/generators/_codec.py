@@ -123,8 +123,7 @@ def _write_codebook(out: Output, codebook: CodebookGenerator) -> None:
     out.integer(codebook.quanta)
     out.raw(values.tobytes())
     record = codebook.measure.record
-    known = codebook.measure.proven("quantization") is not None and codebook.measure.proven("rounding") is not None
-    coding.write_record(out, record.bounds if known else {})
+    coding.write_record(out, record.bounds if record.saved and codebook.measure.unchanged else {})
     coding.write_composition(out, counts)
 
 
@@ -138,7 +137,7 @@ def _read_codebook(data: Input) -> CodebookGenerator:
     if not (dim >= 1 and 1 <= n <= quanta):
         raise CodeError(f"the file claims {n} atoms of dimension {dim} with {quanta} quanta")
     bounds = coding.read_record(data)[0]
-    if set(bounds) - {"quantization", "rounding"}:
+    if set(bounds) - {"quantization", "rounding", "points"}:
         raise CodeError(f"the file claims bounds of a codebook on {', '.join(bounds)}")
     if old and flags & 2:
         bounds["quantization"], bounds["rounding"] = map(tuple, data.numbers(4).reshape(2, 2).tolist())

@@ -1,12 +1,13 @@
 """Prompts: from what a user asks for to the codes of labels (theory, section 7)."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._checks import Numbers
 from ..measures import Condition, Label, label_code, plain_label, unknown_label
@@ -25,6 +26,35 @@ def one_code(
     if condition is not None:
         return jnp.asarray(label_code(condition, vocabulary), jnp.int32)
     return None if code is None else jnp.asarray(_checked_codes(code, (), vocabulary))
+
+
+class Share(NamedTuple):
+    """What a condition asks of one label: its weight, and how many of the stratified samples are of it."""
+
+    label: Label | None
+    weight: float
+    samples: int
+
+
+def shares(condition: Condition, vocabulary: tuple[Label, ...] | None, n: int | None) -> list[Share]:
+    """The labels that a condition asks for, with weights that sum to 1; of n stratified samples, if `n` is given.
+
+    A list of labels, one a sample, asks for each with its frequency. `None` stands for the law of all labels together.
+    """
+    if condition is None:
+        return [Share(None, 1.0, n or 0)]
+    if isinstance(condition, Mapping):
+        codes, weights = _weighted(condition, vocabulary)
+        weights = weights / weights.sum()
+        drawn = codes[:0] if n is None else codes[_chosen(weights, (np.arange(n) + 0.5) / n)]
+    else:
+        single = isinstance(condition, str | int | np.generic) or np.ndim(condition) == 0
+        drawn = _listed(condition, vocabulary, (n or 1) if single else len(condition) if n is None else n)
+        codes, counts = np.unique(drawn, return_counts=True)
+        weights = counts / counts.sum()
+    samples = np.zeros_like(codes) if n is None else np.sum(codes[:, None] == drawn, axis=1)
+    names = vocabulary or ()
+    return [Share(names[c], float(w), int(k)) for c, w, k in zip(codes, weights, samples, strict=True) if w > 0]
 
 
 def sample_codes(
@@ -49,6 +79,10 @@ def sample_codes(
         return None
     if isinstance(condition, Mapping):
         return _drawn(condition, vocabulary, n, key, stratified)
+    return _listed(condition, vocabulary, n)
+
+
+def _listed(condition, vocabulary, n: int) -> Int[np.ndarray, " n"]:
     if isinstance(condition, str | int | np.generic) or np.ndim(condition) == 0:
         return np.full(n, label_code(condition, vocabulary), np.int32)
     labels = list(condition)
@@ -67,18 +101,28 @@ def sample_codes(
 
 
 def _drawn(weighted, vocabulary, n, key, stratified) -> Int[np.ndarray, " n"]:
+    codes, weights = _weighted(weighted, vocabulary)
+    # Sample i draws from fold_in(key, i) with i < 2**32 - 1; this draw keeps apart from all of them.
+    apart = jr.fold_in(jr.fold_in(key, 2**32 - 1), 0)
+    u = (np.arange(n) + 0.5) / n if stratified else np.asarray(jr.uniform(apart, (padded_size(n),)))[:n]
+    return codes[_chosen(weights, u)].astype(np.int32)
+
+
+def _chosen(weights: Float[np.ndarray, " labels"], u: np.ndarray) -> Int[np.ndarray, " n"]:
+    """Which label each number of [0, 1] falls in."""
+    edges = np.cumsum(weights) / weights.sum()
+    return np.minimum(np.searchsorted(edges, u, side="right"), len(weights) - 1)
+
+
+def _weighted(weighted, vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """The codes of labels, and their weights."""
     if not weighted:
         raise ValueError("condition is an empty mapping; give at least one label with a positive weight")
     codes = np.array([label_code(label, vocabulary) for label in weighted])
     weights = np.array([float(w) for w in weighted.values()])
     if not np.all(np.isfinite(weights)) or np.any(weights < 0) or weights.sum() <= 0:
         raise ValueError(f"condition's weights must be finite, nonnegative and not all zero; got {dict(weighted)}")
-    edges = np.cumsum(weights) / weights.sum()
-    # Sample i draws from fold_in(key, i) with i < 2**32 - 1; this draw keeps apart from all of them.
-    apart = jr.fold_in(jr.fold_in(key, 2**32 - 1), 0)
-    u = (np.arange(n) + 0.5) / n if stratified else np.asarray(jr.uniform(apart, (padded_size(n),)))[:n]
-    chosen = np.minimum(np.searchsorted(edges, u, side="right"), len(codes) - 1)
-    return codes[chosen].astype(np.int32)
+    return codes, weights
 
 
 def _checked_codes(code, shape: tuple[int, ...], vocabulary) -> Int[Array | np.ndarray, "..."]:

@@ -7,16 +7,27 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import ramp_width, whole_number
 from ..curves import AbstractCurve, PeanoCurve, check_path
-from ..measures import AbstractGridMeasure, AbstractMeasure, Label, label_code, natural_generator
+from ..measures import (
+    AbstractGridMeasure,
+    AbstractMeasure,
+    Bound,
+    Label,
+    label_code,
+    natural_generator,
+    unit_roundoff,
+)
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
 from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, in_quanta
+from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
+from ._network_floats import Leaves, network_floats
 from ._prompt_network import prompted
+from ._strata import Filled, leaf_strata
 
 
 class CurveGenerator(AbstractExplicitGenerator):
@@ -98,10 +109,8 @@ class CurveGenerator(AbstractExplicitGenerator):
         label, leaf, r = self._tree.locate(words[0], code)
         measure, cell = self.measure, jnp.zeros((self.dim,), jnp.int32)
         if isinstance(measure, AbstractGridMeasure):
-            cell, dtype = measure.cells[leaf], measure.low.dtype
-        else:
-            dtype = measure.low_corners.dtype
-        inside = self.curve.walk(cell, self._cell_levels, r, self.extra_levels, dtype, self.path)
+            cell = measure.cells[leaf]
+        inside = self.curve.walk(cell, self._cell_levels, r, self.extra_levels, jnp.result_type(float), self.path)
         return measure.place(leaf, inside), label
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
@@ -109,10 +118,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         scale = float(self.curve.base) ** -self.extra_levels
         if isinstance(self.measure, AbstractGridMeasure):
             return self.curve.filling(np.asarray(self.measure.cell_sides, np.float64) * scale, self.path)
-        part = slice(None)
-        if condition is not None:
-            code = label_code(condition, self.vocabulary)
-            part = slice(*self.measure.label_offsets[code : code + 2])
+        part = self._part(condition)
         sides, which = np.unique(np.asarray(self.measure.sides, np.float64)[part], axis=0, return_inverse=True)
         weights = np.bincount(which.ravel(), self.measure._weights()[part].astype(np.float64))
         each = np.array([self.curve.filling(side * scale, self.path) for side in sides])
@@ -124,10 +130,25 @@ class CurveGenerator(AbstractExplicitGenerator):
         if not isinstance(self.measure, AbstractGridMeasure):
             return None
         squares = np.asarray(self.measure.cell_sides, np.float64) ** 2 / 12
-        resting = np.full(self.dim, self.path != "diagonal")
-        resting[-1] = self.path == "centre"
+        resting = self._resting
         fine = float(self.curve.base) ** (-2 * self.extra_levels)
         return CellMoments(float(squares @ (1 - fine * resting)), True)
+
+    @property
+    def _resting(self) -> np.ndarray:
+        """Which coordinates stand at the centre of a finest cell."""
+        resting = np.full(self.dim, self.path != "diagonal")
+        resting[-1] = self.path == "centre"
+        return resting
+
+    def strata(self, n: int, condition: Label | None = None) -> Bound:
+        part = np.asarray(self._order)[self._part(condition)]
+        measure, grid = self.measure, isinstance(self.measure, AbstractGridMeasure)
+        sides = np.asarray(measure.sides, np.float64)[part]
+        low = measure._host_centers()[part] - sides / 2  # pyright: ignore[reportAttributeAccessIssue]
+        cells = np.asarray(measure.cells)[part] if grid else np.zeros(sides.shape, np.int32)
+        filled = Filled(self.curve, self.extra_levels, cells, self._cell_levels, self._resting)
+        return leaf_strata(measure._weights()[part], low, sides, n, filled)
 
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.
@@ -145,10 +166,13 @@ class CurveGenerator(AbstractExplicitGenerator):
         With labels the input is `(one-hot label, u)`, else `u`. Depth `O(d s)`, connectivity `O(d m + (d s)^2)` for m
         leaves and s = `extra_levels`; all weights are of ordinary size, in any dimension.
 
+        A `UserWarning` says, and names what would fit, where the float type has fewer bits than resolve the law.
+
         **Raises:** `ValueError` for a ramp outside (0, 1), and where a weight would overflow the float type;
         `NotImplementedError` for extra levels of a curve that has no network.
         """
         ramp, measure = ramp_width(ramp), self.measure
+        warn_of_network(self)
         order = np.asarray(self._order)
         counts = measure._weights().astype(np.float64)[order]
         masses = counts / counts.sum()
@@ -170,6 +194,32 @@ class CurveGenerator(AbstractExplicitGenerator):
             ramp=ramp,
         )
         return network if self.vocabulary is None else prompted(network, measure.label_masses)
+
+    def network_floats(
+        self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
+    ) -> Bound | None:
+        """What evaluating `network(ramp)` in floats adds to W_1 and W_2 (theory, section 9)."""
+        if self.extra_levels and not isinstance(self.curve, PeanoCurve):
+            return None
+        measure, order = self.measure, np.asarray(self._order)
+        if relative:
+            measure = measure.relative()
+        counts = measure._weights().astype(np.float64)[order]
+        low = np.asarray(measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+        whole = np.asarray(measure.cell_sides, np.float64) if isinstance(measure, AbstractGridMeasure) else None
+        if whole is None:
+            corners, sides = (np.asarray(a, np.float64)[order] for a in (measure.low_corners, measure.sides))
+            corners = corners - low
+        else:
+            corners = np.asarray(measure.cells)[order] * whole  # pyright: ignore[reportAttributeAccessIssue]
+            sides = np.broadcast_to(whole, corners.shape)
+        starts = (np.cumsum(counts) - counts) / counts.sum()
+        leaves = Leaves(starts, counts / counts.sum(), corners, sides, low, whole, self.extra_levels)
+        part = slice(None)
+        if condition is not None:
+            code = label_code(condition, self.vocabulary)
+            part = slice(*(int(end) for end in measure.label_offsets[code : code + 2]))
+        return network_floats(leaves, ramp_width(ramp), unit_roundoff(dtype), part)
 
     def _backward(self) -> np.ndarray:
         """Which coordinates run backwards in each leaf, `(m, d)`."""

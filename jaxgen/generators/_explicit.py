@@ -2,36 +2,49 @@
 
 import abc
 import math
-from typing import NamedTuple, SupportsFloat
+from typing import NamedTuple, SupportsFloat, SupportsIndex, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
-from .._checks import Numbers
-from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Label
+from .._checks import Numbers, whole_number
+from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Bound, Condition, Label
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree, digit_bits, float_to_words
 from ._base import GUARD_BITS, AbstractGenerator, point_at, unit_source
-from ._certificate import Certificate, combined, ramp_cost
-from ._conditions import one_code
+from ._certificate import Certificate, combined, mixed, ramp_cost
+from ._conditions import one_code, shares
+from ._float_limits import warn_of_points
 
 _MAX_SOURCE_BITS = 1 << 20
 # A float source must resolve the finest cells of this much of the mass.
 _RESOLVED = 0.99
+# Weights of labels that differ by less are the same.
+_EQUAL = 2.0**-40
 
 
 class CellMoments(NamedTuple):
     """The law inside a cell of a grid, whose mean is the centre: its variance, summed over the axes.
 
     `in_each_cell` says whether that is the variance in every cell, or only its mean over the cells.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.CodebookGenerator([0.0, 1.0]).cell_moments()
+        CellMoments(variance=0.0, in_each_cell=True)
     """
 
     variance: float
     in_each_cell: bool
+
+
+# Not `Self`, which cannot be checked at run time where functions are decorated one by one.
+AnyExplicit = TypeVar("AnyExplicit", bound="AbstractExplicitGenerator")
 
 
 class AbstractExplicitGenerator(AbstractGenerator):
@@ -55,6 +68,9 @@ class AbstractExplicitGenerator(AbstractGenerator):
     branches: eqx.AbstractVar[Branches]
     digit_bits: eqx.AbstractVar[int]
     _needs: eqx.AbstractVar["Needs"]
+
+    def __check_init__(self):
+        warn_of_points(self)
 
     @property
     @abc.abstractmethod
@@ -110,6 +126,22 @@ class AbstractExplicitGenerator(AbstractGenerator):
         sides = np.asarray(self.measure.cell_sides, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         return CellMoments(float(sides @ sides) / 12, True)
 
+    @abc.abstractmethod
+    def strata(self, n: int, condition: Label | None = None) -> Bound:
+        """Bounds on W_1 and W_2 between any n points with one u in each of n equal strata, and the law.
+
+        Of [0, 1], or of the interval of a label. Theory, section 4.
+
+        **Raises:** `ValueError` for a generator with more than one source.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> g = jg.PeanoGenerator(jg.GridMeasure.from_histogram([1, 1]), extra_levels=2)
+            >>> [round(g.strata(n)[0], 4) for n in (1, 2, 6)]
+            [1.0, 0.5, 0.1667]
+        """
+
     def trainable(self) -> "AbstractExplicitGenerator":
         """Which leaves are parameters, as a filter: none. Boxes are the unit of the output, and counts are integers.
 
@@ -120,6 +152,10 @@ class AbstractExplicitGenerator(AbstractGenerator):
             False
         """
         return jax.tree.map(lambda _: False, self)
+
+    def _part(self, condition: Label | None) -> slice:
+        """The leaves of a label, which keep together in every order; all of them for `None`."""
+        return slice(None) if condition is None else self.measure._labels_given(condition)
 
     @property
     def centred(self) -> bool:
@@ -187,22 +223,112 @@ class AbstractExplicitGenerator(AbstractGenerator):
         """
         return point_at(self, exact_words(self, u), one_code(condition, code, self.vocabulary))
 
-    def certificate(self, ramp: SupportsFloat | None = None, condition: Label | None = None) -> Certificate:
+    def relative(self: AnyExplicit) -> AnyExplicit:
+        """The same generator relative to the lower corner of its box, `measure.low`, which is a float64 on the host.
+
+        Where a box is far from 0, floats hold the difference from its corner better than the point:
+        `np.asarray(g.relative()(u), np.float64) + g.measure.low`. Not under `jit` of the generator itself.
+        """
+        return eqx.tree_at(lambda g: g.measure, self, self.measure.relative())
+
+    def network_floats(
+        self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
+    ) -> Bound | None:
+        """What evaluating `network(ramp)` in floats adds to W_1 and W_2; `None` where nothing is proven about it.
+
+        Of a network whose weights and signals are of that type, at floats that are off from a uniform number by no
+        more than two unit roundoffs, as those of `jax.random.uniform` are.
+        """
+        return None
+
+    def certificate(
+        self,
+        ramp: SupportsFloat | None = None,
+        condition: Condition = None,
+        *,
+        stratified: SupportsIndex | None = None,
+        relative: bool = False,
+        dtype: DTypeLike | None = None,
+    ) -> Certificate:
         """A proven bound on W_1 and W_2 between the law and the measure the generator was built from.
 
         Parts: `filling` (the path inside a leaf), `rounding` (float masses to quanta; zero for a measure in quanta),
-        and, with `ramp`, `ramps` (the network instead of the kernel). With `condition`, between the conditional laws of
-        that label.
+        with `ramp`, `ramps` (the network instead of the kernel), and `float` (points in floats, or the network
+        evaluated in floats, instead of exactly). `to_points` bounds the distance to the points behind the measure.
+
+        - `condition`: as for `sample`: a label, for the conditional laws; a mapping from labels to weights, or a
+            sequence of labels, one a sample, for the mixtures of these.
+        - `stratified`: n, for any n points of `sample(key, n, condition, stratified=True)` instead of the law; a part
+            `strata`, and a part `labels` where n samples cannot have the weights that were asked for.
+        - `relative`: of points relative to the lower corner of the box, as `sample(..., relative=True)` gives them,
+            or of the network of `relative()`.
+        - `dtype`: the type that comes out, "float32" or "float64"; by default the one that JAX computes in now.
+
+        **Raises:** `ValueError` for an unknown label, where the bounds of single labels are not known, and for a `ramp`
+        beside `stratified`.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> m = jg.GridMeasure.from_samples([0.0, 1.0, 2.0, 3.0], 2, labels=["a", "a", "b", "b"])
+            >>> g = m.generator(extra_levels=2)
+            >>> [round(w, 3) for w in g.certificate(condition={"a": 0.7, "b": 0.3}).to_points]
+            [0.661, 0.661]
+            >>> round(g.certificate(stratified=8).w1, 3)
+            0.375
         """
-        ramps = None
-        if ramp is not None:
-            # Ramps take a share of what they lead to, so that of the u of a label no larger share is in ramps.
-            sides = np.asarray(self.measure.high, np.float64) - np.asarray(self.measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
-            ramps = ramp_cost(self.ramp_measure(ramp), sides)
+        n = None if stratified is None else whole_number(stratified, "stratified", 1, 1 << 24)
+        if n is not None and ramp is not None:
+            raise ValueError("give ramp, for the network, or stratified, for samples of the kernel: not both")
+        asked = shares(condition, self.vocabulary, n)
+        weights = [share.weight for share in asked]
+        parts = mixed([self._parts(ramp, share.label, relative, dtype) for share in asked], weights)
+        if n is not None:
+            drawn = [share for share in asked if share.samples]
+            each = [{"strata": self.strata(share.samples, share.label)} for share in drawn]
+            parts |= mixed(each, [share.samples / n for share in drawn])
+            off = sum(abs(share.weight - share.samples / n) for share in asked) / 2
+            parts |= {"labels": ramp_cost(off, self._box_sides())} if off > _EQUAL else {}
+        source = mixed([self._source(share.label) for share in asked], weights)
+        return combined(parts, source, self.centred, self.measure.unchanged)
+
+    def _construction(self, condition: Label | None) -> dict[str, Bound | None]:
+        """What the construction costs."""
+        return {"filling": self.filling(condition)}
+
+    def _parts(self, ramp, condition: Label | None, relative, dtype) -> dict[str, Bound | None]:
+        """The parts of the certificate of a label, as `combined` takes them."""
         rounding = self.measure.proven("rounding", condition)
         if rounding is None and condition is not None and self.measure.proven("rounding") is not None:
             raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
-        return combined(self.filling(condition), rounding, ramps, self.centred, self.measure.unchanged)
+        parts = self._construction(condition) | {"rounding": rounding}
+        if ramp is not None:
+            parts["ramps"] = self._ramp_cost(ramp)
+        return parts | {"float": self._floats(ramp, condition, relative, dtype)}
+
+    def _ramp_cost(self, ramp: SupportsFloat) -> Bound:
+        # Ramps take a share of what they lead to, so that of the u of a label no larger share is in ramps.
+        return ramp_cost(self.ramp_measure(ramp), self._box_sides())
+
+    def _box_sides(self) -> np.ndarray:
+        return np.asarray(self.measure.high, np.float64) - np.asarray(self.measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _source(self, condition: Label | None) -> dict[str, Bound | None]:
+        """How far the points behind the measure are from the centres of leaves, and how far the law is spread there."""
+        moments = self.cell_moments()
+        if moments is None:
+            part = self._part(condition)
+            sides, weights = np.asarray(self.measure.sides, np.float64)[part], self.measure._weights()[part]
+            variance, moved = float(np.average((sides**2).sum(axis=1), weights=weights)) / 12, self.filling(condition)
+        else:
+            variance, moved = moments.variance, (0.0, 0.0)
+        spread = (math.sqrt(variance),) * 2
+        return {"points": self.measure.proven("points", condition), "spread": spread, "moved": moved}
+
+    def _floats(self, ramp, condition, relative, dtype) -> Bound | None:
+        if ramp is None:
+            return self.measure.float_error(relative, dtype, condition)
+        return self.network_floats(ramp, relative, dtype, condition)
 
 
 class Needs:

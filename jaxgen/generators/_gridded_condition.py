@@ -9,7 +9,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, Int32, PRNGKeyArray, UInt32
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, Int32, PRNGKeyArray, UInt32
 
 from .._checks import Numbers, box_corners, finite_points, ramp_width, require_volume, whole_number
 from ..measures import GridMeasure
@@ -40,8 +41,8 @@ class GriddedCondition(AbstractGenerator):
 
     generator: AbstractExplicitGenerator
     table: Int32[Array, " cells"]
-    low: Float[Array, " m"]
-    high: Float[Array, " m"]
+    low: Float[Array | np.ndarray, " m"]
+    high: Float[Array | np.ndarray, " m"]
     condition_resolution: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
@@ -65,7 +66,7 @@ class GriddedCondition(AbstractGenerator):
         if not isinstance(generator, AbstractExplicitGenerator):
             raise TypeError(f"generator must be an explicit one, made from a measure; got {type(generator).__name__}")
         self.condition_resolution, low, high = _checked_grid(condition_resolution, low, high)
-        self.low, self.high = jnp.array(low), jnp.array(high)
+        self.low, self.high = low.copy(), high.copy()
         cells = math.prod(self.condition_resolution)
         given = generator.vocabulary or ()
         labels = [label for label in given if isinstance(label, int) and 0 <= label < cells]
@@ -172,7 +173,12 @@ class GriddedCondition(AbstractGenerator):
 
     # A condition is a point here, where other generators have labels.
     def sample(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, key: PRNGKeyArray, n: SupportsIndex, condition: Numbers | None = None, stratified: bool = False
+        self,
+        key: PRNGKeyArray,
+        n: SupportsIndex,
+        condition: Numbers | None = None,
+        stratified: bool = False,
+        relative: bool = False,
     ) -> Float[Array, "n dim"]:
         """Draws `n` points, as the `sample` of the generator does.
 
@@ -180,7 +186,7 @@ class GriddedCondition(AbstractGenerator):
         `ValueError` for a wrong shape, NaN, and conditions outside the box.
         """
         n = whole_number(n, "n", 1)
-        return self.generator.sample(key, n, None, stratified, code=self._codes(condition, n))
+        return self.generator.sample(key, n, None, stratified, code=self._codes(condition, n), relative=relative)
 
     def stream(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -189,18 +195,35 @@ class GriddedCondition(AbstractGenerator):
         condition: Numbers | None = None,
         stratified: bool = False,
         chunk_size: int | None = None,
+        relative: bool = False,
     ) -> Iterator[Float[Array, "chunk dim"]]:
         """Yields the points of `sample`, in order, `chunk_size` at a time."""
         n = whole_number(n, "n", 1)
-        return self.generator.stream(key, n, None, stratified, chunk_size=chunk_size, code=self._codes(condition, n))
+        codes = self._codes(condition, n)
+        return self.generator.stream(key, n, None, stratified, chunk_size=chunk_size, code=codes, relative=relative)
 
-    def certificate(self, ramp: SupportsFloat | None = None, condition: Numbers | None = None) -> Certificate:
-        """That of the generator: of the law of x alone, or of its law under the label that serves a condition.
+    def relative(self) -> "GriddedCondition":
+        """The same, with a generator relative to the corner of the box of its points; conditions are as before."""
+        return eqx.tree_at(lambda g: g.generator, self, self.generator.relative())
+
+    def certificate(
+        self,
+        ramp: SupportsFloat | None = None,
+        condition: Numbers | None = None,
+        *,
+        stratified: SupportsIndex | None = None,
+        relative: bool = False,
+        dtype: DTypeLike | None = None,
+    ) -> Certificate:
+        """That of the generator: of the law of x alone, or of its law under the label that serves a condition, or the
+        mixture of those that serve several, `(n, m)`, one a sample.
 
         It bounds the distance to the data of that label, and says nothing of how the law varies inside a cell. With
         `ramp`, it holds for `network(ramp)` at every condition outside the ramps. Errors as in a call.
         """
-        return self.generator.certificate(ramp, None if condition is None else self.label(condition))
+        codes = None if condition is None else np.asarray(self._codes(condition, len(np.atleast_1d(condition))))
+        labels = None if codes is None else np.asarray(self.generator.vocabulary)[codes].tolist()
+        return self.generator.certificate(ramp, labels, stratified=stratified, relative=relative, dtype=dtype)
 
     def _codes(self, condition: Numbers | None, n: int) -> Int[Array, "..."] | None:
         if condition is None:
@@ -268,17 +291,19 @@ class GriddedCondition(AbstractGenerator):
         return compose(self.generator.network(ramp), both, nonnegative=True)
 
     def _cell_of(self, c):
-        c, m = jnp.asarray(c, self.low.dtype), self.condition_dim
+        # What is known before it is traced is a float64 on the host, like the box.
+        c, m = c if isinstance(c, Tracer) else np.asarray(c), self.condition_dim
         if c.shape != (m,) and not (m == 1 and c.shape == ()):
             raise ValueError(f"condition must have shape ({m},); got {c.shape}. Use jax.vmap for a batch.")
-        c = eqx.error_if(
-            c, ~jnp.all((c >= self.low) & (c <= self.high)), "condition must lie in the box of the conditions"
-        )
-        return _cell(c.reshape(m), self.low, self.high, self.condition_resolution)
+        outside = _outside(c.reshape(1, m), self.low, self.high)[0]
+        wide = c if isinstance(c, Tracer) else c.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            cell = _cell(wide.reshape(m), self.low, self.high, self.condition_resolution)
+        return eqx.error_if(jnp.asarray(cell), outside, "condition must lie in the box of the conditions")
 
 
 def _checked_grid(resolution, low, high, dim: int | None = None):
-    """Cells an axis as a tuple, and the corners of the box as NumPy arrays of the default float type."""
+    """Cells an axis as a tuple, and the corners of the box in float64."""
     grid = (resolution,) * (dim or 1) if np.ndim(resolution) == 0 else tuple(resolution)
     grid = tuple(whole_number(n, "condition_resolution") for n in grid)
     if not grid or min(grid) < 1 or len(grid) != (dim or len(grid)):
@@ -287,18 +312,24 @@ def _checked_grid(resolution, low, high, dim: int | None = None):
         raise ValueError(
             f"condition_resolution asks for {math.prod(grid)} cells, at most 2**20 are possible; use fewer an axis"
         )
-    low, high = (c.astype(jnp.result_type(float)) for c in box_corners(low, high, len(grid), "the box of conditions"))
+    low, high = box_corners(low, high, len(grid), "the box of conditions")
     require_volume(low, high)
     return grid, low, high
 
 
 def _in_box(c, low, high, name: str):
-    """Conditions `(N, m)` in the float type of the box. Raises `ValueError` if they are not finite, or outside it."""
-    c = finite_points(c, name).astype(low.dtype)
-    outside = np.any((c < low) | (c > high), axis=1).sum()
+    """Conditions `(N, m)` in float64. Raises `ValueError` if they are not finite, or outside the box."""
+    c = finite_points(c, name)
+    outside = _outside(c, low, high).sum()
     if outside:
         raise ValueError(f"{outside} of {len(c)} rows of {name} lie outside the box low={low}, high={high}")
-    return c
+    return c.astype(np.float64)
+
+
+def _outside(c, low, high):
+    """Which rows lie outside the box, or are NaN, in the type of the conditions: its 0.1 is that of the box."""
+    low, high = (x.astype(c.dtype) if c.dtype.kind == "f" else x for x in (low, high))
+    return ~((c >= low) & (c <= high)).all(axis=1)
 
 
 def _cell(c, low, high, grid):

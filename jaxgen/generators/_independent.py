@@ -1,6 +1,6 @@
 """Generator C: d independent uniforms, the baseline to compare against (theory, section 5)."""
 
-from typing import SupportsFloat
+from typing import NoReturn, SupportsFloat
 
 import equinox as eqx
 import numpy as np
@@ -11,6 +11,7 @@ from ..measures import AbstractMeasure, Label, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ..source import Branches
 from ._explicit import AbstractExplicitGenerator, Needs, digits_for, on_a_grid
+from ._float_limits import warn_of_network
 from ._nested import nested_branches, nested_network, nested_push, nested_rows
 
 
@@ -24,8 +25,8 @@ class IndependentGenerator(AbstractExplicitGenerator):
 
         >>> import jaxgen as jg
         >>> g = jg.IndependentGenerator(jg.GridMeasure.from_histogram([[1, 2], [0, 1]]))
-        >>> g.source_dim, g([0.375, 0.5]).tolist(), g.certificate().w2
-        (2, [0.25, 0.625], 0.0)
+        >>> g.source_dim, g([0.375, 0.5]).tolist(), g.filling()
+        (2, [0.25, 0.625], (0.0, 0.0))
     """
 
     measure: QuantizedMeasure
@@ -62,6 +63,9 @@ class IndependentGenerator(AbstractExplicitGenerator):
         """Zero: the law is the measure in quanta itself."""
         return 0.0, 0.0
 
+    def strata(self, n: int, condition: Label | None = None) -> NoReturn:
+        raise ValueError(f"stratified samples need a generator with one source; this one has {self.source_dim}")
+
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs: `ramp` of each number, for the jumps and
         for the borders between the bins."""
@@ -76,7 +80,10 @@ class IndependentGenerator(AbstractExplicitGenerator):
         Each row of conditional masses reads `rho(u_k + on - 1)`, with `on` the indicator of the bin that it is given:
         the step at the bin's start less that of the next. Steps and jumps are ramps in the first `ramp` of a bin.
 
+        A `UserWarning` says where the float type has fewer bits than resolve the law.
+
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
+        warn_of_network(self)
         rows = nested_rows(self.branches, self.measure._weights(), self.dim)
         return nested_network(rows, self.measure, ramp_width(ramp), None)

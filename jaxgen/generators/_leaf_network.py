@@ -51,8 +51,12 @@ def leaf_network(
     net = leaves.locate(stairs, path is not None)
     if path is None:
         return net.network(low + unit * net["corner"])
-    inside = net.apply(path, net["r"], merge=None, nonnegative=True, **net.carry(*stairs))
+    inside = net.apply(path, 1 - net["left"], merge=None, nonnegative=True, **net.carry(*stairs))
     net.define(inside=inside / top)
+    if path.depth > 1:
+        # In floats a wave may leave [0, 1], and would go on leaving it.
+        net.layer(**net.carry(*stairs), beyond=1 - net["inside"])
+        net.define(inside=1 - net["beyond"])
     if turning.size:
         net.layer(
             **net.carry("corner", *(["gate"] if gates.shape[1] else [])),
@@ -76,7 +80,7 @@ class _Leaves:
         self.net, self.starts, self.masses, self.ramp = net, starts, masses, ramp
 
     def locate(self, stairs: dict[str, np.ndarray], position: bool) -> NetworkBuilder:
-        """Defines each staircase by its name, and `r`, the position in the leaf, as neurons."""
+        """Defines each staircase by its name, and `left`, what is left of the leaf behind the position, as neurons."""
         net, starts, masses, ramp = self.net, self.starts, self.masses, self.ramp
         u = net["u"]
         # Steps only where something changes: equal neighbours share one.
@@ -96,7 +100,8 @@ class _Leaves:
         if at.size:
             levels = {name: level + changes[name][at - 1].T @ net["step"] for name, level in levels.items()}
         if position:
-            net.layer(**levels, r=net["part"].sum())
+            # What is left of the leaf: so that the position is at most 1, whatever floats make of the sum.
+            net.layer(**levels, left=1 - net["part"].sum())
         else:
             net.define(**levels)
         return net

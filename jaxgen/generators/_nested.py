@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
 from ..measures import AbstractGridMeasure, lexicographic
-from ..relu import NetworkBuilder, ReLUNetwork, Signal, clip_inner, clip_outer, dyadic_centres, stack
+from ..relu import NetworkBuilder, ReLUNetwork, Signal, clip_inner, clip_outer, part_centres, stack
 from ..source import Branches, QuantileTree, branches
 from ._prompt_network import prompted
 
@@ -182,9 +182,8 @@ class _NestedBuilder:
             name = f"x{self.done}"
             net.define(**{name: rises[None] @ net["on"]})
             if self.serpentine and self.done < self.dim - 1:
-                halvings = (self.bins - 1).bit_length()
-                centres = dyadic_centres(halvings + (self.folds or 0), self.ramp, 2.0**halvings)
-                self.moving[name] = centres.layers_as_scipy()
+                parts = self.bins << (self.folds or 0)
+                self.moving[name] = part_centres(parts, self.ramp, self.bins).layers_as_scipy()
             else:
                 self.kept.append(name)
             self.done, self.begun = self.done + 1, None

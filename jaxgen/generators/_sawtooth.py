@@ -10,11 +10,13 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import Numbers, ramp_width, whole_number
 from ..curves import centre_distance, zigzag_distance
-from ..measures import AbstractGridMeasure, AbstractMeasure, Label, QuantizedMeasure
+from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, QuantizedMeasure, label_code
 from ..relu import ReLUNetwork
 from ..source import Branches
 from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, on_a_grid
+from ._float_limits import warn_of_network
 from ._nested import Rows, nested_branches, nested_network, nested_push, nested_rows
+from ._strata import nested_strata
 
 _PATHS = ("zigzag", "serpentine")
 _EQUAL = 2.0**-20
@@ -119,12 +121,20 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         """Whether the law has the mean of the cell in each cell; without folds a zigzag sees a part of the bin only."""
         return self.folds > 0 or self.dim == 1 or self.path == "serpentine"
 
+    def strata(self, n: int, condition: Label | None = None) -> Bound:
+        axes, order = np.asarray(self.axes), np.asarray(self.order)
+        cells, sides = np.asarray(self.measure.cells)[order][:, axes], np.asarray(self.measure.cell_sides, np.float64)
+        label = None if condition is None else label_code(condition, self.vocabulary)
+        counts, rests = self.measure._weights()[order], self.path == "serpentine"
+        return nested_strata(self.branches, counts, cells, sides[axes], n, self.folds, rests, label)
+
     def ramp_measure(self, ramp: SupportsFloat) -> float:
         """A bound on the measure of the u for which `network(ramp)` differs from the generator.
 
         A row of conditional masses is entered with a uniform number, of which the ramps of its jumps take `ramp` at
         most. Without folds, `ramp` is also the part of each bin's length in which the branch of the bin dies away. A
-        serpentine jumps from centre to centre in the share `ramp` of each dyadic interval.
+        serpentine jumps from centre to centre in the first and last `ramp` of every second dyadic interval; without
+        folds this is where branches die, or as much again.
         """
         ramp = ramp_width(ramp)
         jumps = sum(bool(np.any(coordinate.gap)) for coordinate in self._rows())
@@ -142,6 +152,7 @@ class SawtoothGenerator(AbstractExplicitGenerator):
 
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
+        warn_of_network(self)
         width, axes = ramp_width(ramp), np.asarray(self.axes)
         return nested_network(self._rows(), self.measure, width, self.folds, self.path == "serpentine", axes)
 

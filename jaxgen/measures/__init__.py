@@ -4,6 +4,7 @@ from . import _codec as _codec
 from ._abstract import AbstractMeasure as AbstractMeasure, natural_generator as natural_generator
 from ._abstract_grid import AbstractGridMeasure as AbstractGridMeasure
 from ._build import lexicographic as lexicographic
+from ._floats import POSITION_ERROR as POSITION_ERROR, unit_roundoff as unit_roundoff
 from ._generator import Generator as Generator
 from ._grid import GridMeasure as GridMeasure
 from ._leaves import (
@@ -13,7 +14,12 @@ from ._leaves import (
 )
 from ._quantized import QuantizedMeasure as QuantizedMeasure
 from ._record import Bound as Bound, Record as Record, fingerprint as fingerprint
-from ._rounding import MAX_QUANTA as MAX_QUANTA, curve_transport as curve_transport, round_masses as round_masses
+from ._rounding import (
+    MAX_QUANTA as MAX_QUANTA,
+    added as added,
+    curve_transport as curve_transport,
+    round_masses as round_masses,
+)
 from ._vocabulary import (
     Condition as Condition,
     Label as Label,

@@ -1,6 +1,7 @@
 """What a measure is: leaves, a mass each, and the uniform law inside each leaf (theory, section 2)."""
 
 import abc
+import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, DTypeLike, Float, Int, PRNGKeyArray
 
 from .._checks import whole_number
 from ..source import cut, padded_size
@@ -25,7 +26,9 @@ class AbstractMeasure(eqx.Module):
     """A law on R^d: m boxes ("leaves") with a mass each, uniform inside each box.
 
     Leaves may have sides of zero length (atoms, constant coordinates). With labels the law is that of a label and a
-    point; leaves are kept label by label. `record` holds what was proven when the measure was made.
+    point; leaves are kept label by label. `record` holds what was proven when the measure was made. Boxes are kept in
+    float64 on the host, so that they are the same whatever type JAX computes in; points come out in that type, and
+    `float_error` bounds what this costs.
 
     **Example:**
 
@@ -42,8 +45,8 @@ class AbstractMeasure(eqx.Module):
     vocabulary: eqx.AbstractVar[tuple[Label, ...] | None]
     record: eqx.AbstractVar[Record]
     dim: eqx.AbstractVar[int]
-    low_corners: eqx.AbstractVar[Float[Array, "m d"]]
-    sides: eqx.AbstractVar[Float[Array, "m d"]]
+    low_corners: eqx.AbstractVar[Float[Array | np.ndarray, "m d"]]
+    sides: eqx.AbstractVar[Float[Array | np.ndarray, "m d"]]
 
     _generators: ClassVar[dict[type, Callable[..., Generator]]] = {}
 
@@ -82,6 +85,20 @@ class AbstractMeasure(eqx.Module):
         """
 
     @abc.abstractmethod
+    def relative(self: AnyMeasure) -> AnyMeasure:
+        """The measure relative to the lower corner of its box: floats hold it better where the box is far from 0."""
+
+    @abc.abstractmethod
+    def float_error(
+        self, relative: bool = False, dtype: DTypeLike | None = None, condition: Label | None = None
+    ) -> Bound:
+        """Bounds on W_1 and W_2 between the points that come out as floats and those that are meant.
+
+        Of points in `dtype`, by default the type that JAX computes in now; of points relative to the lower corner
+        `low` of the box, where `relative`; under a label, with `condition`. Theory, section 9.
+        """
+
+    @abc.abstractmethod
     def _weights(self) -> np.ndarray:
         """Masses or counts, on the host."""
 
@@ -97,7 +114,7 @@ class AbstractMeasure(eqx.Module):
     @property
     def centers(self) -> Float[Array, "m d"]:
         """Centres of the leaves, in the units of the data."""
-        return self.low_corners + self.sides / 2
+        return jnp.asarray(self.low_corners + self.sides / 2, jnp.result_type(float))
 
     @property
     def label_offsets(self) -> Int[np.ndarray, " bounds"]:
@@ -173,8 +190,11 @@ class AbstractMeasure(eqx.Module):
     def proven(self, name: str, condition: Label | None = None) -> Bound | None:
         """Bounds on W_1 and W_2 that were proven when the measure was made, for all labels or one of them.
 
+        "rounding": to the masses that were rounded; "points": between the points, where the measure was made from some,
+        and the centres of its leaves, before any rounding.
+
         Zeros where there was nothing to prove; `None` where the arrays were changed since, so that nothing holds any
-        more, and where the bounds of single labels are not known.
+        more, where the bounds of single labels are not known, and for points where there were none.
 
         **Example:**
 
@@ -184,8 +204,8 @@ class AbstractMeasure(eqx.Module):
             [0.05, 0.2236]
         """
         code = None if condition is None else label_code(condition, self.vocabulary)
-        if not self.record.bounds.get(name):
-            return 0.0, 0.0
+        if name not in self.record.bounds:
+            return None if name == "points" else (0.0, 0.0)
         if not self.unchanged:
             return None
         if code is None or not any(self.record.bounds[name]):
@@ -216,6 +236,11 @@ class AbstractMeasure(eqx.Module):
         if bound is None:
             raise ValueError("what rounding cost each label is not known for this measure, only what it cost them all")
         return bound[p - 1]
+
+    def _kept_record(self) -> dict[str, Record]:
+        """The record as an argument of the constructor, for those that take one and as long as it holds."""
+        takes = "record" in inspect.signature(type(self).__init__).parameters
+        return {"record": self.record} if takes and self.unchanged else {}
 
     def _labels_given(self, condition: Label) -> slice:
         first, last = self.label_offsets[label_code(condition, self.vocabulary) :][:2]

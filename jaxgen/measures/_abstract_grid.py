@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, DTypeLike, Float, Int
 
-from .._checks import Numbers, grid_resolution
+from .._checks import Numbers, box_corners, grid_resolution
 from ._abstract import AbstractMeasure
-from ._build import float_box, merge_cells
+from ._build import merge_cells
+from ._floats import grid_error
+from ._record import Bound
 from ._vocabulary import Label, as_vocabulary, label_code
 
 AnyGridMeasure = TypeVar("AnyGridMeasure", bound="AbstractGridMeasure")
@@ -38,8 +40,8 @@ class AbstractGridMeasure(AbstractMeasure):
     """
 
     cells: eqx.AbstractVar[Int[Array, "m d"]]
-    low: eqx.AbstractVar[Float[Array, " d"]]
-    high: eqx.AbstractVar[Float[Array, " d"]]
+    low: eqx.AbstractVar[Float[Array | np.ndarray, " d"]]
+    high: eqx.AbstractVar[Float[Array | np.ndarray, " d"]]
     resolution: eqx.AbstractVar[tuple[int, ...]]
 
     def _rebuilt(self: AnyGridMeasure, weights: np.ndarray, **fields: Any) -> AnyGridMeasure:
@@ -53,9 +55,9 @@ class AbstractGridMeasure(AbstractMeasure):
         return len(self.resolution)
 
     @property
-    def cell_sides(self) -> Float[Array, " d"]:
+    def cell_sides(self) -> Float[Array | np.ndarray, " d"]:
         """Side lengths of a cell, in the units of the data."""
-        return (self.high - self.low) / jnp.asarray(self.resolution, self.low.dtype)
+        return (self.high - self.low) / np.asarray(self.resolution, self.low.dtype)
 
     @property
     def low_corners(self) -> Float[Array, "m d"]:
@@ -65,7 +67,7 @@ class AbstractGridMeasure(AbstractMeasure):
     @property
     def sides(self) -> Float[Array, "m d"]:
         """Side lengths of each occupied cell: all the same."""
-        return jnp.broadcast_to(self.cell_sides, self.cells.shape)
+        return jnp.broadcast_to(jnp.asarray(self.cell_sides, jnp.result_type(float)), self.cells.shape)
 
     @property
     def centers(self) -> Float[Array, "m d"]:
@@ -74,7 +76,7 @@ class AbstractGridMeasure(AbstractMeasure):
 
     def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
         """The point of a cell at the position `inside` in [0, 1]^d."""
-        return self.low + (self.cells[leaf].astype(self.low.dtype) + inside) * self.cell_sides
+        return self.low + (self.cells[leaf].astype(inside.dtype) + inside) * self.cell_sides
 
     def log_prob(self, x: Numbers, condition: Label | None = None) -> Float[Array, ""]:
         """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the cells.
@@ -91,7 +93,7 @@ class AbstractGridMeasure(AbstractMeasure):
             >>> round(float(m.log_prob([1.5])), 4)  # log(3/4)
             -0.2877
         """
-        x = jnp.asarray(x, self.low.dtype)
+        x = jnp.asarray(x, jnp.result_type(float))
         if x.shape != (self.dim,):
             raise ValueError(f"x must be one point of shape ({self.dim},); got {x.shape}. Use jax.vmap for a batch.")
         if not isinstance(self.low, Tracer) and np.any(np.asarray(self.low) == np.asarray(self.high)):
@@ -130,17 +132,42 @@ class AbstractGridMeasure(AbstractMeasure):
             self._weights()[part], cells=self.cells[part], low=self.low, high=self.high, resolution=self.resolution
         )
 
+    def relative(self: AnyGridMeasure) -> AnyGridMeasure:
+        """The measure relative to the lower corner `low` of its box, which is 0 then; what is proven of it still is."""
+        return self._rebuilt(
+            self._weights(),
+            cells=self.cells,
+            low=np.zeros(self.dim),
+            high=np.asarray(self.high, np.float64) - np.asarray(self.low, np.float64),
+            resolution=self.resolution,
+            labels=self.labels,
+            vocabulary=self.vocabulary,
+            **self._kept_record(),
+        )
+
+    def float_error(
+        self, relative: bool = False, dtype: DTypeLike | None = None, condition: Label | None = None
+    ) -> Bound:
+        low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
+        error = grid_error(low, high, self.resolution, relative, dtype)
+        return error, error
+
     def _host_centers(self) -> Float[np.ndarray, "m d"]:
         """`centers` in float64 on the host, where an operation on arrays of a new shape compiles nothing."""
         low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
         return low + (np.asarray(self.cells) + 0.5) * ((high - low) / np.asarray(self.resolution))
 
+    def _host_weights(self) -> np.ndarray:
+        """Counts, or masses in float64, as exactly as they are known."""
+        return self._weights()
+
     def _proof_arrays(self):
-        return self.cells, self._weights(), self.low, self.high, *(() if self.labels is None else (self.labels,))
+        box = (np.asarray(corner, np.float64) for corner in (self.low, self.high))
+        return self.cells, self._weights(), *box, *(() if self.labels is None else (self.labels,))
 
 
 def canonical(cells, weights, low, high, resolution, labels, vocabulary):
-    """Checks the fields of a grid measure and puts its cells in order; NumPy in, NumPy out, the box as JAX arrays.
+    """Checks the fields of a grid measure and puts its cells in order; NumPy in, NumPy out, the box in float64.
 
     Raises `ValueError` naming the field that is wrong.
     """
@@ -151,7 +178,7 @@ def canonical(cells, weights, low, high, resolution, labels, vocabulary):
         raise TypeError(f"cells must be integers; got {cells.dtype}")
     m, d = cells.shape
     resolution = grid_resolution(resolution, d)
-    low, high = (jax.device_put(corner) for corner in float_box(low, high, d))
+    low, high = (corner.copy() for corner in box_corners(low, high, d))
     if np.any(cells < 0) or np.any(cells >= np.array(resolution)):
         raise ValueError(
             f"cells must lie between 0 and resolution - 1 = {tuple(n - 1 for n in resolution)} on every axis"

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import box_corners, finite_points, grid_resolution, nonnegative_weights, require_volume
+from ._record import Record
 from ._vocabulary import encode_labels
 
 
@@ -20,24 +21,26 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
         raise ValueError("points must hold at least two points; got one")
     resolution = grid_resolution(resolution, dim)
     given_low, given_high = low is not None, high is not None
-    least, most = _extent(points)
-    low, high = float_box(least if low is None else low, most if high is None else high, dim)
+    least, most = _short_box(*_extent(points))
+    coarse = _coarsest(points, low, high)
+    low, high = box_corners(least if low is None else low, most if high is None else high, dim)
     if given_low and given_high:
         require_volume(low, high)
     if given_low or given_high:
-        # Compared in the type of the box, to which the data are rounded as the box was.
+        # Compared in the coarsest type that points or box were given in: 0.1 in one type is no 0.1 in another.
         with np.errstate(over="ignore"):
-            rounded = points.astype(low.dtype)
-        outside = np.any((rounded < np.asarray(low)) | (rounded > np.asarray(high)), axis=1).sum()
+            x, least, most = (array.astype(coarse) for array in (points, low, high))
+        outside = np.any((x < least) | (x > most), axis=1).sum()
         if outside and not clip:
             raise ValueError(
-                f"{outside} of {count} points lie outside the box low={np.asarray(low)}, high={np.asarray(high)}; "
+                f"{outside} of {count} points lie outside the box low={low}, high={high}; "
                 "enlarge the box or pass clip=True to move them to its border"
             )
     if weights is not None:
         weights = nonnegative_weights(weights, "weights", count)
     codes, vocabulary = encode_labels(labels, count)
-    cells, codes, masses = _count(points, np.asarray(low), np.asarray(high), resolution, weights, codes)
+    record = _record_of(points, low, high, resolution, weights, codes)
+    cells, codes, masses = _count(points, low, high, resolution, weights, codes)
     return dict(
         cells=cells,
         masses=masses,
@@ -46,7 +49,7 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
         resolution=resolution,
         labels=codes,
         vocabulary=vocabulary,
-        total=count if weights is None else None,
+        record=record,
     )
 
 
@@ -62,6 +65,28 @@ def _extent(points):
     )
 
 
+def _short_box(least, most):
+    """A bounding box in float32, rounded outwards, on the axes that it makes no more than 2**-16 wider.
+
+    In a file a float32 is half as long as a float64. A constant coordinate, and a box far from 0, stay what they are.
+    """
+    exact = np.stack([least, most]).astype(np.float64)
+    with np.errstate(over="ignore"):
+        near = exact.astype(np.float32)
+        wrong = np.stack([near[0] > exact[0], near[1] < exact[1]])
+        away = np.array([[-np.inf], [np.inf]], np.float32)
+        near = np.where(wrong, np.nextafter(near, away), near).astype(np.float64)
+    wide = exact[1] - exact[0]
+    short = (wide > 0) & (near[1] - near[0] - wide <= 2.0**-16 * wide)
+    return np.where(short, near, exact)
+
+
+def _coarsest(*arrays):
+    """The floating type with the fewest bits among those of the arrays that have one."""
+    kinds = [np.asarray(array).dtype for array in arrays if array is not None]
+    return min((kind for kind in kinds if kind.kind == "f"), key=lambda kind: kind.itemsize, default=np.float64)
+
+
 def _columns(points, low, high, resolution):
     """Cell coordinates of the points, one axis at a time."""
     for k, n in enumerate(resolution):
@@ -71,6 +96,27 @@ def _columns(points, low, high, resolution):
         else:
             index = (points[:, k].astype(np.float64) - float(low[k])) * (n / width)
             yield np.clip(index, 0, n - 1).astype(np.int32)
+
+
+def _record_of(points, low, high, resolution, weights, codes):
+    """How many points, and how far from the centres of their cells: all, and those of each label."""
+    distance = np.zeros(len(points))
+    for k, column in enumerate(_columns(points, low, high, resolution)):
+        center = float(low[k]) + (column + 0.5) * ((float(high[k]) - float(low[k])) / resolution[k])
+        np.hypot(distance, points[:, k].astype(np.float64) - center, out=distance)
+    total = len(points) if weights is None else None
+    weights = np.ones(len(points)) if weights is None else weights
+    unit = float(distance.max()) or 1.0  # so that no square overflows or vanishes
+    distance /= unit
+
+    def bounds(groups):
+        mass = np.bincount(groups, weights)
+        mass[mass == 0] = 1
+        first, second = (np.bincount(groups, weights * distance**p) / mass for p in (1, 2))
+        return tuple((unit * w1, unit * w2) for w1, w2 in zip(first, second**0.5, strict=True))
+
+    (every,) = bounds(np.zeros(len(points), np.int64))
+    return Record({"points": every}, {} if codes is None else {"points": bounds(codes)}, total)
 
 
 def _count(points, low, high, resolution, weights, codes):
@@ -105,7 +151,7 @@ def histogram_to_grid(histogram, low, high) -> dict:
     if histogram.ndim == 0 or histogram.size == 0:
         raise ValueError(f"histogram must have at least one axis and one cell; got shape {histogram.shape}")
     masses = nonnegative_weights(histogram, "histogram")
-    low, high = float_box(low, high, histogram.ndim)
+    low, high = box_corners(low, high, histogram.ndim)
     require_volume(low, high)
     occupied = np.nonzero(masses)
     whole = np.issubdtype(histogram.dtype, np.integer)
@@ -115,7 +161,7 @@ def histogram_to_grid(histogram, low, high) -> dict:
         low=low,
         high=high,
         resolution=histogram.shape,
-        total=int(histogram.sum()) if whole else None,
+        record=Record(total=int(histogram.sum())) if whole else None,
     )
 
 
@@ -131,7 +177,7 @@ def density_to_grid(density, resolution, low, high, dim, nodes) -> dict:
         raise ValueError(f"nodes must be at least 1; got {nodes}")
     dim = sizes.pop()
     resolution = grid_resolution(resolution, dim)
-    low, high = float_box(low, high, dim)
+    low, high = box_corners(low, high, dim)
     require_volume(low, high)
     if math.prod(resolution) > 1 << 27:
         raise ValueError(
@@ -139,12 +185,12 @@ def density_to_grid(density, resolution, low, high, dim, nodes) -> dict:
         )
     cells = np.indices(resolution).reshape(dim, -1).T.astype(np.int32)
     places, gauss = np.polynomial.legendre.leggauss(nodes)
-    side = (np.asarray(high, np.float64) - np.asarray(low, np.float64)) / np.array(resolution)
+    side = (high - low) / np.array(resolution)
     at = jax.jit(jax.vmap(density))
     masses = np.zeros(len(cells))
     for node in itertools.product(range(nodes), repeat=dim):
-        x = np.asarray(low, np.float64) + (cells + (1 + places[list(node)]) / 2) * side
-        values = np.asarray(at(jnp.asarray(x, low.dtype)), np.float64)
+        x = low + (cells + (1 + places[list(node)]) / 2) * side
+        values = np.asarray(at(jnp.asarray(x, jnp.result_type(float))), np.float64)
         if values.shape != (len(cells),):
             raise ValueError(
                 f"density must return a scalar for one point of shape ({dim},); got shape {values.shape[1:]}"
@@ -206,17 +252,3 @@ def lexicographic(cells, labels):
         if used >= len(keys) or np.all(np.any([key[order][1:] != key[order][:-1] for key in keys[:used]], axis=0)):
             return order
         used *= 4
-
-
-def float_box(low, high, dim: int):
-    """Corners of a box in the default float type, on the host, rounded outwards so that no point of the box is lost.
-
-    A side of zero length stays one: its two ends are rounded to the nearest.
-    """
-    corners, dtype, out = box_corners(low, high, dim), jnp.result_type(float), []
-    flat = corners[0] == corners[1]
-    for corner, away in zip(corners, (-np.inf, np.inf), strict=True):
-        near = corner.astype(dtype)
-        wrong = (near > corner) if away < 0 else (near < corner)
-        out.append(np.where(wrong & ~flat, np.nextafter(near, np.asarray(away, dtype)), near).astype(dtype))
-    return out[0], out[1]

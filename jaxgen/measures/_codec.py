@@ -23,7 +23,7 @@ _UNIT = coding.box_kind(np.zeros(1), np.ones(1))
 
 def _bounds_of(measure: QuantizedMeasure | QuantizedLeafMeasure):
     """What is proven of a measure as it stands, as `write_record` takes it."""
-    if measure.proven("rounding") is None:
+    if not (measure.record.saved and measure.unchanged):
         return {}, None
     return measure.record.bounds, measure.record.label_bounds or None
 

@@ -14,7 +14,7 @@ from ._abstract_grid import AbstractGridMeasure, canonical
 from ._build import density_to_grid, histogram_to_grid, image_to_grid, samples_to_grid
 from ._quantized import QuantizedMeasure, quantized
 from ._record import Record
-from ._rounding import MAX_QUANTA
+from ._rounding import MAX_QUANTA, added, transports
 from ._vocabulary import Label
 
 
@@ -33,8 +33,8 @@ class GridMeasure(AbstractGridMeasure):
 
     cells: Int[Array, "m d"]
     masses: Float[Array, " m"]
-    low: Float[Array, " d"]
-    high: Float[Array, " d"]
+    low: Float[Array | np.ndarray, " d"]
+    high: Float[Array | np.ndarray, " d"]
     labels: Int[Array, " m"] | None
     resolution: tuple[int, ...] = eqx.field(static=True)
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
@@ -49,14 +49,14 @@ class GridMeasure(AbstractGridMeasure):
         resolution: Numbers,
         labels: Numbers | None = None,
         vocabulary: Sequence[Label] | None = None,
-        total: int | None = None,
+        record: Record | None = None,
     ):
         """**Arguments:**
 
         - `cells`: `(m, d)` distinct integers; `masses`: `(m,)`, nonnegative, normalized here; `low`, `high`: numbers or
             `(d,)`; `resolution`: an integer or d of them. Cells of zero mass are dropped.
         - `labels`: `(m,)` codes into `vocabulary`, a sequence of strings or integers.
-        - `total`: the number of points, where the masses are multiples of 1/total.
+        - `record`: what is known of these masses: their total, where they are counts, and how far points are from them.
 
         **Raises:** `ValueError` for negative, NaN or infinite masses, masses that sum to zero, cells outside the grid
         or repeated, a box upside down, and labels that do not fit.
@@ -74,7 +74,9 @@ class GridMeasure(AbstractGridMeasure):
         self.cells = jax.device_put(cells)
         self.masses = jax.device_put((weights / weights.sum()).astype(jnp.result_type(float)))
         self.labels = None if codes is None else jax.device_put(codes)
-        self.record = Record(total=total)
+        self.record = Record() if record is None else record
+        if self.record.bounds:
+            self.record = self._stored(weights).of(*self._proof_arrays())
 
     @classmethod
     def from_samples(
@@ -96,8 +98,9 @@ class GridMeasure(AbstractGridMeasure):
 
         - `points`: `(N, d)`, or `(N,)` for d = 1; N >= 2. `weights`: `(N,)`, nonnegative.
         - `resolution`: cells an axis, an integer or d of them.
-        - `low`, `high`: the box; by default the bounding box, whose largest point belongs to the last cell. A constant
-            coordinate gives a side of zero length, and is reproduced exactly.
+        - `low`, `high`: the box; by default the bounding box, whose largest point belongs to the last cell, rounded
+            outwards to float32 where that makes it wider by no more than 2**-16. A constant coordinate gives a side of
+            zero length, and is reproduced exactly, to its last bit as a float of the type that comes out.
         - `labels`: `(N,)` strings or integers: the joint law of label and point; see `vocabulary`.
         - `clip`: move points outside a given box to its border instead of raising.
 
@@ -197,16 +200,36 @@ class GridMeasure(AbstractGridMeasure):
             >>> jg.GridMeasure.from_samples([0.0, 0.1, 1.0], resolution=2).counted().counts.tolist()
             [2, 1]
         """
-        total = self.record.total
-        if total is not None and total <= MAX_QUANTA:
-            counts = np.asarray(self.masses, np.float64) * total
-            whole = np.rint(counts).astype(np.int64)
-            # Parameters that were trained since are no longer counts; float32 alone moves a count by 1e-7 of itself.
-            if np.all(np.abs(counts - whole) <= 1e-6 * counts + 1e-6) and whole.min() >= 1 and whole.sum() == total:
-                return QuantizedMeasure(
-                    self.cells, whole, self.low, self.high, self.resolution, self.labels, self.vocabulary
-                )
+        whole = self._host_weights()
+        if np.issubdtype(whole.dtype, np.integer):
+            box, labels = (self.low, self.high, self.resolution), (self.labels, self.vocabulary)
+            record = self.record if self.unchanged else None
+            return QuantizedMeasure(self.cells, whole, *box, *labels, record)
         return quantized(self, MAX_QUANTA)
+
+    def _stored(self, weights: np.ndarray) -> Record:
+        """What is known of the masses as floats. Counts are known exactly; other weights move by their last bit."""
+        record = self.record
+        if "points" not in record.bounds or np.issubdtype(self._host_weights().dtype, np.integer):
+            return record
+        exact, stored = (np.append(0.0, np.cumsum(mass, dtype=np.float64)) for mass in (weights, self._weights()))
+        moved = transports(self._host_centers(), exact / exact[-1], stored / stored[-1], self.label_offsets)
+        bounds = {**record.bounds, "points": added(record.bounds["points"], moved[0])}
+        labels = dict(record.label_bounds)
+        if "points" in labels:
+            labels["points"] = tuple(map(added, labels["points"], moved[1]))
+        return Record(bounds, labels, record.total, saved=record.saved)
 
     def _weights(self) -> np.ndarray:
         return np.asarray(self.masses)
+
+    def _host_weights(self) -> np.ndarray:
+        """The counts of points, where the masses are those; the masses in float64 else."""
+        masses, total = np.asarray(self.masses, np.float64), self.record.total
+        if total is not None and total <= MAX_QUANTA:
+            counts = masses * total
+            whole = np.rint(counts).astype(np.int64)
+            # Parameters that were trained since are no longer counts; float32 alone moves a count by 1e-7 of itself.
+            if np.all(np.abs(counts - whole) <= 1e-6 * counts + 1e-6) and whole.min() >= 1 and whole.sum() == total:
+                return whole
+        return masses

@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import Numbers, finite_points, nonnegative_weights
 from ._abstract import AbstractMeasure, AnyMeasure
 from ._abstract_grid import label_fields
+from ._floats import leaf_error
 from ._quantized import as_counts, masses_of
-from ._record import Record
+from ._record import Bound, Record
 from ._rounding import MAX_QUANTA, round_masses
 from ._vocabulary import Label, label_code
 
@@ -39,18 +40,19 @@ class AbstractLeafMeasure(AbstractMeasure):
         return self.low_corners.shape[1]
 
     @property
-    def low(self) -> Float[Array, " d"]:
+    def low(self) -> Float[Array | np.ndarray, " d"]:
         """Lower corner of the bounding box."""
         return self.low_corners.min(axis=0)
 
     @property
-    def high(self) -> Float[Array, " d"]:
+    def high(self) -> Float[Array | np.ndarray, " d"]:
         """Upper corner of the bounding box."""
         return (self.low_corners + self.sides).max(axis=0)
 
     def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
         """The point of a leaf at the position `inside` in [0, 1]^d."""
-        return self.low_corners[leaf] + self.sides[leaf] * inside
+        dtype = jnp.result_type(float)
+        return jnp.asarray(self.low_corners, dtype)[leaf] + jnp.asarray(self.sides, dtype)[leaf] * inside
 
     def log_prob(self, x: Numbers, condition: Label | None = None) -> Float[Array, ""]:
         """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the leaves.
@@ -66,7 +68,7 @@ class AbstractLeafMeasure(AbstractMeasure):
             >>> float(m.log_prob([2.25])), float(m.log_prob([1.5]))  # density 1 and 0
             (0.0, -inf)
         """
-        x = jnp.asarray(x, self.low_corners.dtype)
+        x = jnp.asarray(x, jnp.result_type(float))
         if x.shape != (self.dim,):
             raise ValueError(f"x must be one point of shape ({self.dim},); got {x.shape}. Use jax.vmap for a batch.")
         if not isinstance(self.sides, Tracer) and np.any(np.asarray(self.sides) == 0):
@@ -84,12 +86,27 @@ class AbstractLeafMeasure(AbstractMeasure):
         part = self._labels_given(condition)
         return type(self)(self.low_corners[part], self.sides[part], self._weights()[part])  # pyright: ignore[reportCallIssue]
 
+    def relative(self: AnyMeasure) -> AnyMeasure:
+        """The measure relative to the lower corner `low` of its box, which is 0 then; what is proven of it still is."""
+        low, corners = (np.asarray(array, np.float64) for array in (self.low, self.low_corners))  # pyright: ignore[reportAttributeAccessIssue]
+        fields = {"labels": self.labels, "vocabulary": self.vocabulary, **self._kept_record()}
+        return type(self)(corners - low, self.sides, self._weights(), **fields)  # pyright: ignore[reportCallIssue]
+
+    def float_error(
+        self, relative: bool = False, dtype: DTypeLike | None = None, condition: Label | None = None
+    ) -> Bound:
+        part = slice(None) if condition is None else self._labels_given(condition)
+        corners, sides = (np.asarray(array, np.float64)[part] for array in (self.low_corners, self.sides))
+        low = np.asarray(self.low, np.float64) if relative else None
+        return leaf_error(corners, sides, self._weights()[part].astype(np.float64), low, dtype)
+
     def _host_centers(self) -> Float[np.ndarray, "m d"]:
         """Centres in float64 on the host."""
         return np.asarray(self.low_corners, np.float64) + np.asarray(self.sides, np.float64) / 2
 
     def _proof_arrays(self):
-        return self.low_corners, self.sides, self._weights(), *(() if self.labels is None else (self.labels,))
+        boxes = (np.asarray(array, np.float64) for array in (self.low_corners, self.sides))
+        return *boxes, self._weights(), *(() if self.labels is None else (self.labels,))
 
 
 class LeafMeasure(AbstractLeafMeasure):
@@ -105,8 +122,8 @@ class LeafMeasure(AbstractLeafMeasure):
         [0.5]
     """
 
-    low_corners: Float[Array, "m d"]
-    sides: Float[Array, "m d"]
+    low_corners: Float[Array | np.ndarray, "m d"]
+    sides: Float[Array | np.ndarray, "m d"]
     masses: Float[Array, " m"]
     labels: Int[Array, " m"] | None
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
@@ -165,8 +182,8 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
         (4, [0.25, 0.75])
     """
 
-    low_corners: Float[Array, "m d"]
-    sides: Float[Array, "m d"]
+    low_corners: Float[Array | np.ndarray, "m d"]
+    sides: Float[Array | np.ndarray, "m d"]
     counts: UInt32[Array, " m"]
     labels: Int[Array, " m"] | None
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
@@ -200,7 +217,7 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
     @property
     def masses(self) -> Float[Array, " m"]:
         """Masses of the leaves, counts / quanta."""
-        return masses_of(self.counts, self.low_corners.dtype)
+        return masses_of(self.counts)
 
     def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
         """Rounds again, to other quanta; the bound on the rounding is that of the two steps together."""
@@ -234,12 +251,12 @@ def _quantized(measure: AbstractLeafMeasure, quanta: int | object) -> QuantizedL
         rounded.counts[keep],
         None if labels is None else np.asarray(labels)[keep],
         measure.vocabulary,
-        rounded.record(measure.proven("rounding")),
+        rounded.record(measure.record, measure.unchanged),
     )
 
 
 def _ordered(low_corners, sides, weights, labels, vocabulary) -> tuple[Any, ...]:
-    """Checked fields, label by label, without the leaves of zero mass; the boxes and labels as JAX arrays."""
+    """Checked fields, label by label, without the leaves of zero mass; the boxes in float64."""
     corners = finite_points(low_corners, "low_corners").astype(np.float64)
     lengths = np.asarray(sides)
     if lengths.dtype.kind not in "fiub":
@@ -256,8 +273,8 @@ def _ordered(low_corners, sides, weights, labels, vocabulary) -> tuple[Any, ...]
         raise ValueError(f"one mass a leaf was expected, shape ({len(corners)},); got {weights.shape}")
     dtype = jnp.result_type(float)
     with np.errstate(over="ignore"):
-        stored = corners.astype(dtype), lengths.astype(dtype)
-    if not all(np.isfinite(array).all() for array in stored):
+        fits = all(np.isfinite(array.astype(dtype)).all() for array in (corners, lengths, corners + lengths))
+    if not fits:
         raise ValueError(f"low_corners and sides must be finite in {dtype}; they reach {np.abs(corners).max():g}")
     codes, names = label_fields(labels, vocabulary, len(corners))
     keep = np.flatnonzero(weights > 0)
@@ -265,4 +282,4 @@ def _ordered(low_corners, sides, weights, labels, vocabulary) -> tuple[Any, ...]
     if codes is not None and not np.array_equal(np.unique(codes[order]), np.arange(len(names or ()))):
         raise ValueError("every label must have positive mass")
     codes = None if codes is None else jax.device_put(codes[order])
-    return *(jax.device_put(array[order]) for array in stored), weights[order], codes, names
+    return corners[order], lengths[order], weights[order], codes, names

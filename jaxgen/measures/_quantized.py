@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
@@ -28,8 +29,8 @@ class QuantizedMeasure(AbstractGridMeasure):
 
     cells: Int[Array, "m d"]
     counts: UInt32[Array, " m"]
-    low: Float[Array, " d"]
-    high: Float[Array, " d"]
+    low: Float[Array | np.ndarray, " d"]
+    high: Float[Array | np.ndarray, " d"]
     labels: Int[Array, " m"] | None
     resolution: tuple[int, ...] = eqx.field(static=True)
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
@@ -71,7 +72,7 @@ class QuantizedMeasure(AbstractGridMeasure):
     @property
     def masses(self) -> Float[Array, " m"]:
         """Masses of the cells, counts / quanta."""
-        return masses_of(self.counts, self.low.dtype)
+        return masses_of(self.counts)
 
     def quantize(self, quanta: int | object) -> "QuantizedMeasure":
         """Rounds again, to other quanta; the bound on the rounding is that of the two steps together."""
@@ -106,8 +107,9 @@ def as_counts(counts: Numbers) -> Int[np.ndarray, " m"]:
     return whole.astype(np.int64)
 
 
-def masses_of(counts: UInt32[Array, " m"], dtype: np.dtype | type) -> Float[Array, " m"]:
+def masses_of(counts: UInt32[Array, " m"]) -> Float[Array, " m"]:
     """Counts over their sum, which is exact in uint32."""
+    dtype = jnp.result_type(float)
     return counts.astype(dtype) / counts.sum(dtype=np.uint32).astype(dtype)
 
 
@@ -117,9 +119,8 @@ def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMe
     cells = np.asarray(measure.cells)
     order = curve.argsort(cells, curve.levels_for(measure.resolution))
     order = order if labels is None else order[np.argsort(labels[order], kind="stable")]
-    rounded = round_masses(
-        measure._weights().astype(np.float64)[order], measure._host_centers()[order], measure.label_offsets, quanta
-    )
+    masses = measure._host_weights().astype(np.float64)[order]
+    rounded = round_masses(masses, measure._host_centers()[order], measure.label_offsets, quanta)
     keep = rounded.counts > 0
     return QuantizedMeasure(
         cells=cells[order][keep],
@@ -129,5 +130,5 @@ def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMe
         resolution=measure.resolution,
         labels=None if labels is None else labels[order][keep],
         vocabulary=measure.vocabulary,
-        record=rounded.record(measure.proven("rounding")),
+        record=rounded.record(measure.record, measure.unchanged),
     )

@@ -1,5 +1,6 @@
 """What was proven about a measure when it was made: kept beside it, and only as long as its arrays are the same."""
 
+import math
 import zlib
 from collections.abc import Iterable, Mapping
 
@@ -12,9 +13,12 @@ Bound = tuple[float | int, float | int]  # on W_1 and W_2
 class Record:
     """Frozen figures about the arrays of a measure or a generator, with a fingerprint of those arrays.
 
-    - `bounds`: by name, bounds on W_1 and W_2 to what the arrays were made from ("rounding", "quantization").
+    - `bounds`: by name, bounds on W_1 and W_2 to what the arrays were made from: "rounding" to the masses that were
+        rounded, "quantization" to what a codebook was made from, and "points" between the points, where there were
+        any, and the centres of the leaves, before any rounding.
     - `label_bounds`: the same for the conditional law of each label, where they are known.
     - `total`: the number of points, where the masses are multiples of 1/total.
+    - `saved`: whether a file keeps the figures, which take bits.
 
     All records are equal to each other and hash alike: figures are no part of the structure of a measure, so that two
     measures of one shape share their compiled programs. `holds` says whether the arrays are still those it speaks of.
@@ -29,7 +33,7 @@ class Record:
         (True, False, True)
     """
 
-    __slots__ = ("_fingerprint", "bounds", "label_bounds", "total")
+    __slots__ = ("_fingerprint", "bounds", "label_bounds", "saved", "total")
 
     def __init__(
         self,
@@ -37,10 +41,15 @@ class Record:
         label_bounds: Mapping[str, tuple[Bound, ...]] | None = None,
         total: int | None = None,
         arrays: Iterable[ArrayLike] | None = None,
+        saved: bool = True,
     ):
         self.bounds = _checked(bounds or {})
         self.label_bounds = dict(label_bounds or {})
-        self.total = total
+        if "points" in self.bounds:
+            self.bounds["points"] = _short(self.bounds["points"])
+        if "points" in self.label_bounds:
+            self.label_bounds["points"] = tuple(map(_short, self.label_bounds["points"]))
+        self.total, self.saved = total, saved
         self._fingerprint = None if arrays is None else fingerprint(arrays)
 
     def of(self, *arrays: ArrayLike) -> "Record":
@@ -53,7 +62,7 @@ class Record:
             >>> Record({"rounding": (0.1, 0.2)}).of(jnp.ones(2))
             Record(rounding <= (0.1, 0.2))
         """
-        return Record(self.bounds, self.label_bounds, self.total, arrays)
+        return Record(self.bounds, self.label_bounds, self.total, arrays, self.saved)
 
     def holds(self, *arrays: ArrayLike) -> bool:
         """Whether these are the arrays that the figures are about.
@@ -95,6 +104,16 @@ def fingerprint(arrays: Iterable[ArrayLike]) -> int:
         value = zlib.crc32(f"{host.shape}{host.dtype}".encode(), value)
         value = zlib.crc32(host.reshape(-1).view(np.uint8).data, value)
     return value
+
+
+def _short(bound: Bound) -> Bound:
+    """The next numbers of 16 binary digits, which take three bytes each in a file."""
+
+    def up(value: float) -> float:
+        significand, exponent = math.frexp(value)
+        return math.ldexp(math.ceil(math.ldexp(significand, 16)), exponent - 16)
+
+    return up(bound[0]), up(bound[1])
 
 
 def _checked(bounds: Mapping[str, Bound]) -> dict[str, Bound]:

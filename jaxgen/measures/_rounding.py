@@ -19,16 +19,33 @@ class Rounded(NamedTuple):
     bound: Bound
     label_bounds: tuple[Bound, ...]
 
-    def record(self, before: Bound | None) -> Record:
-        """What the rounding cost; with what an earlier one did, where the masses were rounded before.
+    def record(self, before: Record, unchanged: bool) -> Record:
+        """What was known of the masses before, with what the rounding cost: the sum, where they had been rounded.
 
-        `before` is that bound, `None` where nothing is known any more, which raises a `ValueError`.
+        **Raises:** `ValueError` where masses were rounded, and changed since, as `unchanged` says.
         """
-        if before is None:
-            raise ValueError("the arrays of this measure were changed since it was rounded: build it anew")
-        if not any(before):
-            return Record({"rounding": self.bound}, {"rounding": self.label_bounds})
-        return Record({"rounding": (self.bound[0] + before[0], self.bound[1] + before[1])})
+        earlier = before.bounds.get("rounding", (0.0, 0.0))
+        if not unchanged:
+            if any(earlier):
+                raise ValueError("the arrays of this measure were changed since it was rounded: build it anew")
+            before = Record()
+        each = before.label_bounds.get("rounding") or ((0.0, 0.0),) * len(self.label_bounds)
+        labels = dict(before.label_bounds)
+        if "rounding" in labels or not any(earlier):
+            labels["rounding"] = tuple(map(added, each, self.label_bounds))
+        return Record({**before.bounds, "rounding": added(earlier, self.bound)}, labels, saved=before.saved)
+
+
+def added(one: Bound, two: Bound) -> Bound:
+    """The triangle inequality, for W_1 and for W_2.
+
+    **Example:**
+
+        >>> from jaxgen.measures import added
+        >>> added((1.0, 2.0), (0.5, 0.5))
+        (1.5, 2.5)
+    """
+    return one[0] + two[0], one[1] + two[1]
 
 
 def round_masses(
@@ -74,14 +91,24 @@ def round_masses(
         label = np.repeat(place[:-1], np.diff(offsets))
         inner = (cdf[1:] - cdf[start]) / (cdf[offsets[1:]] - cdf[offsets[:-1]])[label]
         edges = np.concatenate([[0], ends[label] + np.rint(inner * np.diff(ends)[label]).astype(np.int64)])
-    rounded = edges / quanta
+    return Rounded(np.diff(edges), *transports(centers, cdf, edges / quanta, offsets, sides))
+
+
+def transports(
+    centers: Float[np.ndarray, "m d"],
+    cdf_p: Float[np.ndarray, " ends"],
+    cdf_q: Float[np.ndarray, " ends"],
+    offsets: Int[np.ndarray, " bounds"],
+    sides: Float[np.ndarray, "m d"] | None = None,
+) -> tuple[Bound, tuple[Bound, ...]]:
+    """The bounds of `curve_transport` between two laws, and between their conditional laws under each label."""
     each = tuple(
         curve_transport(
-            centers[a:b], _within(cdf[a : b + 1]), _within(rounded[a : b + 1]), None if sides is None else sides[a:b]
+            centers[a:b], _within(cdf_p[a : b + 1]), _within(cdf_q[a : b + 1]), None if sides is None else sides[a:b]
         )
         for a, b in itertools.pairwise(offsets)
     )
-    return Rounded(np.diff(edges), curve_transport(centers, cdf, rounded, sides), each)
+    return curve_transport(centers, cdf_p, cdf_q, sides), each
 
 
 def _within(cdf):

@@ -127,9 +127,10 @@ class PromptedGenerator(AbstractGenerator):
         """That of the generator."""
         return self.generator.network(**options)
 
-    def certificate(self, **options: Any) -> Certificate:
-        """That of the generator: of the law of points."""
-        return self.generator.certificate(**options)
+    def certificate(self, condition: Any = None, **options: Any) -> Certificate:
+        """That of the generator: of the law of points, given a prompt; `condition` as for `sample`."""
+        asked = {} if condition is None else {"condition": self._asked(condition)}
+        return self.generator.certificate(**asked, **options)
 
     @property
     def descriptions(self) -> dict[Any, str]:
@@ -156,11 +157,11 @@ class PromptedGenerator(AbstractGenerator):
         `condition`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string;
         `options` are those of that `sample`. Raises as `prompt` and the generator's `sample` do.
         """
-        return self._things(self.generator.sample(key, n, self._asked(condition), **options))
+        return self._things(self.generator.sample(key, n, self._asked(condition), **_absolute(options)))
 
     def stream(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Yields the things of `sample`, in order, some at a time; `options` are those of the generator's `stream`."""
-        return map(self._things, self.generator.stream(key, n, self._asked(condition), **options))
+        return map(self._things, self.generator.stream(key, n, self._asked(condition), **_absolute(options)))
 
     def points(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Float[np.ndarray, "n dim"]:
         """The points behind the things of `sample`."""
@@ -178,6 +179,13 @@ class PromptedGenerator(AbstractGenerator):
     def write(self, path: str | os.PathLike[str], key: PRNGKeyArray, n: int, condition: Any = None) -> None:
         """Writes the `n` things of `sample` into one file; see the modality for its form and errors."""
         self.modality.write(path, self.points(key, n, condition))
+
+
+def _absolute(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of `sample`, without one that things are not made from."""
+    if options.get("relative"):
+        raise ValueError("relative=True gives no things, which are made from whole points; `points` takes it")
+    return options
 
 
 def modality_from_metadata(metadata: Mapping[str, Any]) -> AbstractModality:

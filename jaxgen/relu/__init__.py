@@ -12,8 +12,8 @@ from ._calculus import (
 from ._functions import (
     clip_inner as clip_inner,
     clip_outer as clip_outer,
-    dyadic_centres as dyadic_centres,
     hat as hat,
+    part_centres as part_centres,
     piecewise_linear as piecewise_linear,
     ramp as ramp,
     sawtooth as sawtooth,

@@ -190,43 +190,45 @@ def staircase(
     return net.network(rises.T @ net["step"] + _per_output("first", first, rises.shape[1]))
 
 
-def dyadic_centres(levels: int, ramp: float | int, length: float | int = 1.0) -> ReLUNetwork:
-    """Stairs of equal width by folds: the centre of the one of 2^K equal parts of `[0, length]` that x lies in.
+def part_centres(parts: int, ramp: float | int, length: float | int = 1.0) -> ReLUNetwork:
+    """Stairs of equal width by folds: the centre of the one of equal parts of `[0, length]` that x lies in.
 
-    On part number D, of width h, let z be the wave g_K(x / length), which rises if D is even and falls if D is odd, and
-    p the parity of D. Then x stands |z - p| h behind the start of its part, and the centre is `x - h (|z - p| - 1/2)`.
-    The parity is again a wave, moved by half a part: p = 1 where `g_K((x - h/2) / length) > 1/2`. All jumps of all
-    stairs are one clip of it, in ramps that take the share `ramp` of each part, half of it on either side of a jump.
-    Theory, section 3.
+    Let h be the width of a part and g_K the sawtooth on the first 2^K >= `parts` of them. On part number D the wave
+    `z = g_K(x / (2^K h))` rises if D is even and falls if D is odd; with p the parity of D, x stands |z - p| h behind
+    the start of its part, and the centre is `x - h (|z - p| - 1/2)`. The parity is a wave too, moved by half a part:
+    p = 1 where `g_K((x - h/2) / (2^K h)) > 1/2`. So all jumps are one clip. Its ramps take the share `ramp` of the part
+    before a jump or of the one behind it, in turn, such that there is none at the end. Theory, section 3.
 
     **Arguments:**
 
-    - `levels`: K >= 0; `ramp`: in (0, 1]; `length`: of the interval.
+    - `parts`: how many, at least 1; `ramp`: in (0, 1]; `length`: of the interval.
 
-    **Counts:** sizes `(1, 5, ..., 5, 3, 3, 1)`, depth `K + 3` (for K = 0 two neurons a layer): O(K) weights for
-    2^K stairs. In a ramp the value stays in the two parts that meet there, and in `[0, length]`.
+    **Counts:** sizes `(1, 5, ..., 5, 3, 3, 1)`, depth `K + 3`: O(log parts) weights. (For one part two neurons a layer
+    and fewer.) In a ramp the value stays in the two parts that meet there.
 
-    **Raises:** `ValueError` for `levels < 0`, a ramp outside (0, 1] and a length that is not positive and finite.
+    **Raises:** `ValueError` for `parts < 1`, a ramp outside (0, 1] and a length that is not positive and finite.
 
     **Example:**
 
-        >>> from jaxgen.relu import dyadic_centres
-        >>> [float(dyadic_centres(2, 2.0**-10)(x)[0]) for x in (0.0, 0.2, 0.3, 0.99)]
+        >>> from jaxgen.relu import part_centres
+        >>> [float(part_centres(4, 2.0**-10)(x)[0]) for x in (0.0, 0.2, 0.3, 0.99)]
         [0.125, 0.125, 0.375, 0.875]
     """
-    levels, length, ramp = whole_number(levels, "levels"), positive_number(length, "length"), real_number(ramp, "ramp")
+    parts, length, ramp = whole_number(parts, "parts", 1), positive_number(length, "length"), real_number(ramp, "ramp")
     if not 0 < ramp <= 1:
         raise ValueError(f"ramp must lie in (0, 1]; got {ramp}")
-    net, part = NetworkBuilder(x=1), length * 2.0**-levels
-    waves = stack(net["x"], net["x"] - part / 2) / length
+    levels, width = (parts - 1).bit_length(), length / parts
+    net = NetworkBuilder(x=1)
+    waves = stack(net["x"], net["x"] - width / 2) / (2.0**levels * width)
     for _ in range(levels):
         net.layer(rise=waves, fall=waves - 0.5, **net.carry("x"))
         waves = 2 * net["rise"] - 4 * net["fall"]
     z, parity = waves[0], waves[1]
-    net.layer(z=z, half=clip_inner(parity, (1 - ramp) / 2, ramp), behind=net["x"] - part * z)
+    start = 0.5 if parts % 2 else 0.5 - ramp
+    net.layer(z=z, half=clip_inner(parity, start, ramp), behind=net["x"] - width * z)
     # |z - p| = z - p + 2 rho(p - z); and p - z = 1 - half - z, or both are negative.
     net.layer(p=clip_outer(net["half"]), turn=1 - net["half"] - net["z"], **net.carry("behind"))
-    return net.network(net["behind"] + part * (net["p"] - 2 * net["turn"] + 0.5))
+    return net.network(net["behind"] + width * (net["p"] - 2 * net["turn"] + 0.5))
 
 
 def piecewise_linear(

@@ -22,7 +22,7 @@ from jaxgen import __version__ as jaxgen_version
 from jaxgen.cli import main
 from jaxgen.coding import code_length, load, save
 from jaxgen.comparison import PRESETS
-from jaxgen.distances import data_bound
+from jaxgen.distances import data_bound, law_distance
 from jaxgen.generators import CodebookGenerator, IndependentGenerator, MLPGenerator, PeanoGenerator
 from jaxgen.measures import GridMeasure
 
@@ -152,6 +152,23 @@ def test_build_inspect_sample(data, tmp_path):
     other = tmp_path / "other.npy"
     jaxgen("sample", file, "-n", 500, "-o", other, "--seed", 4, "--no-progress")
     assert not np.array_equal(np.load(other), x)
+
+
+def test_distance(data, tmp_path):
+    law = tmp_path / "law.jaxgen"
+    save(law, GridMeasure.from_samples(POINTS, 9, labels=[NAMES[i % 2] for i in range(200)]).quantize(100))
+    for order, condition in ((1, None), (2, NAMES[1])):
+        extra = () if condition is None else ("--condition", condition)
+        rows = dict(
+            re.split(r"\s{2,}", line, maxsplit=1)
+            for line in jaxgen("distance", law, data, "-p", order, "-n", 512, *extra).output.splitlines()
+        )
+        found = law_distance(law, POINTS, order, 512, condition)
+        assert rows[f"W{order}"] == f"{found.value:.6g}" and f"{found.discretisation:.2g}" in rows["discretisation"]
+    result = jaxgen("distance", data, data)
+    assert result.exit_code == 0 and re.fullmatch(r"W1\s+0\n", result.output)
+    assert failed(jaxgen("distance", law, "nothing.npy"), 2, "error: no file 'nothing.npy'")
+    assert failed(jaxgen("distance", law, data, "--condition", "Texas"), 2, "unknown label")
 
 
 def test_samples_are_streamed(data, tmp_path, monkeypatch):

@@ -82,7 +82,8 @@ def test_a_box_of_few_significant_bits_costs_few_bytes():
     assert box(-0.5, 26.5) - plain <= 1 + 2 + 2  # how, and two numbers
     assert box([-0.5, 0.0], [16.5, 1.0]) - plain <= 1 + 2 * (1 + 2)
     assert box([-180.0, -90.0], [180.0, 90.0]) - plain <= 1 + 2 * (1 + 2 + 2)
-    assert box([0.1, 0.2], [0.3, 0.4]) - plain <= 1 + 2 * (1 + 4 + 4)
+    assert box(*np.float32([[0.1, 0.2], [0.3, 0.4]])) - plain <= 1 + 2 * (1 + 4 + 4)
+    assert box([0.1, 0.2], [0.3, 0.4]) - plain <= 1 + 2 * (1 + 9 + 9)
     unit = QuantizedMeasure([[0] * 64], [1], 0.0, 1.0, 17)
     many = QuantizedMeasure([[0] * 64], [1], [-0.5] * 63 + [0.0], [16.5] * 63 + [1.0], 17)
     assert len(coding.encode(many)) - len(coding.encode(unit)) <= 1 + 2 * (16 + 2)

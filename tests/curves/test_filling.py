@@ -1,13 +1,26 @@
 """What the path inside a box costs: the figures of the theory, independent quadratures, and sampled clouds."""
 
+import itertools
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.integrate
 import scipy.optimize
+import scipy.stats
 
-from jaxgen.curves import HilbertCurve, PeanoCurve, box_distance, centre_distance, diagonal_distance, line_distance
+from jaxgen.curves import (
+    HilbertCurve,
+    PeanoCurve,
+    box_distance,
+    centre_distance,
+    diagonal_distance,
+    line_distance,
+    zigzag_distance,
+)
+from jaxgen.source import Residual
 
 BOXES = [np.array(sides) for sides in ([1.0, 1.0], [2.0, 0.5], [1.0, 1.0, 1.0], [3.0, 1.0, 0.01], [0.7] * 5)]
 each_box = pytest.mark.parametrize("sides", BOXES, ids=str)
@@ -61,6 +74,8 @@ def test_the_table_of_the_diagonal():
         assert w2**2 - (d - 1) / 12 == pytest.approx(w[d], abs=6e-6)  # that of d = 4 is 0.0888448
         assert w1 <= w2
     assert diagonal_distance(np.ones(2))[1] == pytest.approx(1 / math.sqrt(10), rel=1e-12)
+    for d, along_rays in {1: 0.0, 2: 0.27056, 3: 0.43299, 4: 0.55909, 5: 0.66585, 6: 0.76112, 8: 0.92685}.items():
+        assert diagonal_distance(np.ones(d))[0] == pytest.approx(along_rays, abs=1e-4)
 
 
 @pytest.mark.parametrize("sides", BOXES[:2], ids=str)
@@ -126,7 +141,116 @@ def test_figures_scale_and_flat_sides_cost_nothing(sides):
         np.testing.assert_allclose(distance(flat), (w1, w2), rtol=1e-9)
 
 
+@pytest.mark.parametrize("curve, dim", [(PeanoCurve(), 3), (HilbertCurve(), 3)])
+def test_folded_onto_one_finest_cell_every_path_is_one_path(curve, dim):
+    """Neighbouring cells are mirror images, so that the figures are attained whatever the masses (Corollary 10a)."""
+    cells = np.indices((curve.base,) * dim).reshape(dim, -1).T.astype(np.int32)
+    words = np.random.default_rng(0).integers(0, 2**32, (len(cells), 4), np.uint64).astype(np.uint32)
+
+    def positions(cell, words):
+        r = Residual.of_words(words, 16)
+        return [curve.walk(cell, 1, r, levels, jnp.float32, path) for levels in (0, 1) for path in ("line", "diagonal")]
+
+    inside = jax.jit(jax.vmap(positions))(cells, words)
+    for levels in (0, 1):
+        line, diagonal = (
+            np.abs(((cells + np.asarray(x, float)) * curve.base**levels + 1) % 2 - 1)
+            for x in inside[2 * levels : 2 * levels + 2]
+        )
+        np.testing.assert_allclose(line[:, :-1], 0.5, atol=1e-4)
+        np.testing.assert_allclose(np.ptp(diagonal, axis=1), 0, atol=1e-4)
+        np.testing.assert_array_equal(line[:, -1], diagonal[:, -1])
+        assert np.ptp(line[:, -1]) > 0.4
+
+
 def test_every_curve_has_the_same_figures():
     sides = np.array([1.0, 2.0, 0.3])
     for path, distance in [("line", line_distance), ("diagonal", diagonal_distance), ("centre", centre_distance)]:
         assert PeanoCurve().filling(sides, path) == HilbertCurve().filling(sides, path) == distance(sides)
+
+
+def test_rays_to_the_corners_of_the_square_are_optimal():
+    """Both bounds of W_1: the mean distance travelled, and what the potential `distance from the corner` says."""
+    t = (np.arange(2000) + 0.5) / 2000
+    corner = np.hypot(t, 1 - t).mean()  # from the diagonal to (1, 0)
+    lower = corner - 2 * mean_in_triangle(lambda x, y: np.hypot(1 - x, y))
+    exact = 1 / 6 + math.sqrt(2) * math.asinh(1) / 12
+    assert lower == pytest.approx(exact, abs=1e-6)
+    assert exact <= diagonal_distance(np.ones(2))[0] <= 1.0002 * exact
+    # The same triangles carry a rectangle, but its two potentials do not agree on the diagonal: other rays are better.
+    assert diagonal_distance(np.array([1, 0.2]))[0] < 0.9 * np.hypot(t, 0.2 * (1 - t)).mean() / 3
+
+
+def mean_in_triangle(f):
+    """The integral over 0 < y < x < 1, by Gauss' rule in x and in y/x."""
+    x, weight = np.polynomial.legendre.leggauss(200)
+    x, weight = (x + 1) / 2, weight / 2
+    return float(weight @ (f(x[:, None], x[:, None] * x) * x[:, None]) @ weight)
+
+
+def exact_diagonal(sides, n, m):
+    """W_1 and W_2 between midpoints of a grid of a box and the halves of its diagonal, by a linear programme.
+
+    Only the place along the diagonal and the distance from it matter, and the same is true backward.
+    """
+    import ot
+
+    x = np.array(list(itertools.product(*((np.arange(k) + 0.5) / k * s for k, s in zip(n, sides, strict=True)))))
+    length = np.linalg.norm(sides)
+    z = x @ sides / length
+    r = np.sqrt(np.maximum((x**2).sum(axis=1) - z**2, 0))
+    places, counts = np.unique(np.round(np.stack([np.minimum(z, length - z), r]), 9), axis=1, return_counts=True)
+    v = (np.arange(m) + 0.5) / m * length / 2
+    cost = np.hypot(places[0][:, None] - v, places[1][:, None])
+    return [ot.emd2(counts / counts.sum(), np.full(m, 1 / m), cost**p, numItermax=10**7) ** (1 / p) for p in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    "sides, n, m",
+    [
+        ([1, 1], (40, 40), 400),
+        ([1, 0.2], (70, 14), 300),
+        ([1, 1, 1], (16, 16, 16), 400),
+        ([1, 1, 0.3], (14, 14, 4), 300),
+        ([1, 0.5, 0.1], (20, 10, 2), 300),
+        ([1, 1, 1, 1], (8, 8, 8, 8), 400),
+    ],
+)
+def test_the_diagonal_by_a_linear_programme(sides, n, m):
+    """Midpoints are nearer than their boxes, by their variance over twice the distance: well below 1 %."""
+    sides = np.array(sides, float)
+    w1, w2 = diagonal_distance(sides)
+    exact1, exact2 = exact_diagonal(sides, n, m)
+    assert 0.9995 * exact1 <= w1 <= 1.015 * exact1
+    assert 0.999 * exact2 <= w2 <= 1.01 * exact2
+
+
+@pytest.mark.parametrize("sides", [[1, 1, 1], [1, 0.5, 0.2], [1, 1, 1, 1]])
+def test_the_zigzag_whatever_the_joint_law_of_the_coordinates(sides):
+    """Coordinates that are arranged to keep the distance from the centre constant nearly attain the bound on W_1."""
+    sides, rng, n = np.array(sides, float), np.random.default_rng(0), 1024
+    y = sides * scipy.stats.qmc.Sobol(len(sides), rng=0).random(2048)
+
+    def cost(x):
+        return np.mean([np.linalg.norm(point - y, axis=1).mean() for point in sides * x])
+
+    middle = (np.arange(n) + 0.5) / n
+    x = np.stack([rng.permutation(middle) for _ in sides], axis=1)
+    farthest = middle[np.argsort(-np.abs(middle - 0.5), kind="stable")]
+    for k in list(range(len(sides))) * 30:
+        square = (sides * (x - 0.5)) ** 2
+        x[np.argsort(square.sum(axis=1) - square[:, k]), k] = farthest
+    together = np.repeat(middle[:, None], len(sides), axis=1)
+    independent = scipy.stats.qmc.Sobol(len(sides), rng=1).random(n)
+    w1, w2 = zigzag_distance(sides)
+    assert cost(together) < cost(independent) < cost(x) < 1.0001 * w1
+    assert w1 < 1.003 * cost(x) and w1 < w2 == box_distance(sides)[1]
+    # Two points of the box would not do.
+    assert cost(x) > 1.004 * box_distance(sides)[0]
+    assert zigzag_distance(sides[:2]) == box_distance(sides[:2])
+    np.testing.assert_allclose(zigzag_distance(1e-30 * sides), (1e-30 * w1, 1e-30 * w2), rtol=1e-9)
+
+
+def test_the_zigzag_of_flat_boxes():
+    assert zigzag_distance(np.zeros(0)) == zigzag_distance(np.zeros(3)) == (0, 0)
+    np.testing.assert_allclose(zigzag_distance(np.array([0.0, 2.0, 0.0])), (2 / 3, 2 / math.sqrt(6)), rtol=1e-9)

@@ -68,7 +68,8 @@ def test_equal_masses_are_exact_by_default():
     g = CodebookGenerator(cloud(10, 3))
     assert g.quanta == 10 and np.all(np.asarray(g.counts) == 1)
     np.testing.assert_allclose(g.masses, 0.1, rtol=1e-6)
-    assert g.certificate().w2 == 0
+    # Atoms are off by half an ulp of their size at most.
+    assert g.certificate().w2 == g.certificate().parts["float"][1] < 1e-6
     assert g.dim == 3 and g.source_dim == 1 and g.vocabulary is None
 
 
@@ -77,13 +78,13 @@ def test_float_masses_round_cumulatively_at_the_certified_cost():
     masses[::3] *= 1e-6
     g = CodebookGenerator(atoms, masses)
     order = np.argsort(atoms[:, 0])
-    atoms, masses = atoms[order, 0].astype(np.float32).astype(float), masses[order] / masses.sum()
+    atoms, masses = atoms[order, 0], masses[order] / masses.sum()
     assert g.quanta == 2**24 and int(np.asarray(g.counts).sum()) == 2**24
     for i in range(0, 300, 7):
         rounded = np.asarray(g.counts)[np.asarray(g.atoms[:, 0]) <= atoms[i]].sum()
         assert abs(rounded - 2**24 * masses[: i + 1].sum()) <= 0.5 + 1e-4
     exact = scipy.stats.wasserstein_distance(g.atoms[:, 0], atoms, np.asarray(g.counts), masses)
-    np.testing.assert_allclose(g.certificate().w1, exact, rtol=1e-6)
+    np.testing.assert_allclose(g.certificate().parts["rounding"][0], exact, rtol=1e-6)
     assert g.certificate().parts["rounding"][1] >= exact > 0
 
 
@@ -125,7 +126,8 @@ def test_one_atom_and_duplicates_are_no_errors():
     one = CodebookGenerator([[2.0, 3.0]])
     np.testing.assert_array_equal(one.sample(KEY, 3), [[2.0, 3.0]] * 3)
     np.testing.assert_array_equal(one.network()(0.5), [2.0, 3.0])
-    assert one.ramp_measure(0.1) == 0 and one.certificate(0.1).w2 == 0
+    assert one.ramp_measure(0.1) == 0 and one.certificate(0.1).parts["ramps"] == (0, 0)
+    assert one.certificate().w2 == 0
     same = CodebookGenerator([[2.0, 3.0], [2.0, 3.0], [4.0, 5.0], [2.0, 3.0]], [1, 2, 3, 4])
     assert same.ramp_measure(0.01) == 0.01
     x = np.asarray(same.sample(KEY, 100, stratified=True))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgen.generators import SawtoothGenerator
+from jaxgen.limits import curve_length, length_bound
 from jaxgen.measures import GridMeasure, QuantizedMeasure
 
 KEY = jr.key(3)
@@ -68,6 +69,19 @@ def test_a_serpentine_is_its_zigzag_moved_to_the_centres(folds, grid_measure):
     clear = np.all(np.abs(x - np.round(x)) > 1e-4, axis=1)
     np.testing.assert_allclose(y[clear, 1:], np.floor(x[clear, 1:]) + 0.5, rtol=1e-5)
     assert clear.mean() > 0.95 and zigzag.source_bits == serpentine.source_bits
+
+
+def test_a_serpentine_reaches_the_length_limit(x64):
+    """On the uniform square `4 l W_1` is 1 + h - h^2, and no curve of length l has less than 1 as it grows."""
+    square, ratios = QuantizedMeasure([[0, 0]], [1], 0.0, 1.0, 1), []
+    for folds in range(1, 8):
+        g, h = SawtoothGenerator(square, folds, "serpentine"), 2.0**-folds
+        length = curve_length(g.network(2.0**-30))
+        assert length == pytest.approx(1 / h + 1 - h, rel=1e-6)
+        assert 4 * length * g.certificate().w1 == pytest.approx(1 + h - h * h, rel=1e-6)
+        ratios.append(g.certificate().w1 / length_bound(length, 2))
+    np.testing.assert_allclose(ratios[:3], [1.346, 1.214, 1.117], rtol=1e-3)
+    assert np.all(np.array(ratios) > 1) and ratios[-1] < 1.008
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -183,7 +183,7 @@ def test_what_a_curve_of_ones_own_can_do(dim):
     )
     np.testing.assert_allclose(walked, ordered, atol=1e-5)
     # The certificate of the line through the finest cells, whose side is 1/20.
-    np.testing.assert_allclose(g.certificate().w2, np.sqrt((dim - 1) / 12) / 20, rtol=1e-6)
+    np.testing.assert_allclose(g.certificate().parts["filling"][1], np.sqrt((dim - 1) / 12) / 20, rtol=1e-6)
     # A file holds the curve by the name of its class.
     back = jg.decode(jg.encode(g))
     assert type(back.curve) is SerpentineCurve and back.certificate() == g.certificate()

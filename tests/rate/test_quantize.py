@@ -16,9 +16,8 @@ from jaxgen.rate import quantize
 
 def overhead(points):
     """Bits of a measure that says nothing but its box: header, box, checksum."""
-    points = np.asarray(points, np.float64).reshape(len(points), -1)
-    dim = points.shape[1]
-    return code_length(QuantizedMeasure([[0] * dim], [1], points.min(axis=0), points.max(axis=0), 1))
+    box = GridMeasure.from_samples(points, 1)
+    return code_length(QuantizedMeasure([[0] * box.dim], [1], box.low, box.high, 1))
 
 
 def smooth(dim, log2_points):

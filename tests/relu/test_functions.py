@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from jaxgen.relu import dyadic_centres, hat, piecewise_linear, ramp, sawtooth, staircase, triangle_wave, unfold
+from jaxgen.relu import hat, part_centres, piecewise_linear, ramp, sawtooth, staircase, triangle_wave, unfold
 
 few = settings(max_examples=25, deadline=None)
 
@@ -168,48 +168,49 @@ def test_bad_staircase(arguments, message):
         staircase(*arguments)
 
 
-@pytest.mark.parametrize("levels, length", [(0, 1.0), (1, 1.0), (3, 4.0), (7, 0.5), (20, 32.0)])
-def test_dyadic_centres(levels, length, x64):
-    network = dyadic_centres(levels, 2.0**-10, length)
+@pytest.mark.parametrize("parts, length", [(1, 1.0), (2, 1.0), (7, 4.0), (24, 3.0), (128, 0.5), (2**20 - 3, 32.0)])
+def test_part_centres(parts, length, x64):
+    network, levels = part_centres(parts, 2.0**-10, length), (parts - 1).bit_length()
     assert network.sizes == ((1, *[5] * levels, 3, 3, 1) if levels else (1, 2, 2, 1)) and network.depth == levels + 3
-    x = length * np.random.default_rng(levels).random(2000)
-    place = x / length * 2**levels
-    clear = np.abs(place - np.round(place)) > 2.0**-11
+    assert levels == 0 or network.weight_magnitude <= max(4 * 2.0**10, parts / length)
+    x = length * np.random.default_rng(parts).random(2000)
+    place = x / length * parts
+    clear = np.abs(place - np.round(place)) > 2.0**-10
     y = realize(network, x)[:, 0]
-    expected = (np.floor(place) + 0.5) * length / 2**levels
+    expected = (np.floor(place) + 0.5) * length / parts
     np.testing.assert_allclose(y[clear], expected[clear], rtol=0, atol=8 * np.finfo(float).eps * length)
-    assert realize(network, [0.0])[0, 0] == length / 2 ** (levels + 1)
-    assert levels == 0 or network.weight_magnitude == 4 * 2.0**10
+    # No ramp at the ends.
+    ends = np.array([0, length])
+    np.testing.assert_allclose(realize(network, ends)[:, 0], np.abs(ends - length / parts / 2), rtol=1e-9)
 
 
-@pytest.mark.parametrize("ramp", [2.0**-4, 0.5, 1.0])
-def test_ramps_between_dyadic_centres(ramp, x64):
-    """Half the share `ramp` at either end of a part, but for the very first; in the interval whatever its width."""
-    x = (np.arange(2**14) + 0.5) / 2**14
-    y = realize(dyadic_centres(3, ramp), x)[:, 0]
-    centre = (np.floor(8 * x) + 0.5) / 8
-    place = 8 * x % 1
-    ramped = (np.minimum(place, 1 - place) < ramp / 2) & (x > 1 / 16)
-    np.testing.assert_array_equal(y[~ramped], centre[~ramped])
-    assert np.mean(np.abs(y - centre)[ramped] > 1e-12) > 0.99
-    # In the two parts that meet.
-    middle = np.round(8 * x) / 8
-    assert np.all(np.abs(y - middle) <= 1 / 8) and y.min() >= 0 and y.max() <= 1
+@pytest.mark.parametrize("parts, ramp", [(8, 2.0**-4), (8, 1.0), (7, 0.5), (6, 2.0**-4)])
+def test_ramps_between_the_centres(parts, ramp, x64):
+    """The share `ramp` on either side of every second part, inside it, but none at the ends; in two parts at most."""
+    x = (np.arange(parts * 2**11) + 0.5) / (parts * 2**11)
+    y, place = realize(part_centres(parts, ramp), x)[:, 0], parts * x
+    number, inside = np.floor(place), place % 1
+    ramped = ((inside < ramp) & (number > 0) | (inside > 1 - ramp) & (number < parts - 1)) & (number % 2 == parts % 2)
+    np.testing.assert_allclose(y[~ramped], (number[~ramped] + 0.5) / parts, atol=1e-14)
+    assert np.mean(np.abs(parts * y - number - 0.5)[ramped] > 1e-9) > 0.99
+    before = number - (inside < 0.5)
+    assert np.all(parts * y >= np.maximum(before, 0) - 1e-12) and np.all(parts * y <= before + 2 + 1e-12)
+    assert y.min() >= 0 and y.max() <= 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((-1, 0.5), "levels must not be negative"),
+        ((0, 0.5), "parts must be at least 1"),
         ((2, 0.0), r"ramp must lie in \(0, 1\]"),
         ((2, 1.5), r"ramp must lie in \(0, 1\]"),
         ((2, np.nan), r"ramp must lie in \(0, 1\]"),
         ((2, 0.5, 0.0), "length must be a positive finite number"),
     ],
 )
-def test_bad_dyadic_centres(arguments, message):
+def test_bad_part_centres(arguments, message):
     with pytest.raises(ValueError, match=message):
-        dyadic_centres(*arguments)
+        part_centres(*arguments)
 
 
 numbers = st.floats(-100, 100, allow_subnormal=False, width=32)
