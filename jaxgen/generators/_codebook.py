@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, PRNGKeyArray, UInt32
 
 from .._checks import finite_points, ramp_width, whole_number
 from ..curves import PeanoCurve
