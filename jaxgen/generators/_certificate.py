@@ -69,9 +69,8 @@ def combined(
 
     `unchanged` says whether the arrays are those that the measure was made with.
     """
-    first, rounding, *others = (
-        (name, bound or (0.0, 0.0)) for name, bound in parts.items() if bound or name != "float"
-    )
+    known = {name: bound or (0.0, 0.0) for name, bound in parts.items() if bound or name != "float"}
+    first, rounding, *others = known.items()
     together = math.hypot if centred else lambda a, b: a + b
     w2 = together(first[1][1], rounding[1][1])
     w1 = min(first[1][0] + rounding[1][0], w2)
