@@ -11,29 +11,22 @@ from ..generators import PeanoGenerator
 from ..measures import GridMeasure
 from ..rate import quantize
 from ._inspect import describe
-from ._options import data_options, read_data, show
+from ._options import PATH, show, takes_data
 
 
 @click.command("build")
-@data_options
-@click.option("-o", "--out", required=True, type=click.Path(path_type=pathlib.Path), help="File to write: NAME.jaxgen")
+@takes_data
+@click.option("-o", "--out", required=True, type=PATH, help="File to write: NAME.jaxgen")
 @click.option("--bits", type=float, help="Budget for the whole file; by default the exact counts on a grid.")
 @click.option("--resolution", type=int, help="Cells an axis, without --bits.")
 @click.option("--extra-levels", type=int, default=3, show_default=True, help="Levels of the curve inside a cell.")
 def build_command(
-    data: str | None,
-    columns: tuple[str, ...] | None,
-    label: str | None,
-    out: pathlib.Path,
-    bits: float | None,
-    resolution: int | None,
-    extra_levels: int,
+    dataset: Dataset, out: pathlib.Path, bits: float | None, resolution: int | None, extra_levels: int
 ) -> None:
     """Build a Peano generator of DATA (by default the US airports), in at most so many bits."""
-    dataset = read_data(data, columns, label)
     if bits is None:
         generator = _of_counts(dataset, resolution, extra_levels)
-    elif resolution is not None or label is not None:
+    elif resolution is not None or dataset.labels is not None:
         raise ValueError("bits chooses the resolution, and takes no labels: give either bits, or resolution and label")
     else:
         generator = _for_budget(dataset, bits, extra_levels)

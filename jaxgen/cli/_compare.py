@@ -7,33 +7,25 @@ from typing import Any
 import click
 
 from ..comparison import compare
-from ._options import INTERRUPTED, data_options, numbers, read_data
+from ..data import Dataset
+from ._options import INTERRUPTED, PATH, numbers, progress_option, seed_option, takes_data
 
 
 @click.command("compare")
-@data_options
-@click.option(
-    "--out", type=click.Path(path_type=pathlib.Path), help="New folder for report.md, report.json, figure.png."
-)
+@takes_data
+@click.option("--out", type=PATH, help="New folder for report.md, report.json, figure.png.")
 @click.option("--image-shape", callback=numbers, help="Show points as pictures: height,width")
 @click.option("--resolution", type=int, help="Cells an axis of the grid.")
 @click.option("--folds", type=int, default=6, show_default=True, help="Folds of the sawtooth generator.")
 @click.option("--extra-levels", type=int, default=2, show_default=True, help="Levels of the Peano generator in a cell.")
 @click.option("--widths", callback=numbers, help="Widths of the trained networks: 16,64")
 @click.option("--steps", type=int, help="Training steps.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option
 @click.option("--quick", is_flag=True, help="Under 30 seconds.")
 @click.option("--full", is_flag=True, help="The thorough one, without a time limit.")
-@click.option("--no-progress", is_flag=True, help="No progress bars.")
+@progress_option
 def compare_command(
-    data: str | None,
-    columns: tuple[str, ...] | None,
-    label: str | None,
-    out: pathlib.Path | None,
-    quick: bool,
-    full: bool,
-    no_progress: bool,
-    **options: Any,
+    dataset: Dataset, out: pathlib.Path | None, quick: bool, full: bool, no_progress: bool, **options: Any
 ) -> None:
     """Compare generators on DATA (.npy, .npz, .csv, .parquet, .png, .jpg), by default the US airports."""
     folder = _free_folder("jaxgen-report") if out is None else out
@@ -42,7 +34,7 @@ def compare_command(
     if quick and full:
         raise click.UsageError("choose one of --quick and --full")
     preset = "quick" if quick else "full" if full else "default"
-    report = compare(read_data(data, columns, label), preset=preset, progress=not no_progress, **options)
+    report = compare(dataset, preset=preset, progress=not no_progress, **options)
     click.echo(f"\n{report.title}\n\n{report.table('simple')}\n")
     if report.plane:
         click.echo(f"Bits needed for the same error:\n\n{report.bits_table('simple')}\n")

@@ -7,12 +7,12 @@ import click
 
 from ..data import load_points
 from ..distances import law_distance
-from ._options import show
+from ._options import PATH, show
 
 
 @click.command("distance")
-@click.argument("a", type=click.Path(path_type=pathlib.Path))
-@click.argument("b", type=click.Path(path_type=pathlib.Path))
+@click.argument("a", type=PATH)
+@click.argument("b", type=PATH)
 @click.option("-p", "order", type=click.FloatRange(1), default=1, show_default=True, help="The order of W_p.")
 @click.option("-n", "count", type=click.IntRange(2), default=8192, show_default=True, help="Source values a law.")
 @click.option("--condition", help="A label.")

@@ -14,13 +14,13 @@ from ..generators import AbstractGenerator
 from ..limits import covering_bits, occupied_volume, type_class_bits
 from ..measures import AbstractMeasure, QuantizedLeafMeasure, QuantizedMeasure
 from ..modalities import PromptedGenerator
-from ._options import show
+from ._options import PATH, show
 
 _SHOWN = 8
 
 
 @click.command("inspect")
-@click.argument("file", type=click.Path(path_type=pathlib.Path))
+@click.argument("file", type=PATH)
 def inspect_command(file: pathlib.Path) -> None:
     """Say what FILE holds: depth, width, connectivity, bits against the limit, certificate."""
     show(describe(load(file)))

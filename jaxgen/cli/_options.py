@@ -1,29 +1,32 @@
 """What several commands read and show in the same way."""
 
+import functools
+import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 
-from ..data import Dataset, airports, load_points
+from ..data import airports, load_points
 
 INTERRUPTED = 130
+PATH = click.Path(path_type=pathlib.Path)
+
+seed_option = click.option("--seed", type=int, default=0, show_default=True)
+progress_option = click.option("--no-progress", is_flag=True, help="No progress bars.")
 
 
-def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument DATA and the options that say how to read it."""
-    for decorate in (
-        click.option("--label", help="Column of labels: the generators are then conditional."),
-        click.option("--columns", callback=_names, help="Columns of a table to use: name,name,..."),
-        click.argument("data", required=False),
-    ):
-        command = decorate(command)
-    return command
+def takes_data(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument DATA, by default the US airports, and the options that say how to read it, as `dataset`."""
 
+    @click.argument("data", required=False)
+    @click.option("--columns", callback=_names, help="Columns of a table to use: name,name,...")
+    @click.option("--label", help="Column of labels: the generators are then conditional.")
+    @functools.wraps(command)
+    def read(data: str | None, columns: Sequence[str] | None, label: str | None, **options: Any) -> None:
+        command(airports(label) if data is None else load_points(data, columns, label), **options)
 
-def read_data(data: str | None, columns: Sequence[str] | None, label: str | None) -> Dataset:
-    """The points of a file, by default the US airports."""
-    return airports(label) if data is None else load_points(data, columns, label)
+    return read
 
 
 def numbers(_context: object, _parameter: object, value: str | None) -> tuple[int, ...] | None:

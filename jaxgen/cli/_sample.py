@@ -13,18 +13,19 @@ from .._io import replacing
 from ..coding import load
 from ..generators import AbstractGenerator
 from ..modalities import PromptedGenerator
+from ._options import PATH, progress_option, seed_option
 
 # Points drawn and written at a time.
 _CHUNK = 1 << 16
 
 
 @click.command("sample")
-@click.argument("file", type=click.Path(path_type=pathlib.Path))
+@click.argument("file", type=PATH)
 @click.option("-n", "count", required=True, type=click.IntRange(1), help="How many points.")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=pathlib.Path), help=".npy or .csv file to write.")
+@click.option("-o", "--out", required=True, type=PATH, help=".npy or .csv file to write.")
 @click.option("--condition", help="A label.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--no-progress", is_flag=True, help="No progress bar.")
+@seed_option
+@progress_option
 def sample_command(
     file: pathlib.Path, count: int, out: pathlib.Path, condition: str | int | None, seed: int, no_progress: bool
 ) -> None:

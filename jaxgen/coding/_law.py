@@ -21,14 +21,35 @@ class Law(Protocol):
 
     @property
     def dim(self) -> int:
-        """Dimension of the points."""
+        """Dimension of the points.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.decode(jg.encode(jg.CodebookGenerator([0.0, 1.0]))).dim
+            1
+        """
         ...
 
     @property
     def vocabulary(self) -> tuple[str | int, ...] | None:
-        """The labels that can be asked for."""
+        """The labels that can be asked for.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> jg.decode(jg.encode(jg.CodebookGenerator([0.0, 1.0]))).vocabulary is None
+            True
+        """
         ...
 
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n dim"]:
-        """`n` points."""
+        """`n` points.
+
+        **Example:**
+
+            >>> import jax, jaxgen as jg
+            >>> jg.decode(jg.encode(jg.CodebookGenerator([0.0, 1.0]))).sample(jax.random.key(0), 3).shape
+            (3, 1)
+        """
         ...

@@ -26,6 +26,7 @@ from ..measures import GridMeasure
 from ..training import Fitted, TrainingError, fit
 from ._curves import curves
 from ._held_out import HeldOut
+from ._limits import limit_law
 from ._measure import failure, measure, measure_or_report
 from ._notes import notes
 from ._plane import plane
@@ -135,7 +136,7 @@ def _report(
     """Everything is built, trained and measured, stage by stage of a progress bar."""
     from tqdm import tqdm
 
-    held_out = HeldOut(test, settings.points_per_distance, settings.repeats, settings.seed)
+    held_out = HeldOut(test, settings.points_per_distance, settings.repeats, settings.seed, limit_law(train))
     explicit = _explicit(train, settings)
     dim = train.points.shape[1]
     shapes = [(width, count) for count in sorted({1, dim}) for width in settings.widths]

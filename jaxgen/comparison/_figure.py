@@ -173,7 +173,7 @@ def _lines(plane: tuple[PlanePoint, ...]) -> Iterator[tuple[tuple[str, str], lis
 def _limit_lines(ax: Axes, report: Report, colour: str) -> None:
     limits = report.limits
     if limits.any_method:
-        ax.loglog(*zip(*limits.any_method, strict=True), "k--", linewidth=1, label="worst law, any method")
+        ax.loglog(*zip(*limits.any_method, strict=True), "k--", linewidth=1, label="worst law on the data's cells")
     for i, limit in enumerate(limits.length):
         label = None if i else "length limits, 1 source"
         ax.axhline(limit.w1, color=colour, linestyle=":", linewidth=1, label=label)

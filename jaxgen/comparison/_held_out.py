@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..data import Dataset
 from ..distances import wasserstein
 from ..generators import AbstractGenerator
+from ..measures import GridMeasure
 from ._records import Floor, LabelError, Spread
 
 # Labels that have a distance of their own, at most; and points without which it would mean nothing.
@@ -30,12 +31,14 @@ class HeldOut:
 
     - `data`: the points, and their labels if there are any. `n`: points a distance. `repeats`: subsets of so many.
     - `seed`: of the subsets, and of the keys that samples are drawn with.
+    - `law`: of the training points on a grid, to which limits are; none with labels.
     """
 
     data: Dataset
     n: int
     repeats: int
     seed: int
+    law: GridMeasure | None = None
 
     @property
     def key(self) -> PRNGKeyArray:

@@ -9,7 +9,9 @@ import jax
 import jax.random as jr
 
 from ..generators import AbstractGenerator
+from ..measures import GridMeasure
 from ._held_out import HeldOut
+from ._limits import row_limit
 from ._records import Absence, Bound, Entry
 
 _PICTURE_POINTS = 4000
@@ -32,7 +34,7 @@ def measure(name: str, kind: str, generator: Any, held_out: HeldOut, seconds: fl
         samples=samples,
     )
     if isinstance(generator, AbstractGenerator):
-        return _with_its_own_word(entry, generator)
+        return _with_its_own_word(entry, generator, held_out.law)
     # What a function keeps to itself cannot be counted.
     numbers = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(generator, eqx.is_inexact_array)))
     return dataclasses.replace(entry, connectivity=numbers or None, bits=32 * numbers or None)
@@ -53,7 +55,7 @@ def failure(name: str, kind: str, error: Exception) -> Entry:
     return Entry(name, kind, failed=f"{type(error).__name__}: {_first_line(error)}")
 
 
-def _with_its_own_word(entry: Entry, generator: AbstractGenerator) -> Entry:
+def _with_its_own_word(entry: Entry, generator: AbstractGenerator, law: GridMeasure | None) -> Entry:
     """What the generator says of itself: size, bits and certificate, or that it has none."""
     absent = []
 
@@ -72,7 +74,8 @@ def _with_its_own_word(entry: Entry, generator: AbstractGenerator) -> Entry:
     certificate = answer("certificate", generator.certificate)
     bound = None if certificate is None else Bound(float(certificate.w1), float(certificate.w2))
     sizes = {} if size is None else size._asdict()
-    return dataclasses.replace(entry, **sizes, bits=bits, certificate=bound, absent=tuple(absent))
+    limit = row_limit(generator, sizes.get("depth"), sizes.get("width"), law)
+    return dataclasses.replace(entry, **sizes, bits=bits, certificate=bound, limit=limit, absent=tuple(absent))
 
 
 def _first_line(error: Exception) -> str:

@@ -16,9 +16,16 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, F
         "that much."
     )
     yield (
-        "Certificates are proven bounds on W1 and W2 between the law of a generator, as the floats that come out of "
-        "it, and the measure it was built from."
+        "Certificates are proven bounds on W1 and W2 between the law of a generator, as floats of the type that comes "
+        "out, and the measure it was built from."
     )
+    limited = [entry for entry in entries if entry.limit]
+    if limited:
+        yield (
+            "The least W1 of its size is proven too, to the law of the training points on a grid: nothing with as "
+            "many atoms, or no network with one input of such depth and width, is nearer, whatever its weights. The "
+            f"largest here is {max(map(_limit, limited)):.3g} ({max(limited, key=_limit).name})."
+        )
     one, many = entries[0], entries[2]
     if one.w1 and many.w1 and one.certificate:
         allowed, spread = one.certificate.w1, max(one.w1.std, many.w1.std)
@@ -47,3 +54,7 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, F
         )
     if any(fitted.interrupted for fitted in networks.values()):
         yield "Training was interrupted: the networks show the best state they had reached."
+
+
+def _limit(entry: Entry) -> float:
+    return entry.limit or 0.0

@@ -1,18 +1,15 @@
 """The plane on which every generator is judged: Wasserstein error against bits (theory, sections 8 and 10)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-import numpy as np
-
-from .. import limits
 from ..coding import code_length, quantize_network
 from ..data import Dataset
 from ..generators import PeanoGenerator
-from ..measures import GridMeasure
 from ..rate import quantize
 from ..training import Fitted
 from ._held_out import HeldOut
-from ._records import BitsLimit, LengthLimit, Limits, PlanePoint
+from ._limits import bits_limits, length_limits
+from ._records import Limits, PlanePoint
 from ._settings import Settings
 
 # Levels below the cells of a quantized measure: they cost no bits, and the filling is then no part of the error.
@@ -26,7 +23,7 @@ def plane(
     if train.labels is not None:
         return (), Limits()
     points = (*_explicit(train, held_out, settings), *_trained(held_out, networks, settings))
-    limit = Limits(tuple(_bits_limits(train, points)), tuple(_length_limits(train, networks)))
+    limit = Limits(tuple(bits_limits(held_out.law, points)), tuple(length_limits(held_out.law, networks)))
     return points, limit
 
 
@@ -52,30 +49,3 @@ def _trained(held_out: HeldOut, networks: Mapping[str, Fitted], settings: Settin
             (w1,) = held_out.distances(sampler, orders=(1,))
             family = f"trained, {network.source_dim} source{'s'[: network.source_dim > 1]}"
             yield PlanePoint(family, name, bits, w1.mean, precision=precision)
-
-
-def _bits_limits(train: Dataset, points: Sequence[PlanePoint]) -> Iterator[BitsLimit]:
-    """For each number of bits, the error that every code has on some law on the largest cube in the box.
-
-    A worst case over all laws, not a statement about these data.
-    """
-    dim, side = train.points.shape[1], float(np.ptp(train.points, axis=0).min())
-    for bits in sorted({float(point.bits) for point in points}) if side > 0 else ():
-        yield BitsLimit(bits, side * limits.covering_error(bits, dim))
-
-
-def _length_limits(train: Dataset, networks: Mapping[str, Fitted]) -> Iterator[LengthLimit]:
-    """For each network with one source, the least W_1 of any law on a curve as long as its own.
-
-    To a law with the largest density of the training points on a grid of 27 cells an axis.
-    """
-    dim = train.points.shape[1]
-    grid = GridMeasure.from_samples(train.points, 27 if dim <= 3 else 3)
-    volume = float(np.prod(np.asarray(grid.cell_sides, np.float64)))
-    if volume == 0 or dim == 1:
-        return
-    density = float(np.max(np.asarray(grid.masses))) / volume
-    for name, fitted in networks.items():
-        if fitted.generator.source_dim == 1:
-            length = limits.curve_length(fitted.generator)
-            yield LengthLimit(name, length, limits.length_bound(length, dim, density))

@@ -22,7 +22,14 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: list[float]) -> "Spread":
-        """The spread of one value a repeat."""
+        """The spread of one value a repeat.
+
+        **Example:**
+
+            >>> from jaxgen.comparison import Spread
+            >>> Spread.of([2.0, 2.0])
+            Spread(mean=2.0, std=0.0)
+        """
         return cls(float(np.mean(values)), float(np.std(values)))
 
     def __str__(self) -> str:
@@ -82,6 +89,8 @@ class Entry:
     - `bits`: of the whole encoded generator, or of its arrays.
     - `w1`, `w2`: distances to the held-out points, in the units of the data.
     - `certificate`: what is proven, if anything.
+    - `limit`: the least W_1 that anything of its size can have to the training points on a grid: so many atoms, or a
+      network with one input of such depth and width (theory, section 10).
     - `seconds`: to build or to train it. `nanoseconds_per_sample`: to draw from it.
     - `per_label`: the error of each label that has enough held-out points.
     - `absent`: what it does not have, and why.
@@ -105,6 +114,7 @@ class Entry:
     w1: Spread | None = None
     w2: Spread | None = None
     certificate: Bound | None = None
+    limit: float | None = None
     seconds: float | None = None
     nanoseconds_per_sample: float | None = None
     per_label: tuple[LabelError, ...] = ()
@@ -157,7 +167,14 @@ class Curves:
 
 @dataclasses.dataclass(frozen=True)
 class PlanePoint:
-    """W_1 to the held-out points against bits, of the best for a budget, or of a network at a precision."""
+    """W_1 to the held-out points against bits, of the best for a budget, or of a network at a precision.
+
+    **Example:**
+
+        >>> from jaxgen.comparison import PlanePoint
+        >>> PlanePoint("explicit", "Peano", bits=1000, w1=2.0, budget=1024).bits <= 1024
+        True
+    """
 
     family: str
     name: str
@@ -168,7 +185,7 @@ class PlanePoint:
 
 
 class BitsLimit(NamedTuple):
-    """The error that every code of so many bits has on some law on the box: `jaxgen.limits.covering_error`."""
+    """The error that every code of so many bits has on some law on the occupied cells: `limits.covering_error`."""
 
     bits: float
     w1: float
@@ -185,7 +202,7 @@ class LengthLimit:
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What no method can cross: with so many bits, and on curves of such a length (theory, sections 8 and 10)."""
+    """What no method can cross: in bits on the occupied cells, and on curves of such a length (theory, 8 and 10)."""
 
     any_method: tuple[BitsLimit, ...] = ()
     length: tuple[LengthLimit, ...] = ()

@@ -16,7 +16,7 @@ from ._settings import Settings
 
 _HEADERS = (
     "generator", "source", "depth", "width", "weights", "bits", "W1 to held-out", "W2 to held-out", "certified W1, W2",
-    "build s", "ns/sample",
+    "least W1 of its size", "build s", "ns/sample",
 )  # fmt: skip
 
 
@@ -64,6 +64,16 @@ class Report:
         """The table as text: a row a generator, distances as mean ± standard deviation over the repeats.
 
         `style` is a table format of `tabulate` ("github", "simple", "latex", ...).
+
+        **Example:**
+
+            >>> import numpy as np
+            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
+            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
+            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
+            >>> [row.split()[0] for row in report.table("plain").splitlines()]
+            ['generator', 'mine', 'two-sample']
         """
         rows = [_row(entry) for entry in self.entries]
         rows.append(["two-sample floor", *[None] * 5, str(self.floor.w1), str(self.floor.w2)])
@@ -77,7 +87,19 @@ class Report:
         return f"{text}\n\nW1 to held-out points, label by label:\n\n{_tabulate(rows, names, style)}"
 
     def bits_table(self, style: str = "github") -> str:
-        """Bits that each method needs for the same error, and how many times those of the cheapest."""
+        """Bits that each method needs for the same error, and how many times those of the cheapest.
+
+        **Example:**
+
+            >>> import numpy as np
+            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
+            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
+            >>> plane = (PlanePoint("explicit", "Peano", 300, 1.0), PlanePoint("trained", "wide", 900, 1.0))
+            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points, plane=plane)
+            >>> report.bits_table("plain").splitlines()[-1].split()
+            ['1.02', '300', '(1.0x)', '900', '(3.0x)']
+        """
         families = list(dict.fromkeys(point.family for point in self.plane))
         best = {family: min(p.w1 for p in self.plane if p.family == family) for family in families}
         rows = []
@@ -90,17 +112,53 @@ class Report:
         return _tabulate(rows, ("W1 at most", *families), style) if rows else ""
 
     def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draws the figure to a file (PNG, PDF, SVG, by its ending)."""
+        """Draws the figure to a file (PNG, PDF, SVG, by its ending).
+
+        **Example:**
+
+            >>> import os, tempfile
+            >>> import numpy as np
+            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
+            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
+            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     report.plot(os.path.join(folder, "figure.svg"))
+            ...     os.listdir(folder)
+            ['figure.svg']
+        """
         from ._figure import draw
 
         draw(self, path)
 
     def to_dict(self) -> dict[str, Any]:
-        """All numbers of the report, ready for JSON; infinities and NaN become `None`."""
+        """All numbers of the report, ready for JSON; infinities and NaN become `None`.
+
+        **Example:**
+
+            >>> import numpy as np
+            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
+            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
+            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
+            >>> report.to_dict()["entries"][0]["w1"]
+            [1.2, 0.1]
+        """
         return _finite(dataclasses.asdict(self, dict_factory=_without_arrays))
 
     def markdown(self) -> str:
-        """The report as a Markdown page."""
+        """The report as a Markdown page.
+
+        **Example:**
+
+            >>> import numpy as np
+            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
+            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
+            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
+            >>> report.markdown().splitlines()[0]
+            '# test'
+        """
         lines = [f"# {self.title}", "", self.table(), ""]
         if self.plane:
             lines += ["Bits needed for the same error:", "", self.bits_table(), ""]
@@ -112,6 +170,18 @@ class Report:
         """Writes `report.md`, `report.json` and `figure.png` to a new folder, all or nothing.
 
         Raises `FileExistsError` if the folder exists: nothing is overwritten.
+
+        **Example:**
+
+            >>> import os, tempfile
+            >>> import numpy as np
+            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
+            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
+            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     sorted(path.name for path in report.save(os.path.join(folder, "report")).iterdir())
+            ['figure.png', 'report.json', 'report.md']
         """
         with new_folder(folder) as work:
             (work / "report.md").write_text(self.markdown(), encoding="utf-8")
@@ -133,6 +203,7 @@ def _row(entry: Entry) -> list[Any]:
         None if entry.w1 is None else str(entry.w1),
         None if entry.w2 is None else str(entry.w2),
         "none" if entry.certificate is None else ", ".join(f"{w:.3g}" for w in entry.certificate),
+        "none" if entry.limit is None else f"{entry.limit:.2g}",
         None if entry.seconds is None else f"{entry.seconds:.1f}",
         None if entry.nanoseconds_per_sample is None else f"{entry.nanoseconds_per_sample:.0f}",
     ]

@@ -70,13 +70,12 @@ def combined(
     `unchanged` says whether the arrays are those that the measure was made with.
     """
     known = {name: bound or (0.0, 0.0) for name, bound in parts.items() if bound or name != "float"}
-    first, rounding, *others = known.items()
-    together = math.hypot if centred else lambda a, b: a + b
-    w2 = together(first[1][1], rounding[1][1])
-    w1 = min(first[1][0] + rounding[1][0], w2)
+    (name, path), (_, rounding), *others = known.items()
+    w2 = math.hypot(path[1], rounding[1]) if centred else path[1] + rounding[1]
+    w1 = min(path[0] + rounding[0], w2)
     rule = "the parts are added"
     if centred:
-        rule = f"w2 = sqrt({first[0]}^2 + rounding^2), w1 = min({first[0]} + rounding, w2)"
+        rule = f"w2 = sqrt({name}^2 + rounding^2), w1 = min({name} + rounding, w2)"
     added = [sum(bound[p] for _, bound in others) for p in range(2)]
     rule += "".join(f"; {name} is added to both" for name, _ in others)
     if parts["float"] is None:

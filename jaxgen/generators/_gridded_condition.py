@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 import equinox as eqx
 import jax
@@ -329,7 +329,8 @@ def _in_box(c, low, high, name: str):
 def _outside(c, low, high):
     """Which rows lie outside the box, or are NaN, in the type of the conditions: its 0.1 is that of the box."""
     low, high = (x.astype(c.dtype) if c.dtype.kind == "f" else x for x in (low, high))
-    return ~((c >= low) & (c <= high)).all(axis=1)
+    inside: Any = (c >= low) & (c <= high)
+    return ~inside.all(axis=1)
 
 
 def _cell(c, low, high, grid):

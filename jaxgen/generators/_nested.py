@@ -64,7 +64,7 @@ def nested_push(
     _, x = jax.lax.scan(coordinate, (node, r), jnp.arange(dim), unroll=dim if dim <= _UNROLL else 1)
     if axes is not None:
         x = x[jnp.zeros(dim, jnp.int32).at[axes].set(jnp.arange(dim, dtype=jnp.int32))]
-    return measure.low + x * measure.cell_sides, label
+    return measure.low + x * measure.cell_sides, label  # pyright: ignore[reportReturnType]
 
 
 class Rows(NamedTuple):

@@ -40,7 +40,7 @@ def network_floats(leaves: Leaves, ramp: float, u: float, part: slice) -> Bound 
     share = leaves.masses[part] / leaves.masses[part].sum()
     box = float(np.linalg.norm(_box(leaves, u)))
     wrong, far = _borders(leaves, ramp, u, part)
-    often, spread, near = _inside(leaves, ramp, u, part)
+    often, spread, near = _inside(leaves, u, part)
     out = []
     for p in (1, 2):
         borders = float(wrong @ far**p) ** (1 / p)
@@ -81,7 +81,7 @@ def _borders(leaves: Leaves, ramp: float, u: float, part: slice) -> tuple[np.nda
     return wrong / masses[part].sum(), far
 
 
-def _inside(leaves: Leaves, ramp: float, u: float, part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _inside(leaves: Leaves, u: float, part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each leaf and each number J of levels trusted: how often one of them is wrong, the size of the leaf, and how
     far off the path is else; `(m, J)`, `(m,)`, `(m, J)`."""
     starts, masses, sides = leaves.starts[part], leaves.masses[part], leaves.sides[part]
@@ -94,7 +94,7 @@ def _inside(leaves: Leaves, ramp: float, u: float, part: slice) -> tuple[np.ndar
     trusted = np.arange(levels + 1)
     with np.errstate(over="ignore", invalid="ignore"):
         grown = np.float64(3.0) ** (dim * trusted) * (known + WAVE * u)[:, None]
-        often = np.minimum(2 * grown + dim * trusted * ramp, 1.0) * (trusted > 0)
+        often = np.minimum(2 * grown, 1.0) * (trusted > 0)
         # A wave that has left [0, 1] goes on leaving it.
         beyond = WAVE * u * np.float64(3.0) ** (dim * levels)
         part_of_leaf = np.float64(3.0) ** -trusted * (1 + beyond)

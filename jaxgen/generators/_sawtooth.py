@@ -42,6 +42,8 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         0.00319
         >>> g.network().depth
         9
+        >>> round(jg.SawtoothGenerator(m, folds=6, path="serpentine").certificate().w2, 5)  # h / sqrt(12)
+        0.00226
     """
 
     measure: QuantizedMeasure

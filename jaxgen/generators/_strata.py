@@ -11,7 +11,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, Integer, UInt32
 
 from ..curves import AbstractCurve
 from ..measures import Bound
@@ -59,7 +59,7 @@ class Filled(NamedTuple):
 
 
 def leaf_strata(
-    counts: Int[np.ndarray, " m"],
+    counts: Integer[np.ndarray, " m"],
     low: Float[np.ndarray, "m d"],
     sides: Float[np.ndarray, "m d"],
     n: int,
@@ -137,7 +137,7 @@ def _steps(curve: AbstractCurve, digits, cells, levels: int) -> UInt32[Array, "n
 
 def nested_strata(
     tree: Branches,
-    counts: Int[np.ndarray, " m"],
+    counts: Integer[np.ndarray, " m"],
     cells: Int[np.ndarray, "m d"],
     sides: Float[np.ndarray, " d"],
     n: int,

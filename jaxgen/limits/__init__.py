@@ -17,3 +17,4 @@ from ._covering import (
     occupied_volume as occupied_volume,
 )
 from ._length import curve_length as curve_length, length_bound as length_bound
+from ._pieces import network_bound as network_bound, pieces as pieces

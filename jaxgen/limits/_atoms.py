@@ -8,17 +8,12 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from .._checks import nonnegative_weights, positive_number, transport_order, whole_number
+from ..measures import AbstractGridMeasure
+from ._neighborhood import distance_from, log_ball_volume, target
 
 # Normalized second moments of the best cells: the interval, the regular hexagon (Fejes Toth: optimal among
 # all quantizers), the truncated octahedron of the bcc lattice (Barnes & Sloane: optimal among lattices).
 _SECOND_MOMENTS = {1: 1 / 12, 2: 5 / (36 * math.sqrt(3)), 3: 19 / (192 * 2 ** (1 / 3))}
-
-
-def log_ball_volume(dim: int) -> float:
-    """ln of the volume of the unit ball of R^dim; of a point, 1, for dim = 0."""
-    from scipy.special import gammaln
-
-    return dim / 2 * math.log(math.pi) - float(gammaln(dim / 2 + 1))
 
 
 def second_moment(dim: SupportsIndex) -> float:
@@ -142,44 +137,60 @@ def normal_density_norm(covariance: ArrayLike | Sequence[object]) -> float:
 
 
 def quantization_error(
-    n_atoms: SupportsIndex, dim: SupportsIndex, max_density: SupportsFloat = 1.0, p: SupportsFloat = 2
+    n_atoms: SupportsIndex,
+    dim: SupportsIndex | None = None,
+    max_density: SupportsFloat = 1.0,
+    p: SupportsFloat = 2,
+    *,
+    law: AbstractGridMeasure | None = None,
 ) -> float:
-    """A lower bound on W_p between a law with a bounded density and any law on N points, at every N.
+    """A lower bound on W_p between a law with a density and any law on N points, at every N.
 
-    `(d / (d+p))^(1/p) (M N kappa_d)^(-1/d)`; kappa_d is the volume of the unit ball of R^d. Proven for every law on R^d
-    whose density is at most M, every N >= 1 and p >= 1: N balls of radius r have mass at most M N kappa_d r^d, and what
-    is outside travels further than r. Attained by the uniform law on an interval, where it is 1/(sqrt(12) N) for p = 2;
-    for a law that is far from uniform it can be far too small (see `zador` for the right constant as N grows). Theory,
-    section 10.
+    For a density of at most M it is `(d / (d+p))^(1/p) (M N kappa_d)^(-1/d)`; kappa_d is the volume of the unit ball of
+    R^d. Proven for every such law on R^d, every N >= 1 and p >= 1: N balls of radius r have mass at most M N kappa_d
+    r^d, and what is outside travels further than r. Attained by the uniform law on an interval, where it is
+    1/(sqrt(12) N) for p = 2. For a law that is far from uniform it can be far too small: given as `law`, a measure on a
+    grid, its balls hold at most the mass of its densest cells of the same volume (see `zador` for the right constant as
+    N grows). Theory, section 10.
 
     **Arguments:**
 
     - `n_atoms`: N >= 1, of any size. `dim`: d >= 1. `p`: the order.
     - `max_density`: M, a bound on the density with respect to volume (1 for the uniform law on the unit cube).
+    - `law`: a grid measure, in place of `dim` and `max_density`.
 
-    **Returns:** a W_p, in units of length.
+    **Returns:** a W_p, in units of length. To the points that a grid measure was made from: less their W_p to it, at
+        most `data_bound(points, law, p)`.
 
-    **Raises:** `ValueError` for N or dim < 1, M <= 0 or p < 1; `TypeError` for sizes that are not integers.
+    **Raises:** `ValueError` for N or dim < 1, M <= 0 or p < 1, and for a dim or density beside a law; `TypeError` for
+    sizes that are not integers and a law that is not on a grid.
 
     **Example:**
 
         >>> import jaxgen as jg
         >>> round(jg.limits.quantization_error(100, 1, p=1), 6)  # 1 / (4 N)
         0.0025
+        >>> uneven = jg.GridMeasure.from_histogram([0.9, 0.1])  # density 1.8, then 0.2
+        >>> round(jg.limits.quantization_error(100, p=1, law=uneven), 6), round(1 / (4 * 100 * 1.8), 6)
+        (0.0015, 0.001389)
     """
-    n_atoms, dim = whole_number(n_atoms, "n_atoms", 1), whole_number(dim, "dim", 1)
-    max_density, p = positive_number(max_density, "max_density"), transport_order(p)
-    log_radius = -(math.log(max_density) + math.log(n_atoms) + log_ball_volume(dim)) / dim
-    return (dim / (dim + p)) ** (1 / p) * math.exp(log_radius)
+    n_atoms, p = whole_number(n_atoms, "n_atoms", 1), transport_order(p)
+    return distance_from(-math.inf, math.log(n_atoms), target(dim, max_density, law), p)
 
 
-def samples(n: SupportsIndex, dim: SupportsIndex, max_density: SupportsFloat = 1.0, p: SupportsFloat = 2) -> float:
-    """A lower bound on W_p between a law with a bounded density and n samples: the best they can give.
+def samples(
+    n: SupportsIndex,
+    dim: SupportsIndex | None = None,
+    max_density: SupportsFloat = 1.0,
+    p: SupportsFloat = 2,
+    *,
+    law: AbstractGridMeasure | None = None,
+) -> float:
+    """A lower bound on W_p between a law with a density and n samples: the best they can give.
 
-    The empirical law has at most n atoms, so this is `quantization_error(n, dim, max_density, p)`: proven for whatever
-    points, drawn or chosen, of order n^(-1/d). For points drawn at random it is of the right order for d > 2p; for
-    smaller d their error is larger, of order n^(-1/2) for p = 1 and d = 1, and this bound does not say so. Theory,
-    section 10.
+    The empirical law has at most n atoms, so this is `quantization_error`: proven for whatever points, drawn or chosen,
+    of order n^(-1/d). For points drawn at random it is of the right order for d > 2p; for smaller d their error is
+    larger, of order n^(-1/2) for p = 1 and d = 1, and this bound does not say so. Theory, section 10.
 
     **Arguments, Returns, Raises:** as `quantization_error`.
 
@@ -189,4 +200,4 @@ def samples(n: SupportsIndex, dim: SupportsIndex, max_density: SupportsFloat = 1
         >>> round(jg.limits.samples(1000, 3, p=1), 6)
         0.046526
     """
-    return quantization_error(whole_number(n, "n", 1), dim, max_density, p)
+    return quantization_error(whole_number(n, "n", 1), dim, max_density, p, law=law)

@@ -7,7 +7,7 @@ from typing import NamedTuple, SupportsFloat, SupportsIndex
 import numpy as np
 
 from .._checks import Numbers, finite_points, positive_number, real_number, whole_number
-from ._atoms import log_ball_volume
+from ._neighborhood import log_ball_volume
 
 # Of atoms, divided by the dimension: beyond it bits would leave float64. Fewer atoms than the best are a bound too.
 _MOST_ATOMS = 1e303

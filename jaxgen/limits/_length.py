@@ -1,76 +1,65 @@
 """How near a curve of given length can be to a law with a density, and the length of a network's curve."""
 
 import math
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 from jaxtyping import Float
 
-from .._checks import positive_number, real_number, transport_order, whole_number
-from ..relu import ReLUNetwork
-from ._atoms import log_ball_volume
+from .._checks import real_number, transport_order
+from ..measures import AbstractGridMeasure
+from ._neighborhood import distance_from, target
+from ._pieces import one_input_network
 
 # Numbers held at once while pieces are split; more pieces than fit are worked off in portions.
 _PORTION = 1 << 21
 
 
 def length_bound(
-    length: SupportsFloat, dim: SupportsIndex, max_density: SupportsFloat = 1.0, p: SupportsFloat = 1
+    length: SupportsFloat,
+    dim: SupportsIndex | None = None,
+    max_density: SupportsFloat = 1.0,
+    p: SupportsFloat = 1,
+    *,
+    law: AbstractGridMeasure | None = None,
 ) -> float:
-    """A lower bound on W_p between a law with a bounded density and any law on a curve of given length.
+    """A lower bound on W_p between a law with a density and any law on a curve of given length.
 
-    `W_p^p >= integral_0^inf (1 - M V(r))_+ d(r^p)`, `V(r) = kappa_{d-1} r^(d-1) length + kappa_d r^d`. For d = 2, p = 1
-    and long curves it tends to 1/(4 M length).
+    `W_p^p >= integral_0^inf (1 - m(V(r)))_+ d(r^p)`, `V(r) = kappa_{d-1} r^(d-1) length + kappa_d r^d`, where m(v) is
+    the largest mass of the law on any set of volume v: M v for a density of at most M, the densest cells first for a
+    `law` that is given. For d = 2, p = 1, long curves and a density of at most M it tends to 1/(4 M length).
 
-    Proven for every law on R^d whose density is at most M and every law carried by one curve of so great a length,
-    whatever the weights or the training: the points within r of the curve have volume at most V(r), and what is outside
-    travels further than r. It says nothing about generators with more than one input, and is too small for curves that
-    retrace themselves and for laws that are far from uniform. Theory, section 10.
+    Proven for every law carried by one curve of so great a length, whatever the weights or the training: the points
+    within r of the curve have volume at most V(r), and what is outside travels further than r. It says nothing about
+    generators with more than one input, and is too small for curves that retrace themselves. Theory, section 10.
 
     **Arguments:**
 
     - `length`: of the curve, in units of length (for a map from [0, 1], at most its Lipschitz constant; see
         `curve_length`). `dim`: d >= 1. `p`: the order.
     - `max_density`: M, a bound on the density by volume (1 for the uniform law on the unit cube).
+    - `law`: a grid measure, in place of `dim` and `max_density`; stronger the more uneven it is.
 
-    **Returns:** a W_p, in units of length.
+    **Returns:** a W_p, in units of length. To the points that a grid measure was made from: less their W_p to it, at
+        most `data_bound(points, law, p)`.
 
-    **Raises:** `ValueError` for a length that is negative or not finite, M <= 0, dim < 1 or p < 1; `TypeError` for a
-    dim that is not an integer.
+    **Raises:** `ValueError` for a length that is negative or not finite, M <= 0, dim < 1 or p < 1, and for a dim or
+    density beside a law; `TypeError` for a dim that is not an integer and a law that is not on a grid.
 
     **Example:**
 
         >>> import jaxgen as jg
         >>> round(jg.limits.length_bound(100, dim=2), 6)
         0.0025
+        >>> uneven = jg.GridMeasure.from_histogram([[0.4, 0.1], [0.4, 0.1]])  # densities 1.6 and 0.4
+        >>> round(jg.limits.length_bound(100, law=uneven), 6), round(jg.limits.length_bound(100, 2, 1.6), 6)
+        (0.00175, 0.001562)
     """
-    dim, p = whole_number(dim, "dim", 1), transport_order(p)
-    max_density, length = positive_number(max_density, "max_density"), real_number(length, "length")
+    p, length = transport_order(p), real_number(length, "length")
     if not (math.isfinite(length) and length >= 0):
         raise ValueError(f"length must be a finite number >= 0; got {length}")
-    log_ball = math.log(max_density) + log_ball_volume(dim)
-    if dim == 1:
-        tube = max_density * length
-        if tube >= 1:
-            return 0.0
-        ball = 1 - tube
-        radius = ball * math.exp(-log_ball)
-    else:
-        log_length = math.log(length) if length > 0 else -math.inf
-        log_tube = math.log(max_density) + log_ball_volume(dim - 1) + log_length
-        # Where the greater of the two terms of M V is 1, M V is between 1 and 2: its root is a little nearer.
-        log_far = min(-log_tube / (dim - 1), -log_ball / dim)
-        tube, ball = math.exp(log_tube + (dim - 1) * log_far), math.exp(log_ball + dim * log_far)
-
-        from scipy.optimize import brentq
-
-        def excess(t: float) -> float:
-            return tube * t ** (dim - 1) + ball * t**dim - 1
-
-        t: Any = brentq(excess, 0.49 ** (1 / (dim - 1)), 1 + 1e-9, xtol=1e-15)
-        radius, tube, ball = math.exp(log_far) * t, tube * t ** (dim - 1), ball * t**dim
-    # The integral up to the root, where tube + ball = 1, as a sum of nonnegative terms.
-    return radius * (tube * (dim - 1) / (dim - 1 + p) + ball * dim / (dim + p)) ** (1 / p)
+    log_length = math.log(length) if length > 0 else -math.inf
+    return distance_from(log_length, 0.0, target(dim, max_density, law), p)
 
 
 def curve_length(generator: object) -> float:
@@ -99,14 +88,7 @@ def curve_length(generator: object) -> float:
         >>> jg.limits.curve_length(jg.relu.sawtooth(3))  # up and down four times
         8.0
     """
-    network = generator if isinstance(generator, ReLUNetwork) else getattr(generator, "network", lambda: None)()
-    if not isinstance(network, ReLUNetwork):
-        raise TypeError(f"generator must be a ReLUNetwork or have network(); got {type(generator).__name__}")
-    if network.in_size != 1:
-        raise ValueError(
-            f"curve_length needs a network with one input; got {network.in_size} inputs. For a conditional "
-            "generator, fix the condition first (a one-hot code in the first bias)"
-        )
+    network = one_input_network(generator)
     layers = network.layers_as_scipy()
     if not all(np.isfinite(weight.data).all() and np.isfinite(bias).all() for weight, bias in layers):
         raise ValueError("generator has weights that are NaN or infinite")

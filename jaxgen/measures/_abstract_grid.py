@@ -62,7 +62,7 @@ class AbstractGridMeasure(AbstractMeasure):
     @property
     def low_corners(self) -> Float[Array, "m d"]:
         """Lower corners of the occupied cells, in the units of the data."""
-        return self.low + self.cells * self.cell_sides
+        return jnp.asarray(self.low + self.cells * self.cell_sides)
 
     @property
     def sides(self) -> Float[Array, "m d"]:
@@ -72,11 +72,11 @@ class AbstractGridMeasure(AbstractMeasure):
     @property
     def centers(self) -> Float[Array, "m d"]:
         """Centres of the occupied cells, in the units of the data."""
-        return self.low + (self.cells + 0.5) * self.cell_sides
+        return jnp.asarray(self.low + (self.cells + 0.5) * self.cell_sides)
 
     def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
         """The point of a cell at the position `inside` in [0, 1]^d."""
-        return self.low + (self.cells[leaf].astype(inside.dtype) + inside) * self.cell_sides
+        return jnp.asarray(self.low + (self.cells[leaf].astype(inside.dtype) + inside) * self.cell_sides)
 
     def log_prob(self, x: Numbers, condition: Label | None = None) -> Float[Array, ""]:
         """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the cells.

@@ -90,7 +90,7 @@ class AbstractLeafMeasure(AbstractMeasure):
         """The measure relative to the lower corner `low` of its box, which is 0 then; what is proven of it still is."""
         low, corners = (np.asarray(array, np.float64) for array in (self.low, self.low_corners))  # pyright: ignore[reportAttributeAccessIssue]
         fields = {"labels": self.labels, "vocabulary": self.vocabulary, **self._kept_record()}
-        return type(self)(corners - low, self.sides, self._weights(), **fields)  # pyright: ignore[reportCallIssue]
+        return type(self)(corners - low, self.sides, self._weights(), **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def float_error(
         self, relative: bool = False, dtype: DTypeLike | None = None, condition: Label | None = None

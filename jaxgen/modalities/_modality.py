@@ -47,22 +47,53 @@ class AbstractModality(abc.ABC):
     @property
     @abc.abstractmethod
     def dim(self) -> int:
-        """Dimension of the points."""
+        """Dimension of the points.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> modality.dim
+            3
+        """
 
     @property
     @abc.abstractmethod
     def box(self) -> Box:
-        """The grid on which nothing of a thing is lost."""
+        """The grid on which nothing of a thing is lost.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> modality.box  # four letters, and the end
+            Box(low=-0.5, high=5.5, resolution=6)
+        """
 
     @abc.abstractmethod
     def points(self, stack: Any) -> Float[np.ndarray, "n d"]:
-        """Things as points. Raises `ValueError` where a thing does not fit the modality."""
+        """Things as points. Raises `ValueError` where a thing does not fit the modality.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> modality.points(["no"]).tolist()
+            [[2.0, 3.0, 0.0]]
+        """
 
     @abc.abstractmethod
     def restore(self, points: Any) -> Any:
         """Points as things: each coordinate goes to its cell, those outside the box to the nearest one.
 
         Undoes `points` exactly. Raises `ValueError` for points of the wrong shape, NaN or infinity.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> modality.restore([[2.2, 2.9, -1.0]])
+            ['no']
         """
 
     @abc.abstractmethod
@@ -70,14 +101,44 @@ class AbstractModality(abc.ABC):
         """Writes points into one file with a suffix of `suffixes`; an older file is replaced whole, at the end.
 
         Raises as `restore` does, `ValueError` for another suffix, and `FileNotFoundError` for a missing folder.
+
+        **Example:**
+
+            >>> import pathlib, tempfile
+            >>> from jaxgen.modalities import Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = pathlib.Path(folder, "answers.txt")
+            ...     modality.write(path, modality.points(["yes", "no"]))
+            ...     path.read_text().split()
+            ['yes', 'no']
         """
 
     @abc.abstractmethod
     def draw(self, axes: Any, thing: Any) -> None:
-        """Shows one thing, an element of what `restore` gives, on Matplotlib axes."""
+        """Shows one thing, an element of what `restore` gives, on Matplotlib axes.
+
+        **Example:**
+
+            >>> from matplotlib.figure import Figure
+            >>> from jaxgen.modalities import Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> axes = Figure().add_subplot()
+            >>> modality.draw(axes, "yes")
+            >>> axes.texts[0].get_text()
+            'yes'
+        """
 
     def metadata(self) -> dict[str, Any]:
-        """All of it in JSON's types; `modality_from_metadata` undoes it."""
+        """All of it in JSON's types; `modality_from_metadata` undoes it.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> modality.metadata()
+            {'kind': 'Text', 'alphabet': 'enosy', 'length': 3}
+        """
         return {"kind": type(self).__name__, **dataclasses.asdict(self)}  # type: ignore[call-overload]  # every modality is a dataclass
 
 

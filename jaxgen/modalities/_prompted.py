@@ -79,13 +79,32 @@ class PromptedGenerator(AbstractGenerator):
 
         `points`: `(N, dim)` as `modality.points` gives them, `labels`: one a point. Takes a data set whole:
         `PromptedGenerator.exact(*digits())`. Raises as `GridMeasure.from_samples` does, and for data that do not fit.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import PromptedGenerator, Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> points = modality.points(["no", "yes"])
+            >>> g = PromptedGenerator.exact(points, ["bad", "good"], modality, {"good": "consent"})
+            >>> g.generator.measure.quanta  # one a point
+            2
         """
         measure = GridMeasure.from_samples(points, labels=labels, **modality.box._asdict())
         return cls(CurveGenerator(measure, extra_levels=0, path="centre"), modality, descriptions)
 
     @classmethod
     def from_parts(cls, generator: AbstractGenerator, metadata: Mapping[str, Any]) -> "PromptedGenerator":
-        """Put together again from its generator and `metadata`. Raises `ValueError` for metadata of another form."""
+        """Put together again from its generator and `metadata`. Raises `ValueError` for metadata of another form.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import PromptedGenerator, Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> points = modality.points(["no", "yes"])
+            >>> g = PromptedGenerator.exact(points, ["bad", "good"], modality, {"good": "consent"})
+            >>> PromptedGenerator.from_parts(g.generator, g.metadata).descriptions
+            {'bad': '', 'good': 'consent'}
+        """
         try:
             modality, pairs = modality_from_metadata(metadata["modality"]), metadata["descriptions"]
             descriptions = {label: text for label, text in pairs}
@@ -134,12 +153,32 @@ class PromptedGenerator(AbstractGenerator):
 
     @property
     def descriptions(self) -> dict[Any, str]:
-        """Every label with its description, which may be empty."""
+        """Every label with its description, which may be empty.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import PromptedGenerator, Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> points = modality.points(["no", "yes"])
+            >>> g = PromptedGenerator.exact(points, ["bad", "good"], modality, {"good": "consent"})
+            >>> g.descriptions
+            {'bad': '', 'good': 'consent'}
+        """
         return dict(self._descriptions)
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """All but the generator, in JSON's types; see `from_parts`."""
+        """All but the generator, in JSON's types; see `from_parts`.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import PromptedGenerator, Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> points = modality.points(["no", "yes"])
+            >>> g = PromptedGenerator.exact(points, ["bad", "good"], modality, {"good": "consent"})
+            >>> g.metadata["descriptions"]
+            [['bad', ''], ['good', 'consent']]
+        """
         return {"modality": self.modality.metadata(), "descriptions": [list(pair) for pair in self._descriptions]}
 
     def prompt(self, text: str | object) -> dict[Any, float]:
@@ -147,6 +186,15 @@ class PromptedGenerator(AbstractGenerator):
 
         Each mention counts the same; one that fits several labels equally well is shared among them. Raises
         `ValueError`, naming a few labels that are known, for text that is empty or names none.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import PromptedGenerator, Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> points = modality.points(["no", "yes"])
+            >>> g = PromptedGenerator.exact(points, ["bad", "good"], modality, {"good": "consent"})
+            >>> g.prompt("something bad, with consent")
+            {'bad': 0.5, 'good': 0.5}
         """
         return match(text, self.descriptions)
 
@@ -156,15 +204,47 @@ class PromptedGenerator(AbstractGenerator):
 
         `condition`: free text, or whatever `condition` of the generator's own `sample` may be that is not a string;
         `options` are those of that `sample`. Raises as `prompt` and the generator's `sample` do.
+
+        **Example:**
+
+            >>> import jax
+            >>> from jaxgen.modalities import PromptedGenerator, Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> points = modality.points(["no", "yes"])
+            >>> g = PromptedGenerator.exact(points, ["bad", "good"], modality, {"good": "consent"})
+            >>> g.sample(jax.random.key(0), 2, "consent, please")
+            ['yes', 'yes']
         """
         return self._things(self.generator.sample(key, n, self._asked(condition), **_absolute(options)))
 
     def stream(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Yields the things of `sample`, in order, some at a time; `options` are those of the generator's `stream`."""
+        """Yields the things of `sample`, in order, some at a time; `options` are those of the generator's `stream`.
+
+        **Example:**
+
+            >>> import jax
+            >>> from jaxgen.modalities import PromptedGenerator, Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> points = modality.points(["no", "yes"])
+            >>> g = PromptedGenerator.exact(points, ["bad", "good"], modality, {"good": "consent"})
+            >>> list(g.stream(jax.random.key(0), 3, "bad", chunk_size=2))
+            [['no', 'no'], ['no']]
+        """
         return map(self._things, self.generator.stream(key, n, self._asked(condition), **_absolute(options)))
 
     def points(self, key: PRNGKeyArray, n: int, condition: Any = None, **options: Any) -> Float[np.ndarray, "n dim"]:
-        """The points behind the things of `sample`."""
+        """The points behind the things of `sample`.
+
+        **Example:**
+
+            >>> import jax
+            >>> from jaxgen.modalities import PromptedGenerator, Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> points = modality.points(["no", "yes"])
+            >>> g = PromptedGenerator.exact(points, ["bad", "good"], modality, {"good": "consent"})
+            >>> g.points(jax.random.key(0), 1, "bad").tolist()
+            [[2.0, 3.0, 0.0]]
+        """
         return np.asarray(self.generator.sample(key, n, self._asked(condition), **options))
 
     def _asked(self, condition: Any) -> Any:
@@ -177,7 +257,21 @@ class PromptedGenerator(AbstractGenerator):
         return self.modality.restore(np.asarray(drawn))
 
     def write(self, path: str | os.PathLike[str], key: PRNGKeyArray, n: int, condition: Any = None) -> None:
-        """Writes the `n` things of `sample` into one file; see the modality for its form and errors."""
+        """Writes the `n` things of `sample` into one file; see the modality for its form and errors.
+
+        **Example:**
+
+            >>> import jax, pathlib, tempfile
+            >>> from jaxgen.modalities import PromptedGenerator, Text
+            >>> modality = Text.of(["no", "yes"])
+            >>> points = modality.points(["no", "yes"])
+            >>> g = PromptedGenerator.exact(points, ["bad", "good"], modality, {"good": "consent"})
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = pathlib.Path(folder, "answers.txt")
+            ...     g.write(path, jax.random.key(0), 2, "good")
+            ...     path.read_text().split()
+            ['yes', 'yes']
+        """
         self.modality.write(path, self.points(key, n, condition))
 
 

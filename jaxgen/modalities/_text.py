@@ -41,7 +41,14 @@ class Text(AbstractModality):
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Text":
-        """The smallest that fits the given texts. Raises `ValueError` for no text at all."""
+        """The smallest that fits the given texts. Raises `ValueError` for no text at all.
+
+        **Example:**
+
+            >>> from jaxgen.modalities import Text
+            >>> Text.of(["no", "yes"])
+            Text(alphabet='enosy', length=3)
+        """
         return cls("".join(sorted(set("".join(texts)))), max(map(len, texts), default=0))
 
     @property

@@ -52,7 +52,14 @@ class SinkhornLoss(eqx.Module):
             whole_number(getattr(self, name), name, 1)
 
     def epsilon_at(self, step: int | Int[Array, ""], steps: int) -> Float[Array, ""]:
-        """The regularization of step `step` (counted from 0) of `steps`, in squared units of the batches."""
+        """The regularization of step `step` (counted from 0) of `steps`, in squared units of the batches.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> float(jg.training.SinkhornLoss(epsilon=0.5, anneal=4.0).epsilon_at(0, 100))
+            2.0
+        """
         return self.epsilon * self.anneal ** jnp.maximum(1 - step / (self.annealed * steps), 0)
 
     def __call__(
@@ -70,24 +77,20 @@ class SinkhornLoss(eqx.Module):
         from ott.solvers.linear import acceleration
 
         epsilon = self.epsilon_at(step, steps)
-
-        def to_itself(a, codes):
-            return linear.solve(
-                geometry.Geometry(_cost(a, a, codes, codes), epsilon=epsilon_scheduler.Epsilon(epsilon)),
-                min_iterations=self.self_iterations,
-                max_iterations=self.self_iterations,
-                parallel_dual_updates=True,
-                momentum=acceleration.Momentum(start=0, value=0.5),
-            )
-
         falling = epsilon_scheduler.Epsilon(epsilon, init=self.solve_from, decay=self.solve_by)
-        between = linear.solve(
-            geometry.Geometry(_cost(x, y, x_codes, y_codes), epsilon=falling),
-            min_iterations=self.iterations,
-            max_iterations=self.iterations,
-        )
-        values = [jnp.asarray(out.reg_ot_cost) for out in (between, to_itself(x, x_codes), to_itself(y, y_codes))]
-        return values[0] - (values[1] + values[2]) / 2
+        last = epsilon_scheduler.Epsilon(epsilon)
+
+        def solve(cost, epsilon, iterations: int, **options) -> Float[Array, ""]:
+            problem = geometry.Geometry(cost, epsilon=epsilon)
+            out = linear.solve(problem, min_iterations=iterations, max_iterations=iterations, **options)
+            return jnp.asarray(out.reg_ot_cost)
+
+        def to_itself(a, codes) -> Float[Array, ""]:
+            averaged = {"parallel_dual_updates": True, "momentum": acceleration.Momentum(start=0, value=0.5)}
+            return solve(_cost(a, a, codes, codes), last, self.self_iterations, **averaged)
+
+        between = solve(_cost(x, y, x_codes, y_codes), falling, self.iterations)
+        return between - (to_itself(x, x_codes) + to_itself(y, y_codes)) / 2
 
 
 def _cost(

@@ -111,7 +111,7 @@ def sweep(make, dims, boxes, levels, n=8):
 
 @pytest.mark.parametrize("make", [on_grid, on_leaves])
 def test_no_float_is_farther_off_than_its_part(make, precision):
-    absolute, relative = sweep(make, (1, 2), 8, 1)
+    absolute, relative = sweep(make, (1, 2), 6, 1)
     assert absolute <= 1 and relative <= 1
     # It is as large as it must be: half an ulp of the largest corner, and some roundings of the width.
     assert make is on_leaves or (absolute > 0.9 and relative > 0.15)
@@ -178,21 +178,21 @@ def test_exact_transport_between_floats_and_what_is_meant():
     assert np.abs(near + g.measure.low - exact).max() < 1e-6
 
 
-def test_samples_relative_to_the_corner():
+def test_samples_relative_to_the_corner(evaluate):
     box = {"low": [-3.0, 50.0], "high": [1.0, 57.0]}
-    g = jg.SawtoothGenerator(jg.GridMeasure.from_histogram([[1, 2], [3, 0]], **box), 3)
+    g = jg.PeanoGenerator(jg.GridMeasure.from_histogram([[1, 2], [3, 0]], **box), 2)
     key, u = jr.key(0), jnp.float32(0.3)
     x, near = g.sample(key, 50), g.sample(key, 50, relative=True)
     np.testing.assert_allclose(near + g.measure.low, x, rtol=1e-6)
-    np.testing.assert_array_equal(jnp.concatenate(list(g.stream(key, 50, chunk_size=7, relative=True))), near)
+    np.testing.assert_array_equal(jnp.concatenate(list(g.stream(key, 50, chunk_size=40, relative=True))), near)
     np.testing.assert_allclose(g.relative()(u) + g.measure.low, g(u), rtol=1e-6)
     moved = g.relative()
     np.testing.assert_array_equal([moved.measure.low, moved.measure.high], [[0, 0], [4, 7]])
     for name, pair in g.certificate(relative=True).parts.items():
         np.testing.assert_allclose(moved.certificate().parts[name], pair, rtol=1e-6)
     assert moved.certificate().w2 < g.certificate().w2
-    made = g.relative().network()(u) + g.measure.low
-    np.testing.assert_allclose(made, g.network()(u), rtol=1e-6)
+    made, plain = (evaluate(one.network(), [[0.3]], np.float32) for one in (g.relative(), g))
+    np.testing.assert_allclose(made + g.measure.low, plain, rtol=1e-6)
     with pytest.raises(NotImplementedError, match="no box"):
         jg.MLPGenerator(dim=1, source_dim=1, width=2, depth=2, key=key).sample(key, 3, relative=True)
 
@@ -207,7 +207,9 @@ def test_a_rounded_measure_moved_keeps_what_is_proven():
         np.testing.assert_allclose(q.relative().mean() + q.low, q.mean(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["curve", "sawtooth", "independent", "codebook"])
+@pytest.mark.parametrize(
+    "kind", ["curve", "codebook", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("sawtooth", "independent"))]
+)
 def test_a_half_lands_where_it_is(kind):
     """float16 sources are read to their last bit, or refused by name where they have too few."""
     m = jg.GridMeasure.from_histogram([[1, 2], [3, 2]])
@@ -264,7 +266,7 @@ def test_networks_say_where_their_floats_have_too_few_bits():
 
 
 def float_network(g, ramp, n, evaluate, dtype, relative=False):
-    """Kernel and network in floats at n floats, one a stratum: mean and root mean square of what is between."""
+    """Kernel and network at the same n floats, one a stratum: mean and root mean square of what is between."""
     bits = 24 if dtype == "float32" else 53
     u = (np.arange(n) + np.random.default_rng(0).random(n)) / n
     u = np.floor(u * 2.0**bits) / 2.0**bits
@@ -282,7 +284,7 @@ def float_network(g, ramp, n, evaluate, dtype, relative=False):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("levels", [0, 1, 3, pytest.param(9, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("levels", [0, 2, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 3, 9))])
 @pytest.mark.parametrize("kind", ["grid", "leaves", "codebook"])
 def test_networks_in_floats_are_as_near_as_their_certificate_says(kind, levels, dtype, evaluate):
     """In mean and mean square over the source, which is a coupling: to sampling errors of far less than the bound."""
@@ -302,7 +304,7 @@ def test_networks_in_floats_are_as_near_as_their_certificate_says(kind, levels, 
             "codebook": lambda: jg.CodebookGenerator(rng.normal(size=(200, 2)) + 50, rng.integers(1, 9, 200)),
         }[kind]()
     for relative in (False, True):
-        found = float_network(g, ramp, 1 << 15, evaluate, dtype, relative)
+        found = float_network(g, ramp, 1 << 13, evaluate, dtype, relative)
         parts = g.certificate(ramp, relative=relative, dtype=dtype).parts
         for p in (0, 1):
             assert found[p] <= parts["float"][p] + parts["ramps"][p]

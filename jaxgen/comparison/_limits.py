@@ -1,0 +1,55 @@
+"""What no method can cross, for the data of a comparison (theory, sections 8 and 10)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from .. import limits
+from ..data import Dataset
+from ..generators import AbstractGenerator, CodebookGenerator
+from ..measures import GridMeasure
+from ..training import Fitted
+from ._records import BitsLimit, LengthLimit, PlanePoint
+
+
+def limit_law(train: Dataset) -> GridMeasure | None:
+    """The law that limits are about: the training points on a grid. None with labels, where a limit is a label's."""
+    if train.labels is not None:
+        return None
+    return GridMeasure.from_samples(train.points, 27 if train.points.shape[1] <= 3 else 3)
+
+
+def row_limit(
+    generator: AbstractGenerator, depth: int | None, width: int | None, law: GridMeasure | None
+) -> float | None:
+    """The least W_1 to a law of so many atoms, or of any network with one input of such depth and width."""
+    if law is None:
+        return None
+    if isinstance(generator, CodebookGenerator):
+        return limits.quantization_error(len(generator.atoms), p=1, law=law)
+    if generator.source_dim != 1 or depth is None or width is None:
+        return None
+    return limits.network_bound([width] * (depth - 1), law=law)
+
+
+def bits_limits(law: GridMeasure | None, points: Sequence[PlanePoint]) -> Iterator[BitsLimit]:
+    """For each number of bits, the error that every code has on some law on the occupied cells of the grid.
+
+    A worst case over all laws on these cells, not a statement about the data: a single law can be named with one bit.
+    """
+    if law is None or np.any(np.asarray(law.cell_sides) == 0):
+        return
+    # In units of the geometric mean of the sides a cell has volume 1, and no volume leaves float64.
+    unit = float(np.exp(np.log(np.asarray(law.cell_sides, np.float64)).mean()))
+    for bits in sorted({float(point.bits) for point in points}):
+        yield BitsLimit(bits, unit * limits.covering_error(bits, law.dim, len(law.cells)))
+
+
+def length_limits(law: GridMeasure | None, networks: Mapping[str, Fitted]) -> Iterator[LengthLimit]:
+    """For each network with one source, the least W_1 to the law of any law on a curve as long as its own."""
+    if law is None or law.dim == 1 or np.any(np.asarray(law.cell_sides) == 0):
+        return
+    for name, fitted in networks.items():
+        if fitted.generator.source_dim == 1:
+            length = limits.curve_length(fitted.generator)
+            yield LengthLimit(name, length, limits.length_bound(length, law=law))
