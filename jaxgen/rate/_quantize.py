@@ -61,7 +61,8 @@ def quantize(
     }
 
     def at(n: int, quanta: int) -> QuantizedMeasure:
-        return _on_its_own(GridMeasure.from_samples(cloud, n, **box).quantize(quanta))
+        # What the masses were rounded from is no one's, and the bound on that would take bits.
+        return _with_record(GridMeasure.from_samples(cloud, n, **box).quantize(quanta), None)
 
     least = at(1, 1)
     overhead = code_length(least)
@@ -118,19 +119,16 @@ def _search(error: Callable[[int], float], n: int) -> int:
     return best
 
 
-def _on_its_own(measure: QuantizedMeasure) -> QuantizedMeasure:
-    """Without the bound on its rounding: what it was rounded from is no one's, and the bound would take bits."""
-    return QuantizedMeasure(measure.cells, measure.counts, measure.low, measure.high, measure.resolution)
+def _with_record(measure: QuantizedMeasure, record: Record | None) -> QuantizedMeasure:
+    """The same measure, with another record of what is proven of it."""
+    return QuantizedMeasure(measure.cells, measure.counts, measure.low, measure.high, measure.resolution, record=record)
 
 
 def _near(cloud: np.ndarray, measure: QuantizedMeasure) -> QuantizedMeasure:
     """With what is known of its distance to the points, which is kept beside it and takes no bits of its file."""
     at_centres = SimpleNamespace(measure=measure, cell_moments=lambda: CellMoments(0.0, True))
     near = data_bound(cloud, at_centres, 1), data_bound(cloud, at_centres, 2)
-    return QuantizedMeasure(
-        measure.cells, measure.counts, measure.low, measure.high, measure.resolution,
-        record=Record({"points": near}, saved=False),
-    )  # fmt: skip
+    return _with_record(measure, Record({"points": near}, saved=False))
 
 
 def _affordable(cells: int, bits: float) -> int:
