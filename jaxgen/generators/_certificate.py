@@ -28,7 +28,7 @@ class Certificate:
         (0.125, 0.1443, (0.0, 0.0))
         >>> m = jg.GridMeasure.from_samples([0.0, 0.4, 1.0], resolution=2)  # at 1/4, 3/20, 1/4 from the centres
         >>> [round(w, 3) for w in m.generator().certificate().to_points]  # the mean square of these, and 1/48
-        [0.264, 0.264]
+        [0.265, 0.265]
     """
 
     w1: float
