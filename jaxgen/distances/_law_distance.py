@@ -95,12 +95,11 @@ def law_distance(
     if condition is not None and not any(side.labelled for side in sides):
         raise ValueError(f"condition={condition!r} was given, but neither a nor b has labels")
     count = max(count, *(side.size for side in sides))
-    whole, half = ([side.cloud(k) for side in sides] for k in (count, count // 2))
-    low, high = _between(*whole, order)
-    value = high
-    fixed = all(side.size for side in sides)
-    change = 0.0 if fixed else abs(value - _between(*half, order)[1])
-    return LawDistance(value, low, high, change, count, order)
+    low, high = _between(sides[0].cloud(count), sides[1].cloud(count), order)
+    change = 0.0
+    if not all(side.size for side in sides):
+        change = abs(high - _between(sides[0].cloud(count // 2), sides[1].cloud(count // 2), order)[1])
+    return LawDistance(high, low, high, change, count, order)
 
 
 class _Cloud(NamedTuple):
