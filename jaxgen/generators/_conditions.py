@@ -49,11 +49,12 @@ def shares(condition: Condition, vocabulary: tuple[Label, ...] | None, n: int | 
         drawn = codes[:0] if n is None else codes[_chosen(weights, (np.arange(n) + 0.5) / n)]
     else:
         single = isinstance(condition, str | int | np.generic) or np.ndim(condition) == 0
-        drawn = _listed(condition, vocabulary, (n or 1) if single else len(condition) if n is None else n)
+        many = 1 if single else len(condition)  # pyright: ignore[reportArgumentType]
+        drawn = _listed(condition, vocabulary, many if n is None else n)
         codes, counts = np.unique(drawn, return_counts=True)
         weights = counts / counts.sum()
     samples = np.zeros_like(codes) if n is None else np.sum(codes[:, None] == drawn, axis=1)
-    names = vocabulary or ()
+    names: tuple[Label, ...] = vocabulary or ()
     return [Share(names[c], float(w), int(k)) for c, w, k in zip(codes, weights, samples, strict=True) if w > 0]
 
 
