@@ -49,12 +49,16 @@ def shares(condition: Condition, vocabulary: tuple[Label, ...] | None, n: int | 
         drawn = codes[:0] if n is None else codes[_chosen(weights, (np.arange(n) + 0.5) / n)]
     else:
         single = isinstance(condition, str | int | np.generic) or np.ndim(condition) == 0
-        drawn = _listed(condition, vocabulary, (n or 1) if single else len(condition) if n is None else n)
+        many = 1 if single else len(condition)  # pyright: ignore[reportArgumentType]
+        drawn = _listed(condition, vocabulary, many if n is None else n)
         codes, counts = np.unique(drawn, return_counts=True)
         weights = counts / counts.sum()
     samples = np.zeros_like(codes) if n is None else np.sum(codes[:, None] == drawn, axis=1)
-    names = vocabulary or ()
-    return [Share(names[c], float(w), int(k)) for c, w, k in zip(codes, weights, samples, strict=True) if w > 0]
+    return [
+        Share(vocabulary[c] if vocabulary else None, float(w), int(k))
+        for c, w, k in zip(codes, weights, samples, strict=True)
+        if w > 0
+    ]
 
 
 def sample_codes(
@@ -92,7 +96,7 @@ def _listed(condition, vocabulary, n: int) -> Int[np.ndarray, " n"]:
         )
     if vocabulary is None:
         label_code(labels[0], vocabulary)
-    table = {label: code for code, label in enumerate(vocabulary or ())}
+    table: dict[Label, int] = {label: code for code, label in enumerate(vocabulary or ())}
     plain = [plain_label(label) for label in labels]
     for label in plain:
         if label not in table:

@@ -146,7 +146,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         measure, grid = self.measure, isinstance(self.measure, AbstractGridMeasure)
         sides = np.asarray(measure.sides, np.float64)[part]
         low = measure._host_centers()[part] - sides / 2  # pyright: ignore[reportAttributeAccessIssue]
-        cells = np.asarray(measure.cells)[part] if grid else np.zeros(sides.shape, np.int32)
+        cells = np.asarray(measure.cells)[part] if grid else np.zeros(sides.shape, np.int32)  # pyright: ignore[reportAttributeAccessIssue]
         filled = Filled(self.curve, self.extra_levels, cells, self._cell_levels, self._resting)
         return leaf_strata(measure._weights()[part], low, sides, n, filled)
 

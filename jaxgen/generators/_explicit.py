@@ -273,9 +273,9 @@ class AbstractExplicitGenerator(AbstractGenerator):
             >>> m = jg.GridMeasure.from_samples([0.0, 1.0, 2.0, 3.0], 2, labels=["a", "a", "b", "b"])
             >>> g = m.generator(extra_levels=2)
             >>> [round(w, 3) for w in g.certificate(condition={"a": 0.7, "b": 0.3}).to_points]
-            [0.661, 0.661]
-            >>> round(g.certificate(stratified=8).w1, 3)
-            0.375
+            [0.707, 0.707]
+            >>> round(g.certificate(stratified=6).w1, 3)  # one in each third of a leaf of length 3/2
+            0.5
         """
         n = None if stratified is None else whole_number(stratified, "stratified", 1, 1 << 24)
         if n is not None and ramp is not None:
@@ -322,7 +322,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
             variance, moved = float(np.average((sides**2).sum(axis=1), weights=weights)) / 12, self.filling(condition)
         else:
             variance, moved = moments.variance, (0.0, 0.0)
-        spread = (math.sqrt(variance),) * 2
+        spread = math.sqrt(variance), math.sqrt(variance)
         return {"points": self.measure.proven("points", condition), "spread": spread, "moved": moved}
 
     def _floats(self, ramp, condition, relative, dtype) -> Bound | None:

@@ -78,8 +78,12 @@ def leaf_strata(
         margin = np.where(filled.resting, sides / 2 * float(filled.curve.base) ** -filled.levels, 0.0)
     (first, last), alone = ends.node, ends.node[0] == ends.node[1]
     stretches = (
-        _Ends((first, first), (ends.place[0], np.where(alone, ends.place[1], ends.whole[0])), (ends.whole[0],) * 2),
-        _Ends((last, last), (np.where(alone, ends.place[0], 0), ends.place[1]), (ends.whole[1],) * 2),
+        _Ends(
+            (first, first),
+            (ends.place[0], np.where(alone, ends.place[1], ends.whole[0])),
+            (ends.whole[0], ends.whole[0]),
+        ),
+        _Ends((last, last), (np.where(alone, ends.place[0], 0), ends.place[1]), (ends.whole[1], ends.whole[1])),
     )
     lower, upper = np.full((n, low.shape[1]), np.inf), np.full((n, low.shape[1]), -np.inf)
     for stretch in stretches:
