@@ -1,6 +1,5 @@
 """What was proven about a measure when it was made: kept beside it, and only as long as its arrays are the same."""
 
-import math
 import zlib
 from collections.abc import Iterable, Mapping
 
@@ -46,9 +45,9 @@ class Record:
         self.bounds = _checked(bounds or {})
         self.label_bounds = dict(label_bounds or {})
         if "points" in self.bounds:
-            self.bounds["points"] = _short(self.bounds["points"])
+            (self.bounds["points"],) = _short([self.bounds["points"]])
         if "points" in self.label_bounds:
-            self.label_bounds["points"] = tuple(map(_short, self.label_bounds["points"]))
+            self.label_bounds["points"] = _short(self.label_bounds["points"])
         self.total, self.saved = total, saved
         self._fingerprint = None if arrays is None else fingerprint(arrays)
 
@@ -106,14 +105,11 @@ def fingerprint(arrays: Iterable[ArrayLike]) -> int:
     return value
 
 
-def _short(bound: Bound) -> Bound:
+def _short(bounds: Iterable[Bound]) -> tuple[Bound, ...]:
     """The next numbers of 16 binary digits, which take three bytes each in a file."""
-
-    def up(value: float) -> float:
-        significand, exponent = math.frexp(value)
-        return math.ldexp(math.ceil(math.ldexp(significand, 16)), exponent - 16)
-
-    return up(bound[0]), up(bound[1])
+    significand, exponent = np.frexp(np.asarray(list(bounds), np.float64).reshape(-1, 2))
+    up = np.ldexp(np.ceil(np.ldexp(significand, 16)), exponent - 16)
+    return tuple((float(w1), float(w2)) for w1, w2 in up)
 
 
 def _checked(bounds: Mapping[str, Bound]) -> dict[str, Bound]:

@@ -7,7 +7,7 @@ from scipy.optimize import linprog
 
 import jaxgen as jg
 from jaxgen.generators import IndependentGenerator, PeanoGenerator, SawtoothGenerator
-from jaxgen.measures import GridMeasure
+from jaxgen.measures import GridMeasure, Record
 
 KEY = jr.key(3)
 RESOLUTION = 6
