@@ -127,7 +127,8 @@ def test_only_what_is_proven_has_a_certificate(entries):
             assert len(e.certificate) == 2 and all(w >= 0 for w in e.certificate)
         else:
             assert e.certificate is None
-    assert entries["independent (explicit)"].certificate == (0, 0)
+    # Of the independent one only the last rounding is left: some units in the last place of coordinates of about 16.
+    assert 0 < max(entries["independent (explicit)"].certificate) < 8 * np.spacing(np.float32(16))
     assert entries["sawtooth (explicit)"].certificate.w2 > 0
 
 

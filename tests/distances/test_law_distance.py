@@ -16,7 +16,7 @@ SQUARE = jg.GridMeasure.from_histogram([[1.0]])
 CENTRE = (math.sqrt(2) + math.asinh(1)) / 6
 
 
-class Ring(jg.AbstractGenerator):
+class Wheel(jg.AbstractGenerator):
     radius: float
     dim = 2
 
@@ -55,10 +55,10 @@ def test_the_uniform_square(law, p, truth):
 
 
 def test_anybodys_map():
-    ring = jg.law_distance(Ring(2.0), [[0.0, 0.0]], n=64)
+    ring = jg.law_distance(Wheel(2.0), [[0.0, 0.0]], n=64)
     assert ring.value == pytest.approx(2, rel=1e-6) and ring.discretisation < 1e-6
     assert jg.law_distance(Plain(), [[0.0, 0.0]], n=64).value == pytest.approx(1, rel=1e-6)
-    assert jg.law_distance(Plain(), Ring(1.0), n=64).value < 1e-6
+    assert jg.law_distance(Plain(), Wheel(1.0), n=64).value < 1e-6
     network = eqx.nn.MLP(1, 2, 4, 1, key=jax.random.key(0))
     points = jax.vmap(network)((jnp.arange(8)[:, None] + 0.5) / 8)
     assert jg.law_distance(network, points, n=8).value < 1e-6

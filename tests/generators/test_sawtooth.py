@@ -89,13 +89,13 @@ def test_where_there_is_little_to_do(path, kernel, evaluate):
     u = (np.arange(200, dtype=np.float32) + 0.5) / 200
     # One dimension: the path makes no difference, and there is no error.
     line = SawtoothGenerator(QuantizedMeasure([[0], [2]], [1, 3], 0.0, 3.0, 3), 4, path)
-    assert (line.certificate().w1, line.certificate().w2) == (0, 0) and line.centred and line.ramp_measure(0.1) == 0.1
+    assert line.certificate().parts["filling"] == (0, 0) and line.centred and line.ramp_measure(0.1) == 0.1
     np.testing.assert_array_equal(kernel(line, u), kernel(SawtoothGenerator(line.measure, 0), u))
     # One cell, and a constant axis, which costs nothing wherever it is nested.
     cell = SawtoothGenerator(QuantizedMeasure([[0, 0, 0]], [1], [0.0, 7.0, 0.0], [1.0, 7.0, 2.0], 1), 3, path)
     x = kernel(cell, u)
     assert cell.axes.tolist() == [0, 1, 2] and np.all(x[:, 1] == 7)
-    assert cell.certificate().w2 == pytest.approx(1 / 8 / math.sqrt(6 if path == "zigzag" else 12), rel=1e-6)
+    assert cell.certificate().parts["filling"][1] == pytest.approx(1 / 8 / math.sqrt(6 if path == "zigzag" else 12), rel=1e-6)
     np.testing.assert_allclose(evaluate(cell.network(2.0**-12), u[:, None])[3::5], x[3::5], atol=2e-3)
 
 
@@ -113,7 +113,7 @@ def test_sixty_four_dimensions():
     # Each quarter of the bin has a chance of 1/4: five standard deviations.
     assert np.all(np.abs(np.mean(rest % 1 < 0.25, axis=0) - 0.25) < 5 * math.sqrt(3 / 16 / 300))
     assert len(np.unique(x[:, 10])) > 290
-    assert g.certificate().w2 == pytest.approx(math.sqrt(63 / 12) / 4, rel=1e-6)
+    assert g.certificate().parts["filling"][1] == pytest.approx(math.sqrt(63 / 12) / 4, rel=1e-6)
 
 
 @pytest.mark.parametrize(
