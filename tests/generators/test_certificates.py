@@ -140,7 +140,7 @@ def test_the_certificate_of_a_serpentine_in_the_plane_is_exact(folds, grid_measu
     w1 = scipy.stats.wasserstein_distance(places.ravel(), rest.ravel(), weights, weights)
     assert g.certificate().w1 == pytest.approx(w1, rel=1e-4)
     assert g.filling()[0] == pytest.approx(h / 4, rel=1e-6)  # to which floats add
-    assert g.certificate().w2 == pytest.approx(h / math.sqrt(12), rel=1e-6)
+    assert g.filling()[1] == pytest.approx(h / math.sqrt(12), rel=1e-6)
 
 
 def test_a_serpentine_in_three_dimensions():
