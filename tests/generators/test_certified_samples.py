@@ -156,7 +156,7 @@ def test_the_bound_on_stratified_samples_is_attained():
     assert jg.CodebookGenerator([0.0, 1.0, 5.0]).certificate(stratified=6).parts["strata"] == (0, 0)
 
 
-@pytest.mark.parametrize("n, condition", [(5, WEIGHTS), (36, None)])
+@pytest.mark.parametrize("n, condition", [(5, WEIGHTS), pytest.param(36, None, marks=pytest.mark.slow)])
 def test_stratified_samples_are_as_near_as_certified(n, condition):
     rng = np.random.default_rng(2)
     points, labels = rng.random((50, 2)), np.repeat(["a", "b"], 25)

@@ -95,7 +95,7 @@ def test_where_there_is_little_to_do(path, kernel, evaluate):
     cell = SawtoothGenerator(QuantizedMeasure([[0, 0, 0]], [1], [0.0, 7.0, 0.0], [1.0, 7.0, 2.0], 1), 3, path)
     x = kernel(cell, u)
     assert cell.axes.tolist() == [0, 1, 2] and np.all(x[:, 1] == 7)
-    assert cell.certificate().parts["filling"][1] == pytest.approx(1 / 8 / math.sqrt(6 if path == "zigzag" else 12), rel=1e-6)
+    assert cell.filling()[1] == pytest.approx(1 / 8 / math.sqrt(6 if path == "zigzag" else 12), rel=1e-6)
     np.testing.assert_allclose(evaluate(cell.network(2.0**-12), u[:, None])[3::5], x[3::5], atol=2e-3)
 
 
