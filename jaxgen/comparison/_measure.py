@@ -75,7 +75,10 @@ def _with_its_own_word(entry: Entry, generator: AbstractGenerator, law: GridMeas
     bound = None if certificate is None else Bound(float(certificate.w1), float(certificate.w2))
     sizes = {} if size is None else size._asdict()
     limit = row_limit(generator, sizes.get("depth"), sizes.get("width"), law)
-    return dataclasses.replace(entry, **sizes, bits=bits, certificate=bound, limit=limit, absent=tuple(absent))
+    rounding = None if certificate is None else certificate.parts.get("float", (None, None))[0]
+    return dataclasses.replace(
+        entry, **sizes, bits=bits, certificate=bound, rounding=rounding, limit=limit, absent=tuple(absent)
+    )
 
 
 def _first_line(error: Exception) -> str:

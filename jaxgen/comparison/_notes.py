@@ -6,6 +6,13 @@ from ..training import Fitted
 from ._records import Entry
 from ._settings import Settings
 
+# Of the uniform square and cube, as cells get small: W_1 times a power of the length, over the least that any curve of
+# that length can have (theory, section 10; the tests hold these to its table, and the table to exact transport).
+OPTIMALITY = {
+    2: {"serpentine": 1.0, "Peano line": 1.25, "zigzag": 1.333, "Peano diagonal": 1.53, "Hilbert line": 2.099},
+    3: {"serpentine": 1.017, "Peano line": 1.163, "zigzag": 1.386, "Peano diagonal": 1.515, "Hilbert line": 1.509},
+}
+
 
 def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, Fitted]) -> Iterator[str]:
     """One sentence or two each."""
@@ -19,6 +26,15 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, F
         "Certificates are proven bounds on W1 and W2 between the law of a generator, as floats of the type that comes "
         "out, and the measure it was built from."
     )
+    coarse = [entry for entry in entries if entry.w1 and entry.rounding and entry.rounding > entry.w1.mean / 100]
+    if coarse:
+        names, most = "; ".join(entry.name for entry in coarse), max(entry.rounding or 0 for entry in coarse)
+        yield (
+            f"The last rounding to a float matters here ({names}): it may move points by {most:.2g} on average. Points "
+            "relative to the corner of the box (`sample(..., relative=True)`) and float64 (`jax_enable_x64`) are free "
+            "of it."
+        )
+    yield from _optimality(entries)
     limited = [entry for entry in entries if entry.limit]
     if limited:
         yield (
@@ -58,3 +74,16 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, F
 
 def _limit(entry: Entry) -> float:
     return entry.limit or 0.0
+
+
+def _optimality(entries: Sequence[Entry]) -> Iterator[str]:
+    """In what sense the transport of the explicit generators is optimal."""
+    factors = OPTIMALITY.get(next((entry.samples.shape[1] for entry in entries if entry.samples is not None), 0))
+    if factors:
+        yield (
+            "One number makes a curve, and the longer it is the nearer it can be to a law. On the uniform "
+            f"{'square' if factors is OPTIMALITY[2] else 'cube'}, as cells get small, W1 times "
+            "length^(1/(d-1)) is so many times the least of any curve: "
+            + ", ".join(f"{path} {factor:.3g}" for path, factor in factors.items())
+            + ". (docs/theory.md, section 10, has the table, also by depth and weights.)"
+        )

@@ -88,7 +88,7 @@ class Entry:
       how many numbers the arrays of a user's module hold.
     - `bits`: of the whole encoded generator, or of its arrays.
     - `w1`, `w2`: distances to the held-out points, in the units of the data.
-    - `certificate`: what is proven, if anything.
+    - `certificate`: what is proven, if anything; `rounding`: its part for the last rounding to a float, of W_1.
     - `limit`: the least W_1 that anything of its size can have to the training points on a grid: so many atoms, or a
       network with one input of such depth and width (theory, section 10).
     - `seconds`: to build or to train it. `nanoseconds_per_sample`: to draw from it.
@@ -114,6 +114,7 @@ class Entry:
     w1: Spread | None = None
     w2: Spread | None = None
     certificate: Bound | None = None
+    rounding: float | None = None
     limit: float | None = None
     seconds: float | None = None
     nanoseconds_per_sample: float | None = None

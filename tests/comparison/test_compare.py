@@ -17,6 +17,7 @@ from PIL import Image
 import jaxgen.comparison._compare as module
 from jaxgen.coding import code_length
 from jaxgen.comparison import PRESETS, Dataset, Floor, Report, Spread, compare
+from jaxgen.comparison._notes import notes
 from jaxgen.distances import wasserstein
 from jaxgen.generators import AbstractGenerator, IndependentGenerator
 from jaxgen.measures import GridMeasure
@@ -434,3 +435,11 @@ def test_any_number_of_points_is_compared(n, dim):
     report = compare(points, preset="quick", widths=(4,), steps=2, progress=False)
     assert not [entry.failed for entry in report.entries if entry.failed]
     assert report.settings.points_per_distance == n // 2
+
+
+def test_notes_say_where_the_last_rounding_matters(report, entries):
+    assert any("On the uniform square" in note and "serpentine 1," in note for note in report.notes)
+    assert not any("last rounding" in note for note in report.notes)
+    one = dataclasses.replace(entries[EXPLICIT[0]], rounding=0.02 * entries[EXPLICIT[0]].w1.mean)
+    said = [note for note in notes(report.settings, [one, *report.entries[1:]], {}) if "last rounding" in note]
+    assert len(said) == 1 and f"({EXPLICIT[0]})" in said[0] and f"by {one.rounding:.2g} on average" in said[0]

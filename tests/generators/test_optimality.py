@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import jaxgen as jg
+from jaxgen.comparison._notes import OPTIMALITY
 from jaxgen.curves import diagonal_distance
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "theory.md"
@@ -194,3 +195,7 @@ def test_the_zigzag_in_four_dimensions():
     assert 0.99 * w1 <= certificate.w1 / h <= 1.05 * w1
     assert 0.99 * w2 <= certificate.w2 / h <= 1.05 * w2
     assert certificate.w1 < 0.95 * certificate.w2
+
+
+def test_a_report_says_what_the_table_says():
+    assert {d: {path: page()[d, path][3] for path in PATHS} for d in (2, 3)} == OPTIMALITY
