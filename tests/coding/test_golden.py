@@ -58,6 +58,7 @@ def test_files_of_version_1_mean_what_they_meant(name, expected):
         assert certificate.w2 - certificate.parts["float"][1] <= w2 * (1 + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the samples were written on x86-64")
 def test_samples_of_version_1_are_the_same_to_the_last_bit(expected):
     """With XLA's full effort, which other tests do without, as when they were written."""

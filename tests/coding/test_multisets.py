@@ -84,6 +84,7 @@ def _distinct(items, places, rng):
     return np.sort(rng.choice(values, items, replace=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["uniform", "first", "last", "dense end", "crowded", "pairs"])
 @pytest.mark.parametrize(("items", "places"), [(20_000, 60_000), (20_000, 10**6), (20_000, 10**9), (5_000, 2**61)])
 def test_no_set_costs_more_than_its_share(kind, items, places):

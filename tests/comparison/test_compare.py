@@ -321,6 +321,7 @@ def _lines(report, *names):
     return [next(line for line in lines if line.startswith(f"| {name} ")) for name in names]
 
 
+@pytest.mark.slow
 def test_points_in_one_place(tmp_path):
     # One atom at most, no distance is positive, and nothing can be drawn on a logarithmic axis.
     result = compare(np.full(200, 3.0), **UNTRAINED)
@@ -355,6 +356,7 @@ def test_labels_make_it_conditional(tmp_path):
     result.save(tmp_path / "report")
 
 
+@pytest.mark.slow
 def test_few_points_of_the_line(tmp_path):
     """The halves of an odd number of points differ by one; the distances take as many of both."""
     result = compare(np.random.default_rng(4).normal(size=21), **TINY)

@@ -14,6 +14,7 @@ def dataset(dim, labels=None):
     return Dataset("points", np.random.default_rng(0).normal(size=(80, dim)), tuple("abc"[:dim]), labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_a_row_has_the_limit_of_its_size(dim):
     law = limit_law(dataset(dim))

@@ -98,6 +98,7 @@ def test_labels():
         jg.law_distance(measure, [0.0], condition="c")
 
 
+@pytest.mark.slow
 def test_deep_folds_do_not_see_the_same_bits_twice():
     """A midpoint (2j + 1)/2^11 has no bit left after 11 folds: all second coordinates would be 0."""
     measure = jg.GridMeasure.from_histogram(np.ones((4, 4)))

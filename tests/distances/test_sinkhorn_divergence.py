@@ -65,6 +65,7 @@ def test_weights_are_repeated_points(clouds):
     assert float(divergence(x, y[kept], b=counts[kept])) == pytest.approx(float(repeated), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_jit_vmap_grad(clouds):
     x, y = (jnp.asarray(z) for z in clouds)
 

@@ -260,6 +260,7 @@ def random_case(seed, dim):
     return roots, rng.uniform(-3, 0, dim), rng.uniform(1, 9, dim)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim, seed", [(1, 0), (2, 1), (2, 2), (3, 3)])
 def test_certificates_with_empty_bins_and_unequal_boxes(dim, seed):
     roots, low, high = random_case(seed, dim)

@@ -131,6 +131,7 @@ MAKERS = {
 QUICK = ("line", "serpentine", "zigzag")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in MAKERS])
 def test_boxes_hold_the_images_of_strata_and_are_hardly_larger(name):
     rng = np.random.default_rng(1)

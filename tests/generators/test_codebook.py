@@ -274,6 +274,7 @@ def lloyd_max(n):
     return 1 - first @ a
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n, table", [(2, 0.3634), (3, 0.1902), (4, 0.1175), (8, 0.03454), (16, 0.009497), (32, None)])
 def test_standard_normal_in_one_dimension(line, n, table):
     g = CodebookGenerator.from_measure(line, n, key=KEY, restarts=2)

@@ -195,6 +195,7 @@ def test_leaves_digit_for_digit(leaf_measure):
     np.testing.assert_allclose(x, exact, rtol=0, atol=4 * 2.0**-23)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curve", [PeanoCurve(), HilbertCurve()])
 @pytest.mark.parametrize("dim", [2, 3])
 def test_levels_inside_the_cells_are_levels_of_the_grid(curve, dim):

@@ -116,6 +116,7 @@ def test_transition_measure_by_hand():
                 use(ramp)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid, low, high, make", CASES[:2])
 def test_the_law_given_a_condition(grid, low, high, make):
     """The histogram of the points whose condition shares the cell, exactly."""

@@ -179,6 +179,7 @@ def test_exact_transport_between_floats_and_what_is_meant():
     assert np.abs(near + g.measure.low - exact).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_samples_relative_to_the_corner(evaluate):
     box = {"low": [-3.0, 50.0], "high": [1.0, 57.0]}
     g = jg.PeanoGenerator(jg.GridMeasure.from_histogram([[1, 2], [3, 0]], **box), 2)

@@ -79,6 +79,7 @@ def test_samples_are_the_map_of_24_bit_sources():
     assert g.sample(jr.key(4), 7).shape == (7, 2)
 
 
+@pytest.mark.slow
 def test_labels_of_the_joint_law_have_their_masses_and_split_the_source():
     g = build(vocabulary=LABELS, label_masses=[1, 0, 3])
     n = 256

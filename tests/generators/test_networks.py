@@ -186,6 +186,7 @@ def digits():
     return GridMeasure.from_samples(points, 17, low=-0.5, high=16.5, labels=np.arange(256) % 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path, levels", [("line", 0), ("centre", 0), ("line", 1), ("centre", 1)])
 def test_sixty_four_dimensions(digits, path, levels, x64, evaluate):
     """At u = j 2**-20 of a leaf all waves are multiples of 2**-20, so that the network knows every digit that matters.

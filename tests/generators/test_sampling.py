@@ -233,6 +233,7 @@ def test_bad_depths_and_measures(build, name):
                 kind(wrong)
 
 
+@pytest.mark.slow
 def test_one_cell_flat_sides_and_huge_boxes():
     flat = GridMeasure.from_samples(np.column_stack([np.full(5, 7.0), np.arange(5)]), 5)
     huge = GridMeasure.from_histogram([[1, 2], [0, 1]], low=-1e30, high=np.array([1e30, 1e36]))

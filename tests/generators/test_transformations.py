@@ -63,6 +63,7 @@ def test_codes_are_positions_and_labels_are_labels(generators, kind):
         g(u, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["curve", "sawtooth"])
 def test_samples_in_a_program_of_the_users(generators, kind):
     g, n = generators[kind], 24
@@ -74,6 +75,7 @@ def test_samples_in_a_program_of_the_users(generators, kind):
     np.testing.assert_allclose(several[1], x, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["curve", "codebook"])
 def test_a_large_measure_as_constants_of_a_program(kind):
     """XLA fails to compile some programs in which arrays of 2**13 numbers are constants."""
@@ -85,6 +87,7 @@ def test_a_large_measure_as_constants_of_a_program(kind):
     np.testing.assert_allclose(jax.jit(jax.vmap(g))(u), jnp.stack([g(v) for v in u]), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, stratified", [("curve", False), ("sawtooth", True), ("mlp", True)])
 def test_streams_are_samples_bit_for_bit_in_odd_chunks(generators, kind, stratified):
     g, n = generators[kind], 23
@@ -110,6 +113,7 @@ def test_in_double_precision(generators):
         assert made.sample(KEY, 24).dtype == made(0.3).dtype == jnp.float64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["curve", "sawtooth", "mlp", "codebook", "leaves"])
 def test_strict_ranks_and_types(measure, kind):
     corners = np.random.default_rng(1).random((5, 2))

@@ -152,6 +152,7 @@ def test_a_trained_generator_is_asked_in_the_same_way(examples):
         show_prompts({}, ["errors"], jr.key(0))
 
 
+@pytest.mark.slow
 def test_it_is_a_generator_of_points_asked_for_things(examples):
     g = examples["text"]
     inner = g.generator

@@ -26,6 +26,7 @@ def smooth(dim, log2_points):
     return u + np.sin(2 * np.pi * u) / (4 * np.pi)
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32 - 1), count=st.sampled_from([2, 7, 90]), dim=st.sampled_from([1, 2, 4]),
     extra=st.integers(0, 3000), ties=st.booleans(),
@@ -44,6 +45,7 @@ def test_the_code_fits_the_budget(seed, count, dim, extra, ties):
     assert data_bound(points, measure) <= data_bound(points, quantize(points, bits=overhead(points))) * (1 + 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_error_falls_with_the_budget(dim):
     points = np.random.default_rng(dim).normal(size=(600, dim))
@@ -60,6 +62,7 @@ def test_error_falls_with_the_budget(dim):
     assert least < data_bound(points, quantize(points, bits=base)) / 3 ** (1 / dim)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [1, 2])
 def test_near_the_best_of_all_resolutions(p):
     rng = np.random.default_rng(p)

@@ -101,6 +101,7 @@ def test_fold_is_the_sawtooth(example, folds):
     assert Fraction(float(centre)) == (value(r) * 2**folds // 1 + Fraction(1, 2)) / 2**folds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", [0, 1, 3, 12])
 def test_fold_is_the_sawtooth_network(folds):
     u = np.random.default_rng(folds).random(200).astype(np.float32)

@@ -39,6 +39,7 @@ def value(r):
     return (int(r.whole) + fraction) / int(r.count)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_descending_all_levels_is_the_quantile_step(seed):
     columns, labels, counts = example(seed, 3, 2)

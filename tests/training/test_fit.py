@@ -185,6 +185,7 @@ def test_any_optimizer_and_what_is_not_a_parameter_does_not_move():
     assert out.line.name == "line"
 
 
+@pytest.mark.slow
 def test_constant_or_repeated_data():
     constant = DATA.copy()
     constant[:, 1] = 7
