@@ -204,7 +204,7 @@ def main():
     points = np.asarray(jg.data.airports().points)
     measure = jg.GridMeasure.from_samples(points, resolution=81)
     for name, axes, page in (("longitude", (0, 1), 0.0254), ("latitude", "auto", 0.0050)):
-        check(f"3: airports, {name} first", jg.SawtoothGenerator(measure, axes=axes).certificate().w2, page, 5e-5)
+        check(f"3: airports, {name} first", jg.SawtoothGenerator(measure, axes=axes).filling()[1], page, 5e-5)
     sizes = [jg.SawtoothGenerator(measure, axes=axes).size().connectivity for axes in ((0, 1), "auto")]
     check("3: airports, connectivity", sizes, [4032, 5454], 0)
     unit = jg.QuantizedMeasure([[0, 0]], [1], 0.0, 1.0, 1)
