@@ -1,6 +1,7 @@
 """Certificates for whatever can be sampled, and to the points behind a measure, against exact transport (POT)."""
 
 import dataclasses
+import math
 
 import equinox as eqx
 import jax
@@ -312,3 +313,20 @@ def test_the_best_measure_for_a_budget_knows_its_points_and_its_file_does_not():
     assert jg.decode(jg.encode(g)).certificate().to_points is None
     bare = type(measure)(measure.cells, measure.counts, measure.low, measure.high, measure.resolution)
     assert jg.encode(bare) == jg.encode(measure)
+
+
+def test_what_is_added_is_added_in_full():
+    """Ramps, strata, labels and floats are further steps of the way, each of which may be taken in full."""
+    points, labels = 1e4 + np.arange(6.0)[:, None] * [1.0, 2.0], ["a", "a", "b", "b", "b", "b"]
+    g = jg.PeanoGenerator(jg.GridMeasure.from_samples(points, 4, labels=labels).quantize(5), 1)
+    for certificate, names in (
+        (g.certificate(0.01), {"ramps", "float"}),
+        (g.certificate(condition={"a": 0.7, "b": 0.3}, stratified=4), {"strata", "labels", "float"}),
+    ):
+        parts = dict(certificate.parts)
+        filling, rounding = parts.pop("filling"), parts.pop("rounding")
+        assert set(parts) == names and min(min(part) for part in parts.values()) > 1e-4
+        w2 = math.hypot(filling[1], rounding[1])
+        w1 = min(filling[0] + rounding[0], w2)
+        for found, begun, p in ((certificate.w1, w1, 0), (certificate.w2, w2, 1)):
+            assert found == pytest.approx(begun + sum(part[p] for part in parts.values()), rel=1e-12)
