@@ -24,7 +24,8 @@ from ..measures import (
 )
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
-from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, on_a_grid
+from ._exact_source import Needs, digits_for
+from ._explicit import AbstractExplicitGenerator, CellMoments, on_a_grid
 from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
 from ._network_floats import Leaves, network_floats

@@ -22,7 +22,8 @@ from ..measures import (
 )
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
-from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, in_quanta
+from ._exact_source import Needs, digits_for
+from ._explicit import AbstractExplicitGenerator, CellMoments, in_quanta
 from ._float_limits import warn_of_network
 from ._leaf_network import leaf_network
 from ._network_floats import Leaves, network_floats

@@ -18,7 +18,8 @@ from ..relu import NetworkBuilder, ReLUNetwork, affine, clip_inner, clip_outer, 
 from ._base import AbstractGenerator, point_at
 from ._certificate import Certificate
 from ._curve import CurveGenerator
-from ._explicit import AbstractExplicitGenerator, exact_words
+from ._exact_source import exact_words
+from ._explicit import AbstractExplicitGenerator
 
 _MAX_CELLS = 1 << 20
 

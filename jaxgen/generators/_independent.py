@@ -10,7 +10,8 @@ from .._checks import ramp_width
 from ..measures import AbstractMeasure, Label, QuantizedMeasure
 from ..relu import ReLUNetwork
 from ..source import Branches
-from ._explicit import AbstractExplicitGenerator, Needs, digits_for, on_a_grid
+from ._exact_source import Needs, digits_for
+from ._explicit import AbstractExplicitGenerator, on_a_grid
 from ._float_limits import warn_of_network
 from ._nested import nested_branches, nested_network, nested_push, nested_rows
 

@@ -13,7 +13,8 @@ from ..curves import centre_distance, zigzag_distance
 from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, QuantizedMeasure, label_code
 from ..relu import ReLUNetwork
 from ..source import Branches
-from ._explicit import AbstractExplicitGenerator, CellMoments, Needs, digits_for, on_a_grid
+from ._exact_source import Needs, digits_for
+from ._explicit import AbstractExplicitGenerator, CellMoments, on_a_grid
 from ._float_limits import warn_of_network
 from ._nested import Rows, nested_branches, nested_network, nested_push, nested_rows
 from ._strata import nested_strata
