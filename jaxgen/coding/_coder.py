@@ -5,10 +5,10 @@ is given the values, a reader is given `None` (or zeros to fill) and returns the
 """
 
 import numpy as np
-from jaxtyping import Int, UInt8, UInt32
+from jaxtyping import Bool, Int, UInt8, UInt32
 
 from ._errors import CodeError
-from ._range import OccupancyDecoder, OccupancyEncoder
+from ._range import RangeDecoder, RangeEncoder
 
 Words = UInt32[np.ndarray, "items words"]  # unsigned numbers, most significant word first
 
@@ -37,7 +37,7 @@ class Writer:
     reading = False
 
     def __init__(self):
-        self._occupancies = OccupancyEncoder()
+        self._range = RangeEncoder()
         self._used = False
         self._bytes: list[UInt8[np.ndarray, " bytes"]] = []
         self._rest = np.zeros(0, np.uint8)  # bits that do not fill a byte yet
@@ -48,9 +48,16 @@ class Writer:
         """Codes how many items are in each bucket, given the bucket of each; returns the counts."""
         assert places is not None
         counts = np.bincount(places, minlength=int(problems[1].sum()))
-        self._occupancies.write(counts.astype(np.uint32), problems.astype(np.uint32))
+        self._range.write(counts.astype(np.uint32), problems.astype(np.uint32))
         self._used = True
         return counts
+
+    def decisions(self, words: UInt32[np.ndarray, " n"], answers: Bool[np.ndarray, " n"] | None) -> np.ndarray:
+        """Codes answers to binary questions of known probabilities (`packed`); returns them."""
+        assert answers is not None
+        self._range.decide(words | answers.astype(np.uint32) << np.uint32(31))
+        self._used = True
+        return answers
 
     def tails(self, words: Words, rows: Int[np.ndarray, " n"], bits: int) -> None:
         """Codes the lowest `bits` bits of some of the numbers as they are."""
@@ -65,7 +72,7 @@ class Writer:
 
     def finish(self) -> tuple[bytes, bytes]:
         """The bytes of the range coder, and the plain bits."""
-        first = self._occupancies.finish() if self._used else b""
+        first = self._range.finish() if self._used else b""
         return first, np.concatenate([*self._bytes, np.packbits(self._rest)]).tobytes()
 
 
@@ -78,13 +85,18 @@ class Reader:
         if first[:4] == b"\xff" * 4:
             raise CodeError("the counts are damaged: no number in the code begins so")
         self._first, self._second = first, np.frombuffer(second, np.uint8)
-        self._occupancies = OccupancyDecoder(first)
+        self._range = RangeDecoder(first)
         self._used, self._place = False, 0
 
     def occupancies(self, problems: Int[np.ndarray, "3 problems"], places: np.ndarray | None) -> np.ndarray:
         """Reads how many items are in each bucket."""
         self._used = True
-        return self._occupancies.read(problems.astype(np.uint32)).astype(np.int64)
+        return self._range.read(problems.astype(np.uint32)).astype(np.int64)
+
+    def decisions(self, words: UInt32[np.ndarray, " n"], answers: Bool[np.ndarray, " n"] | None) -> np.ndarray:
+        """Reads answers to binary questions of known probabilities."""
+        self._used = True
+        return self._range.decide(words)
 
     def tails(self, words: Words, rows: Int[np.ndarray, " n"], bits: int) -> None:
         """Reads the lowest `bits` bits of some of the numbers."""
@@ -107,9 +119,9 @@ class Reader:
 
     def finish(self) -> None:
         """Raises `CodeError` unless exactly everything has been read."""
-        if len(self._first) != (self._occupancies.used if self._used else 0):
+        if len(self._first) != (self._range.used if self._used else 0):
             raise CodeError("the counts do not end where the file says they end")
-        if self._used and not self._occupancies.shortest:
+        if self._used and not self._range.shortest:
             raise CodeError("the counts do not end as they are written")
         spare = 8 * len(self._second) - self._place
         if not 0 <= spare < 8 or (spare and int(self._second[-1]) & ((1 << spare) - 1)):

@@ -12,7 +12,6 @@ or "one more" again and again codes the occupancies. For S = 1 the sum is (R + T
 Model and coder use unsigned 32-bit integers only: a file means the same on every machine.
 """
 
-import contextlib
 from typing import TypeAlias
 
 import jax
@@ -20,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int32, UInt8, UInt32
+
+from ._decisions import coded, decode_decisions, encode_decisions, on_cpu, yes_width
 
 # Fixed sizes of what the loops see at once: one compilation each, and buffers that stay in the cache.
 _WINDOW = 1 << 14
@@ -143,13 +144,6 @@ def _advance(model, more, table):
     )
 
 
-def _yes_width(width, decision):
-    """The part of an interval that stands for yes."""
-    m = decision & 0xFFFF
-    rare = ((width >> 16) * m + (((width & 0xFFFF) * m) >> 16)) >> (decision >> 16 & 15)
-    return jnp.where(decision >> 20 & 1 == 1, rare, width - rare)
-
-
 @jax.jit
 def _encode_loop(state, table, counts):
     # Two loops, model and coder: XLA makes a single kernel of a loop only if it is small.
@@ -163,18 +157,7 @@ def _encode_loop(state, table, counts):
 
     def code(state):
         low, width, carry, place, at, stream = state
-        word = _get(decisions, at)
-        more = word >> 31 == 1
-        yes = _yes_width(width, word)
-        new = jnp.where(more, low, low + yes)
-        carry = carry | (new < low)
-        low, width = new, jnp.where(more, yes, width - yes)
-        for _ in range(2):
-            small = width < jnp.uint32(1 << 24)
-            stream = _set(stream, place, low >> 24 | carry << 8)
-            carry = jnp.where(small, jnp.uint32(0), carry)
-            low, width = jnp.where(small, low << 8, low), jnp.where(small, width << 8, width)
-            place = place + small
+        (low, width, carry), place, stream = coded((low, width, carry), place, stream, _get(decisions, at))
         return low, width, carry, place, at + 1, stream
 
     zero, stream = jnp.uint32(0), jnp.zeros(2 * _STREAM, jnp.uint32)
@@ -190,7 +173,7 @@ def _decode_loop(state, table, counts, stream):
     def step(state):
         model, code, width, place, counts = state
         left, held, buckets, _, _, bucket = model
-        yes = _yes_width(width, decision(*model[:4]))
+        yes = yes_width(width, decision(*model[:4]))
         more = code < yes
         code, width = jnp.where(more, code, code - yes), jnp.where(more, yes, width - yes)
         # At most two bytes are spent; `stream` holds each byte with the one after it.
@@ -207,16 +190,8 @@ def _decode_loop(state, table, counts, stream):
     return jnp.stack([*model, code, width]), place, counts
 
 
-def _on_cpu():
-    """Loops of tiny steps belong on the CPU, if JAX has one beside its accelerator."""
-    try:
-        return jax.default_device(jax.local_devices(backend="cpu")[0])
-    except RuntimeError:
-        return contextlib.nullcontext()
-
-
-class OccupancyEncoder:
-    """Writes occupancies; the bytes are `finish()`."""
+class RangeEncoder:
+    """Writes occupancies, and answers to questions of any other model; the bytes are `finish()`."""
 
     def __init__(self):
         self._coder = np.array([0, 0xFFFFFFFF, 0], np.uint32)  # low, width, and a carry not yet written
@@ -230,11 +205,16 @@ class OccupancyEncoder:
         model, problem, bucket = _first(problems), 1, 0
         while model[0]:
             state = np.concatenate([model, np.zeros(2, np.uint32), self._coder])
-            with _on_cpu():
+            with on_cpu():
                 state, place, stream = _encode_loop(state, _table(problems, problem), _window(counts, bucket, _WINDOW))
             model, (step, jump), self._coder = np.split(np.asarray(state), [4, 6])
             problem, bucket = problem + int(step), bucket + int(jump)
             self._out.append(np.asarray(stream)[: int(place)].copy())
+
+    def decide(self, words: UInt32[np.ndarray, " n"]) -> None:
+        """Codes answers to binary questions: as `decision` packs them, 2**31 added where the answer is yes."""
+        self._coder, stream = encode_decisions(self._coder, words)
+        self._out.append(stream)
 
     def finish(self) -> bytes:
         """The shortest bytes that name a number in the final interval; zeros are understood to follow."""
@@ -248,8 +228,8 @@ class OccupancyEncoder:
         return digits[1:].astype(np.uint8).tobytes()
 
 
-class OccupancyDecoder:
-    """Reads occupancies that `OccupancyEncoder` wrote."""
+class RangeDecoder:
+    """Reads what `RangeEncoder` wrote."""
 
     def __init__(self, data: bytes):
         self._data: UInt8[np.ndarray, " bytes"] = np.frombuffer(data, np.uint8)
@@ -262,7 +242,7 @@ class OccupancyDecoder:
         model, problem, bucket = _first(problems), 1, 0
         while model[0]:
             state = np.concatenate([model, np.zeros(2, np.uint32), self._coder])
-            with _on_cpu():
+            with on_cpu():
                 state, place, part = _decode_loop(
                     state,
                     _table(problems, problem),
@@ -275,14 +255,20 @@ class OccupancyDecoder:
             problem, bucket, self._place = problem + int(step), bucket + int(jump), self._place + int(place)
         return counts
 
+    def decide(self, words: UInt32[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Reads answers to binary questions, packed as `decision` packs them."""
+        self._coder, used, answers = decode_decisions(self._coder, self._data[self._place :], words)
+        self._place += used
+        return answers
+
     @property
     def used(self) -> int:
-        """How many bytes `OccupancyEncoder.finish` gives for what has been read so far."""
+        """How many bytes `RangeEncoder.finish` gives for what has been read so far."""
         return self._place - 3
 
     @property
     def shortest(self) -> bool:
-        """Whether what has been read ends as `OccupancyEncoder.finish` ends it: of the numbers in the final interval,
+        """Whether what has been read ends as `RangeEncoder.finish` ends it: of the numbers in the final interval,
         the first one that is followed by zeros alone."""
         return int(self._coder[0]) < 1 << 24
 
