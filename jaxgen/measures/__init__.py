@@ -20,6 +20,7 @@ from ._rounding import (
     curve_transport as curve_transport,
     round_masses as round_masses,
 )
+from ._short_box import short_box as short_box
 from ._vocabulary import (
     Condition as Condition,
     Label as Label,
