@@ -19,6 +19,7 @@ _State: TypeAlias = UInt32[np.ndarray, " state"]
 # A fixed size of what the loops see at once, for one compilation each; and lists that are short.
 _WINDOW, _SHORT = 1 << 16, 1 << 11
 _MOST = 15  # the largest k
+EVEN = 1 << 20 | 1 << 15  # a question whose two answers are equally likely
 
 
 def on_cpu():
