@@ -49,7 +49,12 @@ from .generators import (
     PeanoGenerator as PeanoGenerator,
     SawtoothGenerator as SawtoothGenerator,
 )
-from .measures import GridMeasure as GridMeasure, LeafMeasure as LeafMeasure, QuantizedMeasure as QuantizedMeasure
+from .measures import (
+    GridMeasure as GridMeasure,
+    LeafMeasure as LeafMeasure,
+    QuantizedMeasure as QuantizedMeasure,
+    TreeMeasure as TreeMeasure,
+)
 from .modalities import PromptedGenerator as PromptedGenerator
 from .rate import quantize as quantize
 from .relu import ReLUNetwork as ReLUNetwork

@@ -5,6 +5,7 @@ with, from wherever it lives, once it is registered; nothing here knows any kind
 """
 
 from . import _modules as _modules
+from ._beta_binomial import log_probabilities as log_splits
 from ._cells import (
     read_composition as read_composition,
     read_occupied as read_occupied,
@@ -12,6 +13,13 @@ from ._cells import (
     write_occupied as write_occupied,
 )
 from ._corners import box_kind as box_kind, read_box as read_box, write_box as write_box
+from ._dyadic import (
+    TreeCosts as TreeCosts,
+    TreeLevel as TreeLevel,
+    read_forest as read_forest,
+    tree_bits as tree_bits,
+    write_forest as write_forest,
+)
 from ._errors import CodeError as CodeError
 from ._fields import Input as Input, Output as Output
 from ._format import (

@@ -69,9 +69,7 @@ def coded(coder, place, stream, word):
     return (low, width, carry), place, stream
 
 
-def encode_decisions(
-    coder: _State, words: UInt32[np.ndarray, " n"]
-) -> tuple[_State, UInt32[np.ndarray, " bytes"]]:
+def encode_decisions(coder: _State, words: UInt32[np.ndarray, " n"]) -> tuple[_State, UInt32[np.ndarray, " bytes"]]:
     """The state (low, width, carry) after these answers, and bytes with carries as they come."""
     if len(words) <= _SHORT:
         return _encode_few(coder, words)

@@ -4,16 +4,19 @@ Level by level, and within a level in blocks, that are small where little has be
 are known before it, so that all its questions are made together, and learned from it after.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt32
 
 from ._beta_binomial import Mixture, Splits
-from ._coder import Coder
+from ._coder import Coder, Writer
 from ._decisions import packed
 from ._errors import CodeError
+from ._fields import Input, Output
+from ._multisets import code_composition, least_bits
 
 # Contexts of "leaf or not": the power of 2 next to quanta times side, between these.
 _CONTEXTS, _FIRST = 80, -40
@@ -24,7 +27,7 @@ _BLOCK_SHARE = 4
 _MAX_DEPTH = 1 << 16
 
 
-class Level(NamedTuple):
+class TreeLevel(NamedTuple):
     """The nodes of a depth that hold quanta: how many, which of them are leaves, and how many quanta go left."""
 
     quanta: Int[np.ndarray, " nodes"]
@@ -42,9 +45,9 @@ def code_tree(
     coder: Coder,
     roots: Int[np.ndarray, " roots"],
     side: Callable[[int], float],
-    levels: list[Level] | None,
+    levels: list[TreeLevel] | None,
     nodes: float = np.inf,
-) -> list[Level]:
+) -> list[TreeLevel]:
     """Codes a forest with so many quanta at each root; gives its levels.
 
     **Arguments:**
@@ -61,11 +64,11 @@ def code_tree(
         seen += len(quanta)
         if seen > nodes or depth > _MAX_DEPTH:
             raise CodeError("the file claims a tree with more nodes than it can hold")
-        level = Level(quanta, np.ones(len(quanta), bool), np.zeros(len(quanta), np.int64))
+        level = TreeLevel(quanta, np.ones(len(quanta), bool), np.zeros(len(quanta), np.int64))
         if length := side(depth):
             model.deepen()
             for block in _blocks(len(quanta)):
-                known = None if levels is None else Level(*(part[block] for part in levels[depth]))
+                known = None if levels is None else TreeLevel(*(part[block] for part in levels[depth]))
                 found = model.code(coder, quanta[block], length, known)
                 level.leaf[block], level.left[block] = found.leaf, found.left
         out.append(level)
@@ -94,7 +97,7 @@ class _Model:
     def deepen(self) -> None:
         self._mixture.deepen()
 
-    def code(self, coder: Coder, quanta: Int[np.ndarray, " n"], side: float, level: Level | None) -> Level:
+    def code(self, coder: Coder, quanta: Int[np.ndarray, " n"], side: float, level: TreeLevel | None) -> TreeLevel:
         """Codes a block, and learns from it."""
         where = contexts(quanta, side)
         yes, total = self._counts[where, 0], self._counts[where].sum(axis=1)
@@ -107,7 +110,7 @@ class _Model:
         if len(split):
             left[split] = self._left(coder, quanta[split], None if level is None else level.left[split])
             self._mixture.learn(left[split], quanta[split])
-        return Level(quanta, leaf, left)
+        return TreeLevel(quanta, leaf, left)
 
     def _left(self, coder: Coder, quanta, left) -> Int[np.ndarray, " n"]:
         """Numbers of 0 ... quanta by bisection: is it in the upper half?"""
@@ -123,10 +126,30 @@ class _Model:
         return low
 
 
-class Costs:
+def write_forest(out: Output, levels: list[TreeLevel], side: Callable[[int], float]) -> None:
+    """Ends a body with trees: how many quanta each has, and the trees; `side` as for `code_tree`."""
+    writer, roots = Writer(), levels[0].quanta
+    code_composition(writer, roots, len(roots), int(roots.sum()))
+    code_tree(writer, roots, side, levels)
+    out.payload(writer)
+
+
+def read_forest(data: Input, roots: int, quanta: int, side: Callable[[int], float]) -> list[TreeLevel]:
+    """The levels that `write_forest` wrote, given the number of trees and that of all quanta.
+
+    **Raises:** `CodeError` for bytes that it did not write, before memory is taken for what they claim.
+    """
+    data.require(least_bits(roots - 1, math.log2(max(quanta - 1, 1))), f"{roots} trees")
+    nodes, reader = (8.1 * data.left + 64) / LEAST_BITS, data.payload()
+    levels = code_tree(reader, code_composition(reader, None, roots, quanta), side, None, nodes)
+    reader.finish()
+    return levels
+
+
+class TreeCosts:
     """Code lengths of the parts of a tree as they would be after another tree has been learned: what pruning weighs."""
 
-    def __init__(self, levels: list[Level] | None = None, side: Callable[[int], float] | None = None):
+    def __init__(self, levels: list[TreeLevel] | None = None, side: Callable[[int], float] | None = None):
         counts, mixture = np.full((_CONTEXTS, 2), 2.0), Mixture()
         self.weights: list[Float[np.ndarray, " components"]] = []
         for depth, level in enumerate(levels or []):
@@ -145,7 +168,29 @@ class Costs:
         """Bits of "a leaf", and of "no leaf"."""
         return self._flags[:, contexts(quanta, side)]
 
-    def left(self, depth: int, logs: Float[np.ndarray, "components n"]) -> Float[np.ndarray, " n"]:
-        """Bits of the quanta that go left, given their `log_probabilities`."""
+    def left(self, depth: int, powers: Float[np.ndarray, "components n"]) -> Float[np.ndarray, " n"]:
+        """Bits of the quanta that go left, given their probabilities by the components."""
         weights = self.weights[min(depth, len(self.weights) - 1)]
-        return -np.log2(np.maximum(weights @ np.exp2(logs), 1e-300))
+        return -np.log2(np.maximum(weights @ powers, 1e-300))
+
+
+class _Counter:
+    """A coder that only counts bits."""
+
+    reading = False
+
+    def __init__(self):
+        self.bits = 0.0
+
+    def decisions(self, words: UInt32[np.ndarray, " n"], answers: Bool[np.ndarray, " n"] | None) -> np.ndarray:
+        assert answers is not None
+        rare = np.ldexp((words & 0xFFFF).astype(np.float64), -16 - (words >> 16 & 15).astype(np.int64))
+        self.bits -= float(np.log2(np.where(answers == (words >> 20 & 1), rare, 1 - rare)).sum())
+        return answers
+
+
+def tree_bits(levels: list[TreeLevel], side: Callable[[int], float]) -> float:
+    """The bits that `code_tree` takes."""
+    counter = _Counter()
+    code_tree(counter, levels[0].quanta, side, levels)  # pyright: ignore[reportArgumentType]
+    return counter.bits

@@ -1,6 +1,6 @@
 """What is to be generated: laws on leaves, boxes with a mass each, in floats or in quanta."""
 
-from . import _codec as _codec
+from . import _codec as _codec, _tree_codec as _tree_codec
 from ._abstract import AbstractMeasure as AbstractMeasure, natural_generator as natural_generator
 from ._abstract_grid import AbstractGridMeasure as AbstractGridMeasure
 from ._build import lexicographic as lexicographic
@@ -21,6 +21,7 @@ from ._rounding import (
     round_masses as round_masses,
 )
 from ._short_box import short_box as short_box
+from ._tree import TreeMeasure as TreeMeasure, trees as trees
 from ._vocabulary import (
     Condition as Condition,
     Label as Label,

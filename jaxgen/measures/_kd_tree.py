@@ -1,0 +1,159 @@
+"""The dyadic k-d tree of points: how their mass splits, and how near the uniform law on a node is (theory, section 8).
+
+The nodes of one depth have boxes of one size: the box is cut at the middle of its longest side, again and again. For a
+node v of mass m_v, split along a side of length s_v, with the share phi_v of its mass in the lower half, and the points
+mu on it, W_1(mu on v, uniform on v) <= D_v / m_v with
+
+    D_v = min( m_v s_v |phi_v - 1/2| / 2 + D_lower + D_upper,   integral over v of E|x - uniform point of v| dmu ).
+
+The first is of second order: m_v s_v |phi_v - 1/2| / 2 is the distance from the uniform law on v to the uniform laws
+on its halves with the masses that they have. The second is the cost of the product coupling.
+"""
+
+import dataclasses
+import heapq
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+_MAX_HALVINGS = 48  # of one axis, so that corners are exact multiples of sides
+
+
+class Cuts:
+    """Which axis of a box is cut at each depth, always the longest, and how long it is; -1 and 0 where none can be.
+
+    **Arguments:** `sides`: of the box, in any unit.
+    """
+
+    def __init__(self, sides: Float[np.ndarray, " d"]):
+        self._heap = [(-float(side), axis, 0) for axis, side in enumerate(sides) if side > 0]
+        heapq.heapify(self._heap)
+        self._cuts: list[tuple[int, float]] = []
+
+    def __getitem__(self, depth: int) -> tuple[int, float]:
+        while len(self._cuts) <= depth and self._heap:
+            side, axis, cuts = heapq.heappop(self._heap)
+            self._cuts.append((axis, -side))
+            if cuts + 1 < _MAX_HALVINGS:
+                heapq.heappush(self._heap, (side / 2, axis, cuts + 1))
+        return self._cuts[depth] if depth < len(self._cuts) else (-1, 0.0)
+
+    def axis(self, depth: int) -> int:
+        """The axis that is cut."""
+        return self[depth][0]
+
+    def side(self, depth: int) -> float:
+        """The side that is cut."""
+        return self[depth][1]
+
+
+@dataclasses.dataclass
+class Depth:
+    """The nodes of a depth that hold points, label by label and each half before the other.
+
+    - `axis`, `side`: that is cut, -1 and 0 at the last depth; `size`: points of each node; `lower`: in its lower half.
+    - `split`: which of the nodes have children here, and `child`, for those, the places of the two, -1 where empty.
+    - `error`: D; `halves`: the D of the two halves, `(2, nodes)`. Masses are shares of all, lengths of the longest side.
+    """
+
+    axis: int
+    side: float
+    size: Int[np.ndarray, " nodes"]
+    lower: Int[np.ndarray, " nodes"]
+    split: Bool[np.ndarray, " nodes"]
+    child: Int[np.ndarray, "splits 2"]
+    error: Float[np.ndarray, " nodes"]
+    halves: Float[np.ndarray, "2 nodes"]
+
+
+def unit_cloud(
+    points: Float[np.ndarray, "n d"], low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"]
+) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " d"], float]:
+    """Points from the corner of their box and the sides of the box in units of its longest side, and that side."""
+    # Through halves, where a side is beyond the largest double.
+    half = high / 2 - low / 2
+    unit = float(half.max())
+    if unit == 0:
+        return np.zeros_like(points), np.zeros_like(half), 0.0
+    return (points / 2 - low / 2) / unit, half / unit, 2 * unit
+
+
+def kd_tree(
+    cloud: Float[np.ndarray, "n d"], sides: Float[np.ndarray, " d"], sizes: Int[np.ndarray, " labels"], tolerance: float
+) -> list[Depth]:
+    """The tree of points in a box from 0 to `sides`, whose longest side is 1; one for each label.
+
+    Nodes are cut as long as the product coupling of a node costs more than `tolerance`.
+
+    **Arguments:**
+
+    - `cloud`: label by label, so many of each as `sizes` says.
+    """
+    n, dim = cloud.shape
+    cuts = Cuts(sides)
+    side, points, size = sides.copy(), cloud, sizes
+    corner = np.zeros((len(sizes), dim))
+    depths: list[Depth] = []
+    while True:
+        axis, length = cuts[len(depths)]
+        node = np.repeat(np.arange(len(size)), size)
+        away = points - (corner + side / 2)[node]
+        starts = np.cumsum(size) - size
+        product = np.add.reduceat(_from_uniform(away, side), starts) / n
+        split = (product > tolerance) & (axis >= 0)
+        upper = away[:, axis] >= 0
+        lower = size - np.add.reduceat(upper.astype(np.int64), starts)
+        halves = np.stack([lower, size - lower], axis=1)[split]
+        held = halves.ravel() > 0
+        child = np.where(held, np.cumsum(held) - 1, -1).reshape(-1, 2)
+        empty = np.zeros((2, len(size)))
+        depths.append(Depth(axis, length, size, lower, split, child, product, empty))
+        if not split.any():
+            break
+        points = _parted(points, upper, split, node, halves)
+        corner = np.repeat(corner[split], 2, axis=0)
+        corner[1::2, axis] += side[axis] / 2
+        corner, size = corner[held], halves.ravel()[held]
+        side = side.copy()
+        side[axis] /= 2
+    _errors(depths, n)
+    return depths
+
+
+def _from_uniform(away: Float[np.ndarray, "n d"], side: Float[np.ndarray, " d"]) -> Float[np.ndarray, " n"]:
+    """E|x - U| for points at `away` from the centre of a box: exactly on a line, else not above the root of the mean
+    square."""
+    long = np.flatnonzero(side)
+    if len(long) == 1:
+        x, s = away[:, long[0]], side[long[0]]
+        return x * x / s + s / 4
+    return np.sqrt(np.einsum("nd,nd->n", away, away) + side @ side / 12)
+
+
+def _parted(points, upper, split, node, halves):
+    """The points of the nodes that are split, those of each lower half before those of the upper one."""
+    kept = split[node]
+    upper, first = upper[kept], np.cumsum(halves.ravel()) - halves.ravel()
+    which = np.cumsum(split)[node[kept]] - 1
+    # How many of its own half stand before a point: of all before it, less those of the nodes before.
+    ones = np.cumsum(upper)
+    zeros = np.arange(1, len(upper) + 1) - ones
+    before = np.cumsum(halves, axis=0) - halves
+    place = np.where(
+        upper,
+        first[2 * which + 1] + ones - 1 - before[which, 1],
+        first[2 * which] + zeros - 1 - before[which, 0],
+    )
+    out = np.empty((len(upper), points.shape[1]))
+    out[place] = points[kept]
+    return out
+
+
+def _errors(depths: list[Depth], n: int) -> None:
+    """D from the last depth to the first."""
+    for depth, below in zip(reversed(depths[:-1]), reversed(depths[1:]), strict=True):
+        at, child = np.flatnonzero(depth.split), depth.child
+        depth.halves[:, at] = np.where(child.T >= 0, below.error[child.T], 0.0)
+        share = depth.lower[at] / depth.size[at]
+        cut = depth.size[at] / n * depth.side * np.abs(share - 0.5) / 2
+        depth.error[at] = np.minimum(depth.error[at], cut + depth.halves[:, at].sum(axis=0))

@@ -1,0 +1,157 @@
+"""Which tree, and how many quanta: the least error for a number of bits (theory, section 8).
+
+K quanta go down the tree of the points, at each node the nearest whole number to the share of each half. A node then is
+a leaf, or is split, whichever costs less, `error + price * bits`, from the last depth to the first: for each price that
+is the best of all pruned trees, since both add over the nodes:
+
+    error = sum over split nodes m'_v |phi_v - psi_v| (s_v/2 + D_lower/m_lower + D_upper/m_upper)
+          + sum over leaves (m'_v / m_v) D_v,
+
+with m' the masses in quanta and psi the shares of the halves in quanta: a bound on W_1 from the points to the law.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from ..coding import TreeCosts, TreeLevel, log_splits, tree_bits
+from ._kd_tree import Depth
+
+_ROUNDS = 8
+# Budgets are met to this share.
+_SLACK = 0.004
+
+
+class Pruned(NamedTuple):
+    """A tree in quanta: its levels, as they are coded, the bits that takes, the bound on W_1, and the price of a bit.
+
+    In units of the longest side of the box.
+    """
+
+    levels: list[TreeLevel]
+    bits: float
+    error: float
+    price: float
+
+
+def quanta_of_labels(sizes: Int[np.ndarray, " labels"], quanta: int) -> Int[np.ndarray, " labels"]:
+    """Quanta in proportion, at least one each: the largest remainders get what is left."""
+    out = np.maximum(1, np.floor(sizes / sizes.sum() * quanta)).astype(np.int64)
+    while (off := quanta - int(out.sum())) != 0:
+        rest = sizes / sizes.sum() * quanta - out
+        order = np.argsort(rest)[::-1] if off > 0 else np.argsort(np.where(out > 1, rest, np.inf))
+        out[order[: abs(off)]] += int(np.sign(off))
+        out = np.maximum(out, 1)
+    return out
+
+
+class Quanta:
+    """A tree of points with K quanta in it, ready to be pruned at any price."""
+
+    def __init__(self, depths: list[Depth], quanta: int):
+        self._depths, total = depths, float(depths[0].size.sum())
+        self._quanta = [quanta_of_labels(depths[0].size, quanta)]
+        self._left: list[Int[np.ndarray, " nodes"]] = []
+        self._split: list[Int[np.ndarray, " splits"]] = []
+        self._moved, self._stay, self._powers = [], [], []
+        for depth, below in zip(depths, [*depths[1:], None], strict=True):
+            n = self._quanta[-1]
+            left = np.floor(n * (depth.lower / depth.size) + 0.5).astype(np.int64)
+            at = np.flatnonzero(depth.split)
+            if below is not None:
+                halves = np.stack([left[at], n[at] - left[at]], axis=1)
+                # An empty half has the share 0 or 1, which is no quanta or all.
+                next_ = np.zeros(len(below.size), np.int64)
+                next_[depth.child[depth.child >= 0]] = halves[depth.child >= 0]
+                self._quanta.append(next_)
+            rows = np.flatnonzero(n[at] > 0)
+            at = at[rows]
+            share, mass = n / quanta, depth.size / total
+            self._stay.append(np.where(n > 0, share / mass * depth.error, 0.0))
+            phi = depth.lower[at] / depth.size[at]
+            masses = np.stack([depth.lower[at], depth.size[at] - depth.lower[at]]) / total
+            far = depth.side / 2 + (depth.halves[:, at] / np.where(masses > 0, masses, 1.0)).sum(axis=0)
+            self._moved.append(share[at] * np.abs(phi - left[at] / n[at]) * far)
+            self._powers.append(np.exp2(log_splits(left[at], n[at])))
+            self._left.append(left)
+            self._split.append(np.stack([at, rows]))
+        self.quanta = quanta
+
+    def pruned(self, price: float, costs: TreeCosts) -> tuple[list[np.ndarray], float]:
+        """The best pruned tree at a price of a bit: which nodes are split, and about how many bits it takes."""
+        takes, total, bits = [], np.zeros(0), np.zeros(0)
+        for d in range(len(self._depths) - 1, -1, -1):
+            depth, n = self._depths[d], self._quanta[d]
+            at, rows = self._split[d]
+            leaf, no_leaf = costs.flag(np.maximum(n, 1), depth.side) if depth.side else np.zeros((2, len(n)))
+            length = np.where(n > 0, leaf, 0.0)
+            best = self._stay[d] + price * length
+            if len(at):
+                child, held = depth.child[rows], depth.child[rows] >= 0
+                own = no_leaf[at] + costs.left(d, self._powers[d])
+                cost = self._moved[d] + price * own + np.where(held, total[child], 0.0).sum(axis=1)
+                better = cost < best[at]
+                best[at] = np.where(better, cost, best[at])
+                length[at] = np.where(better, own + np.where(held, bits[child], 0.0).sum(axis=1), length[at])
+                takes.append(at[better])
+            else:
+                takes.append(at)
+            total, bits = best, length
+        return takes[::-1], float(bits.sum())
+
+    def _selected(self, takes: list[np.ndarray]) -> tuple[list[TreeLevel], float]:
+        """The levels of the tree in which these nodes are split, and its error."""
+        levels, error, chosen = [], 0.0, np.arange(len(self._depths[0].size))
+        for d, depth in enumerate(self._depths):
+            at, rows = self._split[d]
+            split = np.isin(chosen, takes[d])
+            place = np.searchsorted(at, chosen[split])
+            error += float(self._moved[d][place].sum() + self._stay[d][chosen[~split]].sum())
+            n = self._quanta[d][chosen]
+            levels.append(TreeLevel(n, ~split, np.where(split, self._left[d][chosen], 0)))
+            if not split.any():
+                break
+            halves = np.stack([levels[-1].left[split], n[split] - levels[-1].left[split]], axis=1).ravel()
+            chosen = depth.child[rows[place]].ravel()[halves > 0]
+        return levels, error
+
+    def _side(self, depth: int) -> float:
+        return self._depths[depth].side
+
+    def within(self, bits: float) -> Pruned | None:
+        """The best pruned tree that takes at most so many bits; `None` where even the leaf of all does not fit."""
+        costs, best, aim, low, high = TreeCosts(), None, bits, 1e-16, 1e3
+        for _ in range(_ROUNDS):
+            # The price is found by what bits are expected, then what is expected is set right.
+            while high > (1 + _SLACK / 4) * low:
+                price = math.sqrt(low * high)
+                takes, expected = self.pruned(price, costs)
+                low, high = (low, price) if expected <= aim else (price, high)
+            takes, expected = self.pruned(high, costs)
+            levels, error = self._selected(takes)
+            found = Pruned(levels, tree_bits(levels, self._side), error, high)
+            if found.bits <= bits and (best is None or found.error < best.error):
+                best = found
+                if found.bits >= (1 - _SLACK) * bits:
+                    break
+            costs = TreeCosts(levels, self._side)
+            aim = max(self.pruned(high, costs)[1] + bits * (1 - _SLACK / 3) - found.bits, 0.0)
+            low, high = high / 8, high * 8
+        return best
+
+
+def candidates(depths: list[Depth], bits: float, most: int) -> Iterator[tuple[int, Pruned]]:
+    """For numbers of quanta from that of the points on down, the best tree of so many bits."""
+    labels, n = len(depths[0].size), int(depths[0].size.sum())
+    quanta = min(n, most)
+    least = max(labels, int(bits / 16), 1)
+    while quanta >= least or quanta == min(n, most):
+        # With 2**32 and more there is nothing to be had.
+        if (found := Quanta(depths, quanta).within(bits)) is not None:
+            yield quanta, found
+        if quanta <= least:
+            break
+        quanta = max(least, int(quanta / math.sqrt(2)))
