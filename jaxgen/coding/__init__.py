@@ -5,7 +5,7 @@ with, from wherever it lives, once it is registered; nothing here knows any kind
 """
 
 from . import _modules as _modules
-from ._beta_binomial import log_probabilities as log_splits
+from ._beta_binomial import log_splits as log_splits
 from ._cells import (
     read_composition as read_composition,
     read_occupied as read_occupied,

@@ -245,7 +245,7 @@ def _learned(k: Int[np.ndarray, " m"], n: Int[np.ndarray, " m"]) -> Int[np.ndarr
     return out
 
 
-def log_probabilities(k: Int[np.ndarray, " m"], n: Int[np.ndarray, " m"]) -> Float[np.ndarray, "components m"]:
+def log_splits(k: Int[np.ndarray, " m"], n: Int[np.ndarray, " m"]) -> Float[np.ndarray, "components m"]:
     """log2 P_a(k | n) for each a, in floats: for estimates of code lengths, not for codes."""
     most = int(n.max(initial=0)) + 2
     whole, halves = _log_gammas(1 << max(12, (most + 2048).bit_length()))

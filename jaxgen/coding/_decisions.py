@@ -162,7 +162,7 @@ def _encode_few(coder, words):
 
 def _decode_few(coder, data, words):
     code, width = (int(x) for x in coder)
-    rest = data[: 2 * len(words)].tolist() + [0, 0]  # zeros are understood to follow
+    rest = [*data[: 2 * len(words)].tolist(), 0, 0]  # zeros are understood to follow
     used, answers = 0, []
     for word in words.tolist():
         yes = _yes(width, word)

@@ -53,7 +53,9 @@ class Depth:
 
     - `axis`, `side`: that is cut, -1 and 0 at the last depth; `size`: points of each node; `lower`: in its lower half.
     - `split`: which of the nodes have children here, and `child`, for those, the places of the two, -1 where empty.
-    - `error`: D; `halves`: the D of the two halves, `(2, nodes)`. Masses are shares of all, lengths of the longest side.
+    - `error`: D; `halves`: the D of the two halves, `(2, nodes)`.
+
+    Masses are shares of all, lengths are in units of the longest side of the box.
     """
 
     axis: int

@@ -65,8 +65,8 @@ class TreeMeasure(AbstractLeafMeasure):
     ):
         """**Arguments:**
 
-        - `cells`, `halvings`: `(m, d)` integers: the leaf spans `low + cells * side` to `low + (cells + 1) * side`, with
-            `side = (high - low) / 2**halvings`.
+        - `cells`, `halvings`: `(m, d)` integers: the leaf spans `low + cells * side` to `low + (cells + 1) * side`,
+            with `side = (high - low) / 2**halvings`.
         - `counts`: `(m,)` integers >= 1 with a sum of at most 2**24; `low`, `high`: `(d,)`, the box.
         - `labels`: `(m,)` codes into `vocabulary`, a sequence of strings or integers; `record`: what is proven.
 
@@ -182,10 +182,9 @@ class TreeMeasure(AbstractLeafMeasure):
     def _with(self, part: Any, **fields: Any) -> "TreeMeasure":
         """Some of the leaves, with other fields."""
         leaves = self._leaves()
-        fields = {"counts": leaves.quanta, "low": self.low, "high": self.high, "labels": self.labels} | fields
-        fields["labels"] = None if fields["labels"] is None else np.asarray(fields["labels"])[part]
-        fields["counts"] = fields["counts"][part]
-        return TreeMeasure(leaves.cells[part], leaves.halvings[part], **({"vocabulary": self.vocabulary} | fields))
+        counts, labels = fields.pop("counts", leaves.quanta), None if self.vocabulary is None else leaves.root[part]
+        given: dict[str, Any] = {"low": self.low, "high": self.high, "labels": labels, "vocabulary": self.vocabulary}
+        return TreeMeasure(leaves.cells[part], leaves.halvings[part], counts[part], **(given | fields))
 
     def _leaves(self) -> DyadicLeaves:
         """The leaves as cells. Raises `ValueError` where the boxes were changed, and are those of no tree."""
@@ -240,11 +239,11 @@ def trees(
     overhead = code_length(root) + 16
     if overhead > budget:
         raise ValueError(f"bits={bits} must be at least {overhead}, which the header and the box take: a larger budget")
-    tolerance, found = 0.3 / budget**1.5, []
+    tolerance = 0.3 / budget**1.5
     while True:
         depths = kd_tree(unit, sides, sizes, tolerance)
         found = list(candidates(depths, budget - overhead, MAX_QUANTA))
-        price = min((pruned.price for _, pruned in found), default=0.0)
+        price = min(found, key=lambda pair: pair[1].error)[1].price if found else 0.0
         if tolerance <= 4 * _WORTH * price or price < 1e-15:
             break
         tolerance = _WORTH * price

@@ -1,8 +1,8 @@
 """Trees in files.
 
-Body of a `TreeMeasure`: an integer `2 (d - 1) + unit` (the box is the unit cube); unless it is, a byte that says how its
-corners are written, and low and high; quanta; the payload: how they fall to the labels, and the tree. Sections: labels,
-and the record of what was proven.
+Body of a `TreeMeasure`: an integer `2 (d - 1) + unit` (the box is the unit cube); unless it is, a byte that says how
+its corners are written, and low and high; quanta; the payload: how they fall to the labels, and the tree. Sections:
+labels, and the record of what was proven.
 """
 
 import numpy as np
