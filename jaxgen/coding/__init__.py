@@ -18,6 +18,7 @@ from ._dyadic import (
     TreeLevel as TreeLevel,
     read_forest as read_forest,
     tree_bits as tree_bits,
+    tree_contexts as tree_contexts,
     write_forest as write_forest,
 )
 from ._errors import CodeError as CodeError

@@ -84,7 +84,7 @@ def _blocks(size: int):
         at += step
 
 
-def contexts(quanta: Int[np.ndarray, " n"], side: float | Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+def tree_contexts(quanta: Int[np.ndarray, " n"], side: float | Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Which of the contexts of "leaf or not" nodes are in."""
     return np.clip(np.frexp(quanta * side * 1.4142135623730951)[1] - _FIRST, 0, _CONTEXTS - 1)
 
@@ -99,7 +99,7 @@ class _Model:
 
     def code(self, coder: Coder, quanta: Int[np.ndarray, " n"], side: float, level: TreeLevel | None) -> TreeLevel:
         """Codes a block, and learns from it."""
-        where = contexts(quanta, side)
+        where = tree_contexts(quanta, side)
         yes, total = self._counts[where, 0], self._counts[where].sum(axis=1)
         floor = total // _LEAST + 1
         words = packed(np.clip(yes, floor, total - floor), total)
@@ -156,7 +156,7 @@ class TreeCosts:
             length = side(depth) if side is not None else 0.0
             mixture.deepen()
             if length:
-                np.add.at(counts, (contexts(level.quanta, length), 1 - level.leaf), 5.0)
+                np.add.at(counts, (tree_contexts(level.quanta, length), 1 - level.leaf), 5.0)
                 mixture.learn(level.left[~level.leaf], level.quanta[~level.leaf])
             self.weights.append(mixture.weights)
         if not self.weights:
@@ -164,9 +164,9 @@ class TreeCosts:
         share = np.clip(counts[:, 0] / counts.sum(axis=1), 1 / _LEAST, 1 - 1 / _LEAST)
         self._flags = -np.log2(np.stack([share, 1 - share]))
 
-    def flag(self, quanta: Int[np.ndarray, " n"], side: float) -> Float[np.ndarray, "2 n"]:
-        """Bits of "a leaf", and of "no leaf"."""
-        return self._flags[:, contexts(quanta, side)]
+    def flag(self, where: Int[np.ndarray, " n"]) -> Float[np.ndarray, "2 n"]:
+        """Bits of "a leaf", and of "no leaf", given the `tree_contexts` of nodes."""
+        return self._flags[:, where]
 
     def left(self, depth: int, powers: Float[np.ndarray, "components n"]) -> Float[np.ndarray, " n"]:
         """Bits of the quanta that go left, given their probabilities by the components."""

@@ -17,12 +17,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from ..coding import TreeCosts, TreeLevel, log_splits, tree_bits
+from ..coding import TreeCosts, TreeLevel, log_splits, tree_bits, tree_contexts
 from ._kd_tree import Depth
 
-_ROUNDS = 8
+_ROUNDS, _LEARNED, _STEPS = 8, 2, 24
 # Budgets are met to this share.
-_SLACK = 0.004
+_SLACK = 0.01
+_LEAST_PRICE = 1e-16
+# More quanta than that never pay.
+_QUANTA_A_BIT = 100
+# Bounds that are so much larger than the least stand for distances that are larger too.
+_WORSE = 2.5
 
 
 class Pruned(NamedTuple):
@@ -56,7 +61,7 @@ class Quanta:
         self._quanta = [quanta_of_labels(depths[0].size, quanta)]
         self._left: list[Int[np.ndarray, " nodes"]] = []
         self._split: list[Int[np.ndarray, " splits"]] = []
-        self._moved, self._stay, self._powers = [], [], []
+        self._moved, self._stay, self._powers, self._contexts = [], [], [], []
         for depth, below in zip(depths, [*depths[1:], None], strict=True):
             n = self._quanta[-1]
             left = np.floor(n * (depth.lower / depth.size) + 0.5).astype(np.int64)
@@ -76,6 +81,7 @@ class Quanta:
             far = depth.side / 2 + (depth.halves[:, at] / np.where(masses > 0, masses, 1.0)).sum(axis=0)
             self._moved.append(share[at] * np.abs(phi - left[at] / n[at]) * far)
             self._powers.append(np.exp2(log_splits(left[at], n[at])))
+            self._contexts.append(tree_contexts(np.maximum(n, 1), depth.side))
             self._left.append(left)
             self._split.append(np.stack([at, rows]))
         self.quanta = quanta
@@ -86,7 +92,7 @@ class Quanta:
         for d in range(len(self._depths) - 1, -1, -1):
             depth, n = self._depths[d], self._quanta[d]
             at, rows = self._split[d]
-            leaf, no_leaf = costs.flag(np.maximum(n, 1), depth.side) if depth.side else np.zeros((2, len(n)))
+            leaf, no_leaf = costs.flag(self._contexts[d]) if depth.side else np.zeros((2, len(n)))
             length = np.where(n > 0, leaf, 0.0)
             best = self._stay[d] + price * length
             if len(at):
@@ -121,37 +127,68 @@ class Quanta:
     def _side(self, depth: int) -> float:
         return self._depths[depth].side
 
-    def within(self, bits: float) -> Pruned | None:
-        """The best pruned tree that takes at most so many bits; `None` where even the leaf of all does not fit."""
-        costs, best, aim, low, high = TreeCosts(), None, bits, 1e-16, 1e3
-        for _ in range(_ROUNDS):
-            # The price is found by what bits are expected, then what is expected is set right.
-            while high > (1 + _SLACK / 4) * low:
-                price = math.sqrt(low * high)
-                takes, expected = self.pruned(price, costs)
-                low, high = (low, price) if expected <= aim else (price, high)
-            takes, expected = self.pruned(high, costs)
+    def within(self, bits: float, price: float, costs: TreeCosts) -> tuple[Pruned | None, TreeCosts]:
+        """The best pruned tree that takes at most so many bits; `None` where even the leaf of all does not fit.
+
+        The price is found by what bits are expected, then what is expected is set right; `price` and `costs`, which
+        are given back as they were learned, are where to begin.
+        """
+        best, aim = None, bits * (1 - _SLACK / 2)
+        for n in range(_ROUNDS):
+            price, takes = self._priced(aim, price, costs)
             levels, error = self._selected(takes)
-            found = Pruned(levels, tree_bits(levels, self._side), error, high)
+            found = Pruned(levels, tree_bits(levels, self._side), error, price)
             if found.bits <= bits and (best is None or found.error < best.error):
                 best = found
-                if found.bits >= (1 - _SLACK) * bits:
-                    break
-            costs = TreeCosts(levels, self._side)
-            aim = max(self.pruned(high, costs)[1] + bits * (1 - _SLACK / 3) - found.bits, 0.0)
-            low, high = high / 8, high * 8
-        return best
+            if (1 - _SLACK) * bits <= found.bits <= bits:
+                break
+            if n < _LEARNED:
+                costs = TreeCosts(levels, self._side)
+            expected = self.pruned(price, costs)[1]
+            if price <= _LEAST_PRICE and expected <= aim:
+                break
+            aim = max(expected + bits * (1 - _SLACK / 2) - found.bits, 0.0)
+        return best, costs
+
+    def _priced(self, aim: float, price: float, costs: TreeCosts) -> tuple[float, list[np.ndarray]]:
+        """The price at which about `aim` bits are expected, not more, and the nodes that are split."""
+        # Logarithms of prices, and of bits over the aim, on either side.
+        dear = cheap = None
+        takes: list[np.ndarray] = []
+        x, goal, reach = math.log(price), math.log(max(aim, 1.0)), 1.0
+        for _ in range(_STEPS):
+            part, expected = self.pruned(math.exp(x), costs)
+            over = math.log(max(expected, 0.5)) - goal
+            if over <= 0:
+                dear, takes = (x, over), part
+            else:
+                cheap = (x, over)
+            if -_SLACK / 4 <= over <= 0 or (over <= 0 and math.exp(x) <= _LEAST_PRICE):
+                break
+            if dear is None or cheap is None:
+                # Bits fall about like a root of the price, as long as there is something to cut.
+                reach *= 2
+                x = max(x + max(-reach, min(reach, 2 * over + math.copysign(reach / 4, over))), math.log(_LEAST_PRICE))
+                continue
+            if dear[0] - cheap[0] < 1e-4:
+                break
+            # A secant, kept from the ends, so that no end stays.
+            step = (dear[0] - cheap[0]) * min(0.9, max(0.1, cheap[1] / (cheap[1] - dear[1])))
+            x = cheap[0] + step
+        return math.exp(x if dear is None else dear[0]), takes if dear is not None else part
 
 
-def candidates(depths: list[Depth], bits: float, most: int) -> Iterator[tuple[int, Pruned]]:
+def candidates(depths: list[Depth], bits: float, most: int) -> Iterator[Pruned]:
     """For numbers of quanta from that of the points on down, the best tree of so many bits."""
     labels, n = len(depths[0].size), int(depths[0].size.sum())
-    quanta = min(n, most)
-    least = max(labels, int(bits / 16), 1)
-    while quanta >= least or quanta == min(n, most):
-        # With 2**32 and more there is nothing to be had.
-        if (found := Quanta(depths, quanta).within(bits)) is not None:
-            yield quanta, found
-        if quanta <= least:
+    least, costs, price = math.inf, TreeCosts(), max(float(depths[0].error.sum()), 1e-12) / max(bits, 1.0)
+    quanta = max(labels, min(n, most, int(_QUANTA_A_BIT * bits)))
+    while quanta >= labels:
+        found, costs = Quanta(depths, quanta).within(bits, price, costs)
+        if found is not None:
+            yield found
+            least, price = min(least, found.error), max(found.price, _LEAST_PRICE)
+        # Fewer quanta than fill the budget, or that cost more than they save, are not worth a look.
+        if found is not None and (found.bits < 0.9 * bits or found.error > _WORSE * least):
             break
-        quanta = max(least, int(quanta / math.sqrt(2)))
+        quanta = quanta // 2

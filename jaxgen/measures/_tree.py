@@ -1,5 +1,6 @@
 """Dyadic k-d trees: leaves as fine as the data deserve, in few bits (theory, section 8)."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, SupportsFloat, SupportsIndex
@@ -24,6 +25,8 @@ from ._vocabulary import Label, encode_labels
 _MAX_HALVINGS = 62
 # A node is not cut where that could gain less than this share of what a bit is worth.
 _WORTH = 0.05
+# Of the longest side: far below what a float64 tells apart.
+_FINEST = 1e-18
 
 
 class TreeMeasure(AbstractLeafMeasure):
@@ -239,15 +242,20 @@ def trees(
     overhead = code_length(root) + 16
     if overhead > budget:
         raise ValueError(f"bits={bits} must be at least {overhead}, which the header and the box take: a larger budget")
-    tolerance = 0.3 / budget**1.5
+    tolerance = 0.4 / budget**2
     while True:
-        depths = kd_tree(unit, sides, sizes, tolerance)
-        found = list(candidates(depths, budget - overhead, MAX_QUANTA))
-        price = min(found, key=lambda pair: pair[1].error)[1].price if found else 0.0
-        if tolerance <= 4 * _WORTH * price or price < 1e-15:
+        found = candidates(kd_tree(unit, sides, sizes, tolerance), budget - overhead, MAX_QUANTA)
+        first = next(found, None)
+        if first is None or tolerance <= _FINEST:
             break
-        tolerance = _WORTH * price
-    out = [(measure(pruned), pruned.error * length) for _, pruned in found]
+        if first.bits < 0.9 * (budget - overhead):
+            # What is not cut yet is worth the bits that are left.
+            tolerance = max(tolerance / 1000, _FINEST)
+        elif tolerance > 4 * _WORTH * first.price:
+            tolerance = max(_WORTH * first.price, _FINEST)
+        else:
+            break
+    out = [(measure(pruned), pruned.error * length) for pruned in itertools.chain([first] if first else [], found)]
     return [(tree, error) for tree, error in out if code_length(tree) <= budget] or [(root, float(np.inf))]
 
 
