@@ -154,7 +154,7 @@ class Quanta:
         """The price at which about `aim` bits are expected, not more, and the nodes that are split."""
         # Logarithms of prices, and of bits over the aim, on either side.
         dear = cheap = None
-        takes: list[np.ndarray] = []
+        takes = part = []
         x, goal, reach = math.log(price), math.log(max(aim, 1.0)), 1.0
         for _ in range(_STEPS):
             part, expected = self.pruned(math.exp(x), costs)

@@ -239,7 +239,9 @@ def trees(
         return TreeMeasure(leaves.cells, leaves.halvings, leaves.quanta, low, high, names, vocabulary)
 
     root = measure(Pruned([TreeLevel(np.ones_like(sizes), np.ones(len(sizes), bool), np.zeros_like(sizes))], 0, 0, 0))
-    overhead = code_length(root) + 16
+    # Quanta take two bytes more at most, and as many bits as there are ways for them to fall to the labels.
+    ways = math.lgamma(len(cloud)) - math.lgamma(len(sizes)) - math.lgamma(len(cloud) - len(sizes) + 1)
+    overhead = code_length(root) + 16 + math.ceil(ways / math.log(2))
     if overhead > budget:
         raise ValueError(f"bits={bits} must be at least {overhead}, which the header and the box take: a larger budget")
     tolerance = 0.4 / budget**2
