@@ -7,12 +7,26 @@ with, from wherever it lives, once it is registered; nothing here knows any kind
 from . import _modules as _modules
 from ._beta_binomial import log_splits as log_splits
 from ._cells import (
+    code_occupied as code_occupied,
+    packed_bits as packed_bits,
     read_composition as read_composition,
     read_occupied as read_occupied,
     write_composition as write_composition,
     write_occupied as write_occupied,
 )
-from ._corners import box_kind as box_kind, read_box as read_box, write_box as write_box
+from ._coder import (
+    PackedReader as PackedReader,
+    PackedWriter as PackedWriter,
+    code_number as code_number,
+    code_signed as code_signed,
+    code_whole as code_whole,
+)
+from ._corners import (
+    box_kind as box_kind,
+    code_corners as code_corners,
+    read_box as read_box,
+    write_box as write_box,
+)
 from ._dyadic import (
     TreeCosts as TreeCosts,
     TreeLevel as TreeLevel,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from ._coder import Coder, Words, Writer, get_field, put_field
+from ._coder import Coder, Reader, Words, Writer, code_number, code_whole, get_field, put_field
 from ._errors import CodeError
 from ._fields import Input, Output
 from ._multisets import SMALL, code_composition, code_multiset, code_subset, least_bits
@@ -160,6 +160,32 @@ def read_occupied(data: Input, radices: Sequence[int]) -> tuple[Int[np.ndarray, 
     counts = code_composition(reader, None, m, quanta)
     reader.finish()
     return cells, counts
+
+
+def packed_bits(m: int, radices: Sequence[int]) -> float:
+    """About how many plain bits `code_occupied` takes for m cells, each of which takes time."""
+    return least_bits(m, sum(math.log2(n) for n in radices))
+
+
+def code_occupied(
+    coder: Coder,
+    cells: Int[np.ndarray, "m axes"] | None,
+    counts: Int[np.ndarray, " m"] | None,
+    radices: Sequence[int],
+) -> tuple[Int[np.ndarray, "m axes"], Int[np.ndarray, " m"]]:
+    """The same law as a part of a packed body, its quanta and the number of its cells in bits as well."""
+    quanta = code_whole(coder, None if counts is None else int(counts.sum()), 5)
+    size = sum(math.log2(n) for n in radices)
+    most = quanta if size > 24 else min(quanta, math.prod(radices))
+    if not 1 <= most <= _MAX_QUANTA:
+        raise CodeError(f"the file claims {quanta} quanta")
+    m = 1 + code_number(coder, None if counts is None else len(counts) - 1, (most - 1).bit_length())
+    if m > most:
+        raise CodeError(f"the file claims {m} occupied cells for {quanta} quanta on 2**{size:.1f} cells")
+    if isinstance(coder, Reader):
+        coder.require(least_bits(m, size) + least_bits(m - 1, math.log2(max(quanta - 1, 1))))
+    cells, order = _code_cells(coder, cells, m, radices)
+    return cells, code_composition(coder, None if counts is None else counts[order], m, quanta)
 
 
 def write_composition(out: Output, counts: Int[np.ndarray, " parts"]) -> None:

@@ -7,6 +7,7 @@ is given the values, a reader is given `None` (or zeros to fill) and returns the
 import numpy as np
 from jaxtyping import Bool, Int, UInt8, UInt32
 
+from ._decisions import EVEN
 from ._errors import CodeError
 from ._range import RangeDecoder, RangeEncoder
 
@@ -128,6 +129,35 @@ class Reader:
             raise CodeError("something follows what the file holds")
 
 
+class PackedWriter(Writer):
+    """Plain bits go through the range coder too: no second part, no length and nothing to round up to whole bytes."""
+
+    def tails(self, words: Words, rows: Int[np.ndarray, " n"], bits: int) -> None:
+        """Codes the lowest `bits` bits of some of the numbers as they are."""
+        part = np.ascontiguousarray(words[rows], ">u4").view(np.uint8).reshape(len(rows), 4 * words.shape[1])
+        answers = np.unpackbits(part, axis=1)[:, 32 * words.shape[1] - bits :].ravel().astype(bool)
+        self.decisions(np.full(len(answers), EVEN, np.uint32), answers)
+
+    def finish(self) -> tuple[bytes, bytes]:
+        """The bytes of the range coder, and none."""
+        return super().finish()[0], b""
+
+
+class PackedReader(Reader):
+    """Reads what a `PackedWriter` has collected."""
+
+    def __init__(self, data: bytes):
+        super().__init__(data, b"")
+
+    def tails(self, words: Words, rows: Int[np.ndarray, " n"], bits: int) -> None:
+        """Reads the lowest `bits` bits of some of the numbers."""
+        self.require(len(rows) * bits)
+        whole = np.zeros((len(rows), 32 * words.shape[1]), np.uint8)
+        answers = self.decisions(np.full(len(rows) * bits, EVEN, np.uint32), None)
+        whole[:, 32 * words.shape[1] - bits :] = answers.reshape(len(rows), bits)
+        words[rows] |= np.packbits(whole, axis=1).view(">u4").astype(np.uint32)
+
+
 def _chunks(rows, bits):
     """Parts of the rows of a few million bits together, so that unpacked bits take little memory."""
     step = max(1, (1 << 23) // bits)
@@ -138,8 +168,33 @@ Coder = Writer | Reader
 
 
 def code_number(coder: Coder, value: int | None, bits: int) -> int:
-    """Codes one number below 2**bits."""
+    """Codes one number below 2**bits, bits <= 64."""
     words = np.array([[(value or 0) >> 32, (value or 0) & 0xFFFFFFFF]], np.uint32)
     if bits:
         coder.tails(words, np.zeros(1, np.int64), bits)
     return int(words[0, 0]) << 32 | int(words[0, 1])
+
+
+def code_whole(coder: Coder, value: int | None, size: int) -> int:
+    """Codes a nonnegative integer of any size: `size` bits for the number of its own bits, and all but the first.
+
+    Where `size` bits are too few for the length they are all ones, and 16 more say what is missing.
+    """
+    most = (1 << size) - 1
+    length = code_number(coder, None if value is None else min(value.bit_length(), most), size)
+    if length == most:
+        length += code_number(coder, None if value is None else value.bit_length() - most, 16)
+    if isinstance(coder, Reader):
+        coder.require(length)
+    low, rest = 0, max(length - 1, 0)
+    while rest:
+        part = min(rest, 32)
+        rest -= part
+        low = low << part | code_number(coder, None if value is None else value >> rest & ((1 << part) - 1), part)
+    return low | (1 << length >> 1)
+
+
+def code_signed(coder: Coder, value: int | None, size: int) -> int:
+    """The same for any integer: 0, -1, 1, -2, ... are 0, 1, 2, 3, ..."""
+    folded = code_whole(coder, None if value is None else (2 * value if value >= 0 else -2 * value - 1), size)
+    return folded >> 1 if folded % 2 == 0 else -(folded >> 1) - 1

@@ -1,8 +1,11 @@
-"""Boxes: cheap where their corners are 0 or 1, or the same on all axes."""
+"""Boxes: cheap where their corners are 0 or 1, or the same on all axes, or short in some other unit."""
+
+import math
 
 import numpy as np
 from jaxtyping import Float
 
+from ._coder import Coder, code_number, code_signed, code_whole
 from ._errors import CodeError
 from ._fields import Input, Output
 
@@ -55,6 +58,37 @@ def read_box(data: Input, kind: int, dim: int) -> tuple[Float[np.ndarray, " d"],
     if kind >> 4:
         raise CodeError("the corners of the box are of unknown form")
     return _read(data, kind & 3, dim), _read(data, kind >> 2, dim)
+
+
+def code_corners(
+    coder: Coder, low: Float[np.ndarray, " d"] | None, high: Float[np.ndarray, " d"] | None, dim: int
+) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
+    """Both corners in a few bits an axis: `low = a 2**e`, `high = (a + b) 2**e`, with e as large as that can be.
+
+    An axis like the one before takes one bit; another the difference of e to that of the axis before, a and b. A box
+    rounded to so many bits of its side has b below two to that power.
+    """
+    axes: list[tuple[int, int, int]] = []
+    for k in range(dim):
+        axis = None if low is None or high is None else _in_units(float(low[k]), float(high[k]))
+        if k and code_number(coder, None if axis is None else axis == axes[-1], 1):
+            axes.append(axes[-1])
+            continue
+        before = axes[-1][0] if axes else 0
+        unit = before + code_signed(coder, None if axis is None else axis[0] - before, 4)
+        first = code_signed(coder, None if axis is None else axis[1], 5)
+        axes.append((unit, first, code_whole(coder, None if axis is None else axis[2], 4)))
+    corners = [[math.ldexp(a, e) for e, a, _ in axes], [math.ldexp(a + b, e) for e, a, b in axes]]
+    return np.array(corners[0]), np.array(corners[1])
+
+
+def _in_units(low: float, high: float) -> tuple[int, int, int]:
+    """The exponent of the largest power of two that both are multiples of, the multiple of low, and the rest."""
+    ratios = [corner.as_integer_ratio() for corner in (low, high)]
+    unit = max(denominator for _, denominator in ratios)
+    first, last = (numerator * (unit // denominator) for numerator, denominator in ratios)
+    zeros = ((first | last) & -(first | last)).bit_length() - 1 if first | last else unit.bit_length() - 1
+    return zeros - unit.bit_length() + 1, first >> zeros, (last - first) >> zeros
 
 
 def _kind(corner: Float[np.ndarray, " d"]) -> int:

@@ -5,9 +5,11 @@ A file of version 2 is, byte by byte:
 | field | bytes | what |
 |---|---|---|
 | magic | 2 | `8A 4A` |
-| version | 1 | 2 |
+| version | 1 | 2; in files of the kinds 9 to 63 it is left out |
 | object | | its kind (a byte, 128 added if sections follow), its sections, its body |
 | checksum | 2 or 4 | CRC-32 of everything before; only its lower half in files of less than 256 bytes |
+
+Where the version is left out, the kind has 128 added, and 64 more if sections follow.
 
 **Sections** are each a number, a length and bytes; a number of 0 ends them. A reader may skip those of even numbers
 that it does not know, not those of odd ones. 1: the labels. 4: the record of what was proven (bounds on W_1 and W_2 by
@@ -15,7 +17,7 @@ name, also label by label). Set aside: 2, metadata in JSON, such as names and un
 coordinates lie on; 5, a tree. 7: path and axes of a sawtooth.
 
 **Kinds**: 0 measure, 1 sawtooth, 2 Peano, 3 independent, 4 codebook, 5 trained network, 6 generator that takes prompts,
-7 gridded condition, 8 leaves; 64 to 126 for the classes of others (`register`); 127 any other Equinox module, by the
+7 gridded condition, 8 leaves, 11 packed measure; 64 to 126 for the classes of others (`register`); 127 any other Equinox module, by the
 name of its class and field by field (`_modules`). The body of each is described where it is written, in the file
 `_codec.py` beside its class. An object that holds another ends its body with it.
 
@@ -42,6 +44,8 @@ from ._version1 import MAGIC as OLD_MAGIC, decode_version_1
 
 _MAGIC, _VERSION = b"\x8aJ", 2
 _SHORT = 256  # files below this many bytes have a checksum of two
+# Files of these kinds have no byte for the version: no reader that does not know them has ever seen their bytes there.
+_UNVERSIONED = range(9, 64)
 
 
 def encode(obj: Any, weight_bits: int | None = None) -> bytes:
@@ -72,10 +76,11 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
     """
     options = {} if weight_bits is None else {"weight_bits": checked_precision(weight_bits)}
     out = Output()
-    out.raw(_MAGIC)
-    out.byte(_VERSION)
     write_object(out, obj, **options)
-    data = out.finish()
+    body = out.finish()
+    kind, sections = body[0] & 0x7F, body[0] >> 7
+    short = bytes([0x80 | sections << 6 | kind]) + body[1:]
+    data = _MAGIC + (short if kind in _UNVERSIONED else bytes([_VERSION]) + body)
     size = 2 if len(data) + 2 < _SHORT else 4
     return data + _checksum(data, size)
 
@@ -124,12 +129,15 @@ def _decode(data: bytes) -> Any:
     size = 2 if len(data) < _SHORT else 4
     if len(data) < 4 + size:
         raise CodeError(f"the file is cut short: {len(data)} bytes")
-    if data[2] != _VERSION:
+    kind, sections = data[2] & 0x3F, data[2] >> 6 & 1
+    unversioned = data[2] >= 0x80 and kind in _UNVERSIONED
+    if data[2] != _VERSION and not unversioned:
         raise CodeError(f"the file has version {data[2]}; this jaxgen reads versions 1 and {_VERSION}")
     body = data[:-size]
     if _checksum(body, size) != data[-size:]:
         raise CodeError("the checksum is wrong: the file is damaged or cut short")
-    return read_object(Input(memoryview(body)[3:], _VERSION))
+    rest = bytes([sections << 7 | kind]) + body[3:] if unversioned else memoryview(body)[3:]
+    return read_object(Input(rest, _VERSION))
 
 
 def _checksum(data: bytes, size: int) -> bytes:

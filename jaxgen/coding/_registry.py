@@ -22,7 +22,7 @@ class Kind(NamedTuple):
 
     cls: type
     number: int
-    write: Callable[..., None]
+    write: Callable[..., int | None]
     read: Callable[[Input], Any]
 
 
@@ -31,7 +31,7 @@ _REFUSED: dict[type, str] = {}
 _CLASSES: dict[str, type[eqx.Module]] = {}
 
 
-def register(cls: type, number: int, write: Callable[..., None], read: Callable[[Input], Any]) -> None:
+def register(cls: type, number: int, write: Callable[..., int | None], read: Callable[[Input], Any]) -> None:
     """Gives a class a kind of its own in files, so that `encode`, `save` and the others take its objects.
 
     **Arguments:**
@@ -39,7 +39,7 @@ def register(cls: type, number: int, write: Callable[..., None], read: Callable[
     - `cls`: the class; subclasses are not included.
     - `number`: 0 to 126, never to be given to another class; jaxgen keeps those below 64.
     - `write`: takes an `Output` and an object, and writes the body and the sections. Keyword arguments that it takes
-        are options of `encode`.
+        are options of `encode`. It returns `None`, or another number of the class, in whose form it has written.
     - `read`: takes an `Input` and gives the object back; for bytes that `write` did not write it may raise `CodeError`,
         `ValueError` or `TypeError`, all of which become a `CodeError`.
 
@@ -175,8 +175,8 @@ def write_object(out: Output, obj: Any, **options: Any) -> None:
         if not any(p.kind is p.VAR_KEYWORD or p.name == option for p in known):
             raise ValueError(f"{option} is for networks; a {type(obj).__name__} is encoded exactly. Leave it out.")
     body = Output(out.depth + 1)
-    kind.write(body, obj, **options)
-    out.byte(kind.number | (_SECTIONS if body.sections else 0))
+    number = kind.write(body, obj, **options)
+    out.byte((kind.number if number is None else number) | (_SECTIONS if body.sections else 0))
     if body.sections:
         for number, data in sorted(body.sections.items()):
             out.byte(number)
@@ -247,6 +247,6 @@ def _kind_of(obj: Any) -> Kind:
             return kind
     if isinstance(obj, eqx.Module) and type(obj) not in _REFUSED:
         return _KINDS[MODULE_KIND]
-    names = ", ".join(_KINDS[number].cls.__name__ for number in sorted(set(_KINDS) - {MODULE_KIND}))
+    names = ", ".join(dict.fromkeys(_KINDS[number].cls.__name__ for number in sorted(set(_KINDS) - {MODULE_KIND})))
     why = next((f" {why}" for cls, why in _REFUSED.items() if isinstance(obj, cls)), "")
     raise TypeError(f"obj must be one of {names}, or an Equinox module; got {type(obj).__name__}.{why}")

@@ -25,7 +25,8 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
     coarse = _coarsest(points, low, high)
     low, high = box_corners(least if low is None else low, most if high is None else high, dim)
     if given_low and given_high:
-        require_volume(low, high)
+        varies = least < most
+        require_volume(np.where(varies, low, 0), np.where(varies, high, 1))
     if given_low or given_high:
         # Compared in the coarsest type that points or box were given in: 0.1 in one type is no 0.1 in another.
         with np.errstate(over="ignore"):

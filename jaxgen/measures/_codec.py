@@ -4,9 +4,13 @@ Body of a `QuantizedMeasure`: an integer `4 (d - 1) + 2 unit + equal` (the box i
 equal); the resolution, once if equal; unless the box is the unit cube, a byte that says how its corners are written
 (two bits each), and low and high; quanta, occupied cells and payload. The occupied cells are numbered row by row, the
 label first, as one more axis. Sections: labels, and the record of what the rounding cost.
+
+Small ones are *packed*: dimension, box, resolution, quanta, occupied cells and payload are one stream of the range
+coder, without a byte that could be more of a bit; see `_code_packed`.
 """
 
 import numpy as np
+from jaxtyping import Int
 
 from .. import coding
 from ..coding import CodeError, Input, Output
@@ -19,6 +23,8 @@ from ._rounding import MAX_QUANTA
 _MAX_DIM = 1 << 20
 _MAX_RESOLUTION = 1 << 30
 _UNIT = coding.box_kind(np.zeros(1), np.ones(1))
+# A packed measure is coded bit by bit: few of them, so that this takes milliseconds.
+_PACKED, _MOST_PACKED = 11, 1 << 14
 
 
 def _bounds_of(measure: QuantizedMeasure | QuantizedLeafMeasure):
@@ -28,7 +34,12 @@ def _bounds_of(measure: QuantizedMeasure | QuantizedLeafMeasure):
     return measure.record.bounds, measure.record.label_bounds or None
 
 
-def _write(out: Output, measure: QuantizedMeasure) -> None:
+def _write(out: Output, measure: QuantizedMeasure) -> int | None:
+    coding.write_vocabulary(out, measure.vocabulary)
+    coding.write_record(out, *_bounds_of(measure))
+    if measure.dim <= _MOST_PACKED and coding.packed_bits(measure.size, _radices(measure)) <= _MOST_PACKED:
+        out.raw(_pack(measure))
+        return _PACKED
     low, high = np.asarray(measure.low, np.float64), np.asarray(measure.high, np.float64)
     equal, unit = len(set(measure.resolution)) == 1, coding.box_kind(low, high) == _UNIT
     out.integer((measure.dim - 1) << 2 | unit << 1 | equal)
@@ -37,13 +48,58 @@ def _write(out: Output, measure: QuantizedMeasure) -> None:
     if not unit:
         out.byte(coding.box_kind(low, high))
         coding.write_box(out, low, high)
-    coding.write_vocabulary(out, measure.vocabulary)
-    coding.write_record(out, *_bounds_of(measure))
-    cells, radices = np.asarray(measure.cells, np.int64), measure.resolution
-    if measure.vocabulary is not None:
-        cells = np.concatenate([np.asarray(measure.labels, np.int64)[:, None], cells], axis=1)
-        radices = (len(measure.vocabulary), *radices)
-    coding.write_occupied(out, cells, np.asarray(measure.counts, np.int64), radices)
+    coding.write_occupied(out, _labelled_cells(measure), np.asarray(measure.counts, np.int64), _radices(measure))
+    return None
+
+
+def _radices(measure: QuantizedMeasure) -> tuple[int, ...]:
+    return (*(() if measure.vocabulary is None else (len(measure.vocabulary),)), *measure.resolution)
+
+
+def _labelled_cells(measure: QuantizedMeasure) -> Int[np.ndarray, "m axes"]:
+    cells = np.asarray(measure.cells, np.int64)
+    if measure.labels is None:
+        return cells
+    return np.concatenate([np.asarray(measure.labels, np.int64)[:, None], cells], axis=1)
+
+
+def _pack(measure: QuantizedMeasure) -> bytes:
+    writer = coding.PackedWriter()
+    _code_packed(writer, measure, None, None)
+    return writer.finish()[0]
+
+
+def _read_packed(data: Input) -> QuantizedMeasure:
+    vocabulary, record = coding.read_vocabulary(data), Record(*coding.read_record(data))
+    body = bytes(data.part(data.left))
+    reader = coding.PackedReader(body)
+    measure = _code_packed(reader, None, vocabulary, record)
+    reader.finish()
+    # One file for one measure: nothing is written that need not be.
+    if _pack(measure) != body:
+        raise CodeError("the measure in the file is written in a way in which none is")
+    return measure
+
+
+def _code_packed(coder, measure: QuantizedMeasure | None, vocabulary, record) -> QuantizedMeasure:
+    """`d - 1`, the box, whether all resolutions are equal, one or all of them, quanta, occupied cells, and the law."""
+    dim = 1 + coding.code_whole(coder, None if measure is None else measure.dim - 1, 3)
+    if isinstance(coder, coding.PackedReader):
+        coder.require(dim)
+    box = (None, None) if measure is None else (np.asarray(measure.low, np.float64), np.asarray(measure.high, np.float64))
+    low, high = coding.code_corners(coder, *box, dim)
+    shared = dim == 1 or coding.code_number(coder, None if measure is None else len(set(measure.resolution)) == 1, 1)
+    sizes = [None] * dim if measure is None else measure.resolution
+    resolution = tuple(coding.code_whole(coder, n, 5) for n in sizes[: 1 if shared else None]) * (dim if shared else 1)
+    if not 1 <= min(resolution) <= max(resolution) <= _MAX_RESOLUTION:
+        raise CodeError(f"the file claims resolutions from {min(resolution)} to {max(resolution)}")
+    if measure is not None:
+        coding.code_occupied(coder, _labelled_cells(measure), np.asarray(measure.counts, np.int64), _radices(measure))
+        return measure
+    radices = resolution if vocabulary is None else (len(vocabulary), *resolution)
+    cells, counts = coding.code_occupied(coder, None, None, radices)
+    labels, cells = (None, cells) if vocabulary is None else (cells[:, 0], cells[:, 1:])
+    return QuantizedMeasure(cells, counts, low, high, resolution, labels, vocabulary, record)
 
 
 def _read(data: Input) -> QuantizedMeasure:
@@ -123,6 +179,7 @@ def _read_leaves(data: Input) -> QuantizedLeafMeasure:
 
 
 coding.register(QuantizedMeasure, 0, _write, _read)
+coding.register(QuantizedMeasure, _PACKED, _write, _read_packed)
 coding.register(QuantizedLeafMeasure, 8, _write_leaves, _read_leaves)
 coding.refuse(LeafMeasure, "Its masses are floats: encode measure.quantize(quanta).")
 coding.refuse(GridMeasure, "Its masses are floats: encode measure.quantize(quanta).")

@@ -2,6 +2,7 @@
 
 import bisect
 import functools
+import math
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, SupportsFloat
@@ -14,8 +15,9 @@ from ..coding import code_length
 from ..distances import data_bound
 from ..generators import CellMoments
 from ..limits import type_class_bits
-from ..measures import GridMeasure, QuantizedMeasure, Record
+from ..measures import GridMeasure, QuantizedMeasure, Record, short_box
 
+_BOX_BITS = 4, 12  # of a side, at least and at most
 _MAX_QUANTA, _MAX_RESOLUTION = 1 << 24, 1 << 20
 
 
@@ -40,7 +42,8 @@ def quantize(
     - `points`: `(N, d)` or `(N,)`, N >= 2.
     - `bits`: the budget for the whole encoded measure, header and box included.
     - `p`: the order, 1 or 2, of the error that is made small.
-    - `low`, `high`: the box, by default that of the points.
+    - `low`, `high`: the box, by default that of the points, rounded outwards (`short_box`): the budget says to how many
+        bits. A box that is given is kept, and takes what its numbers take.
 
     **Returns:** a `QuantizedMeasure`; `data_bound(points, measure, p)` is its proven error to the points, and
     `code_length(measure)` its bits.
@@ -56,8 +59,10 @@ def quantize(
         (True, 1)
     """
     budget, cloud = real_number(bits, "bits"), finite_points(points)
+    short = _short_box(cloud, budget)
     box: dict[str, Any] = {
-        name: np.asarray(corner) for name, corner in (("low", low), ("high", high)) if corner is not None
+        name: own if given is None else np.asarray(given)
+        for name, given, own in zip(("low", "high"), (low, high), short, strict=True)
     }
 
     def at(n: int, quanta: int) -> QuantizedMeasure:
@@ -89,6 +94,16 @@ def quantize(
     while code_length(measure) > budget and measure.quanta > 1:
         measure = at(best, measure.quanta - max(1, measure.quanta // 500))
     return _near(cloud, measure if code_length(measure) <= budget else least)
+
+
+def _short_box(cloud: np.ndarray, budget: float) -> tuple[np.ndarray, np.ndarray]:
+    """The box of the points to so many bits a side that one more would cost more than it saves.
+
+    A bit more for both corners of an axis costs 2 bits, and halves what the box is too wide, on average a share
+    1.4 / 2^bits of its side; a box wider by the share w needs w times the budget more for the same error.
+    """
+    bits = int(np.clip(round(math.log2(max(budget, 2))) - 1, *_BOX_BITS)) if budget < np.inf else _BOX_BITS[1]
+    return short_box(cloud.min(axis=0), cloud.max(axis=0), bits)
 
 
 def _search(error: Callable[[int], float], n: int) -> int:
