@@ -18,7 +18,7 @@ from ._coder import (
     PackedReader as PackedReader,
     PackedWriter as PackedWriter,
     code_number as code_number,
-    code_signed as code_signed,
+    code_small as code_small,
     code_whole as code_whole,
 )
 from ._corners import (

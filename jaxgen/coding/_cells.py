@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from ._coder import Coder, Reader, Words, Writer, code_number, code_whole, get_field, put_field
+from ._coder import Coder, Reader, Words, Writer, code_signed, code_whole, get_field, put_field
 from ._errors import CodeError
 from ._fields import Input, Output
 from ._multisets import SMALL, code_composition, code_multiset, code_subset, least_bits
@@ -174,13 +174,15 @@ def code_occupied(
     radices: Sequence[int],
 ) -> tuple[Int[np.ndarray, "m axes"], Int[np.ndarray, " m"]]:
     """The same law as a part of a packed body, its quanta and the number of its cells in bits as well."""
-    quanta = code_whole(coder, None if counts is None else int(counts.sum()), 5)
+    quanta = code_whole(coder, None if counts is None else int(counts.sum()), 4)
     size = sum(math.log2(n) for n in radices)
-    most = quanta if size > 24 else min(quanta, math.prod(radices))
-    if not 1 <= most <= _MAX_QUANTA:
+    if not 1 <= quanta <= _MAX_QUANTA:
         raise CodeError(f"the file claims {quanta} quanta")
-    m = 1 + code_number(coder, None if counts is None else len(counts) - 1, (most - 1).bit_length())
-    if m > most:
+    # As many cells as a law of the class occupies on average, and a few more or less.
+    cells_in_all = math.prod(radices)
+    mean = -(-quanta * cells_in_all // (quanta + cells_in_all - 1))
+    m = mean + code_signed(coder, None if counts is None else len(counts) - mean, 3)
+    if not 1 <= m <= min(quanta, cells_in_all):
         raise CodeError(f"the file claims {m} occupied cells for {quanta} quanta on 2**{size:.1f} cells")
     if isinstance(coder, Reader):
         coder.require(least_bits(m, size) + least_bits(m - 1, math.log2(max(quanta - 1, 1))))

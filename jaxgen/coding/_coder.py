@@ -178,12 +178,19 @@ def code_number(coder: Coder, value: int | None, bits: int) -> int:
 def code_whole(coder: Coder, value: int | None, size: int) -> int:
     """Codes a nonnegative integer of any size: `size` bits for the number of its own bits, and all but the first.
 
-    Where `size` bits are too few for the length they are all ones, and 16 more say what is missing.
+    Where `size` bits are too few for the length they are all ones, and `code_small` says what is missing.
     """
     most = (1 << size) - 1
     length = code_number(coder, None if value is None else min(value.bit_length(), most), size)
     if length == most:
-        length += code_number(coder, None if value is None else value.bit_length() - most, 16)
+        length += code_small(coder, None if value is None else value.bit_length() - most)
+    return code_bits(coder, value, length)
+
+
+def code_bits(coder: Coder, value: int | None, length: int) -> int:
+    """Codes a nonnegative integer whose number of bits is known: all of them but the first."""
+    if length < 0:
+        raise CodeError("the file claims a number of fewer bits than none")
     if isinstance(coder, Reader):
         coder.require(length)
     low, rest = 0, max(length - 1, 0)
@@ -196,5 +203,27 @@ def code_whole(coder: Coder, value: int | None, size: int) -> int:
 
 def code_signed(coder: Coder, value: int | None, size: int) -> int:
     """The same for any integer: 0, -1, 1, -2, ... are 0, 1, 2, 3, ..."""
-    folded = code_whole(coder, None if value is None else (2 * value if value >= 0 else -2 * value - 1), size)
+    return _unfolded(code_whole(coder, None if value is None else _folded(value), size))
+
+
+def _folded(value: int) -> int:
+    return 2 * value if value >= 0 else -2 * value - 1
+
+
+def _unfolded(folded: int) -> int:
     return folded >> 1 if folded % 2 == 0 else -(folded >> 1) - 1
+
+
+def code_small(coder: Coder, value: int | None) -> int:
+    """A nonnegative integer that is likely small: 0 in one bit, 1 and 2 in three, and so on (Elias' gamma code)."""
+    length = 0
+    while code_number(coder, None if value is None else (value + 1).bit_length() - 1 > length, 1):
+        length += 1
+        if length > 60:
+            raise CodeError("a small number in the file is not small")
+    return (1 << length) - 1 + code_number(coder, None if value is None else value + 1 - (1 << length), length)
+
+
+def code_near(coder: Coder, value: int | None) -> int:
+    """The same for any integer: 0, -1, 1, -2, ... are 0, 1, 2, 3, ..."""
+    return _unfolded(code_small(coder, None if value is None else _folded(value)))

@@ -1,11 +1,9 @@
 """Boxes: cheap where their corners are 0 or 1, or the same on all axes, or short in some other unit."""
 
-import math
-
 import numpy as np
 from jaxtyping import Float
 
-from ._coder import Coder, code_number, code_signed, code_whole
+from ._coder import Coder, code_bits, code_near, code_number, code_signed, code_whole
 from ._errors import CodeError
 from ._fields import Input, Output
 
@@ -13,6 +11,7 @@ from ._fields import Input, Output
 _ZEROS, _ONES, _SAME, _MIXED = range(4)
 # How one axis of the last kind is: 0, a number that follows, 1, or what the axis before is.
 _ZERO, _NUMBER, _ONE, _AGAIN = range(4)
+_EXPONENTS = 1074  # of the units of doubles, at most
 
 
 def box_kind(low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"]) -> int:
@@ -65,21 +64,38 @@ def code_corners(
 ) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
     """Both corners in a few bits an axis: `low = a 2**e`, `high = (a + b) 2**e`, with e as large as that can be.
 
-    An axis like the one before takes one bit; another the difference of e to that of the axis before, a and b. A box
-    rounded to so many bits of its side has b below two to that power.
+    An axis like the one before takes one bit. A box rounded to so many bits of its side has b below two to that power.
     """
     axes: list[tuple[int, int, int]] = []
     for k in range(dim):
         axis = None if low is None or high is None else _in_units(float(low[k]), float(high[k]))
-        if k and code_number(coder, None if axis is None else axis == axes[-1], 1):
+        if k == 0:
+            axes.append(_code_axis(coder, axis, None))
+        elif code_number(coder, None if axis is None else axis == axes[-1], 1):
             axes.append(axes[-1])
-            continue
-        before = axes[-1][0] if axes else 0
-        unit = before + code_signed(coder, None if axis is None else axis[0] - before, 4)
-        first = code_signed(coder, None if axis is None else axis[1], 5)
-        axes.append((unit, first, code_whole(coder, None if axis is None else axis[2], 4)))
-    corners = [[math.ldexp(a, e) for e, a, _ in axes], [math.ldexp(a + b, e) for e, a, b in axes]]
-    return np.array(corners[0]), np.array(corners[1])
+        else:
+            axes.append(_code_axis(coder, axis, axes[-1]))
+    return np.array([_times(a, e) for e, a, _ in axes]), np.array([_times(a + b, e) for e, a, b in axes])
+
+
+def _code_axis(
+    coder: Coder, axis: tuple[int, int, int] | None, before: tuple[int, int, int] | None
+) -> tuple[int, int, int]:
+    """e, the lengths of b and a, b and a; what is alike from axis to axis against the axis before."""
+    exponent, first, rest = (None, None, None) if axis is None else axis
+    if before is None:
+        exponent, rest = code_signed(coder, exponent, 3), code_whole(coder, rest, 4)
+    else:
+        exponent = before[0] + code_near(coder, None if exponent is None else exponent - before[0])
+        length = before[2].bit_length()
+        length += code_near(coder, None if rest is None else rest.bit_length() - length)
+        rest = code_bits(coder, rest, length)
+    negative = code_number(coder, None if first is None else first < 0, 1)
+    length = rest.bit_length() + code_near(
+        coder, None if first is None else abs(first).bit_length() - rest.bit_length()
+    )
+    size = code_bits(coder, None if first is None else abs(first), length)
+    return exponent, -size if negative else size, rest
 
 
 def _in_units(low: float, high: float) -> tuple[int, int, int]:
@@ -89,6 +105,13 @@ def _in_units(low: float, high: float) -> tuple[int, int, int]:
     first, last = (numerator * (unit // denominator) for numerator, denominator in ratios)
     zeros = ((first | last) & -(first | last)).bit_length() - 1 if first | last else unit.bit_length() - 1
     return zeros - unit.bit_length() + 1, first >> zeros, (last - first) >> zeros
+
+
+def _times(value: int, exponent: int) -> float:
+    """`value * 2**exponent`, whatever their sizes."""
+    if abs(exponent) > _EXPONENTS:
+        raise CodeError(f"a corner in the file is a multiple of 2**{exponent}")
+    return float(value << exponent) if exponent >= 0 else value / (1 << -exponent)
 
 
 def _kind(corner: Float[np.ndarray, " d"]) -> int:

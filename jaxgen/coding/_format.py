@@ -7,9 +7,9 @@ A file of version 2 is, byte by byte:
 | magic | 2 | `8A 4A` |
 | version | 1 | 2; in files of the kinds 9 to 63 it is left out |
 | object | | its kind (a byte, 128 added if sections follow), its sections, its body |
-| checksum | 2 or 4 | CRC-32 of everything before; only its lower half in files of less than 256 bytes |
+| checksum | 2 or 4 | CRC-32 of everything before; only its lower half in files of less than 256 bytes (4,096) |
 
-Where the version is left out, the kind has 128 added, and 64 more if sections follow.
+Where the version is left out, the kind has 128 added, and 64 more if sections follow, and the number in brackets holds.
 
 **Sections** are each a number, a length and bytes; a number of 0 ends them. A reader may skip those of even numbers
 that it does not know, not those of odd ones. 1: the labels. 4: the record of what was proven (bounds on W_1 and W_2 by
@@ -17,9 +17,9 @@ name, also label by label). Set aside: 2, metadata in JSON, such as names and un
 coordinates lie on; 5, a tree. 7: path and axes of a sawtooth.
 
 **Kinds**: 0 measure, 1 sawtooth, 2 Peano, 3 independent, 4 codebook, 5 trained network, 6 generator that takes prompts,
-7 gridded condition, 8 leaves, 11 packed measure; 64 to 126 for the classes of others (`register`); 127 any other Equinox module, by the
-name of its class and field by field (`_modules`). The body of each is described where it is written, in the file
-`_codec.py` beside its class. An object that holds another ends its body with it.
+7 gridded condition, 8 leaves, 11 packed measure; 64 to 126 for the classes of others (`register`); 127 any other
+Equinox module, by the name of its class and field by field (`_modules`). The body of each is described where it is
+written, in the file `_codec.py` beside its class. An object that holds another ends its body with it.
 
 **Integers** are LEB128: seven bits a byte, the lowest first. **Floats** take as many bytes as their significant bits
 need (`_numbers`). **Text** is UTF-8 behind its length.
@@ -43,7 +43,6 @@ from ._registry import only_code_errors, read_object, write_object
 from ._version1 import MAGIC as OLD_MAGIC, decode_version_1
 
 _MAGIC, _VERSION = b"\x8aJ", 2
-_SHORT = 256  # files below this many bytes have a checksum of two
 # Files of these kinds have no byte for the version: no reader that does not know them has ever seen their bytes there.
 _UNVERSIONED = range(9, 64)
 
@@ -81,8 +80,7 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
     kind, sections = body[0] & 0x7F, body[0] >> 7
     short = bytes([0x80 | sections << 6 | kind]) + body[1:]
     data = _MAGIC + (short if kind in _UNVERSIONED else bytes([_VERSION]) + body)
-    size = 2 if len(data) + 2 < _SHORT else 4
-    return data + _checksum(data, size)
+    return data + _checksum(data, 2 if len(data) + 2 < _short(data) else 4)
 
 
 @overload
@@ -126,7 +124,7 @@ def decode(data: bytes | bytearray | memoryview, kind: type | None = None) -> An
 def _decode(data: bytes) -> Any:
     if not data.startswith(_MAGIC):
         raise CodeError(f"not a jaxgen file: it begins with {data[:4]!r}, not with {_MAGIC!r}")
-    size = 2 if len(data) < _SHORT else 4
+    size = 2 if len(data) < _short(data) else 4
     if len(data) < 4 + size:
         raise CodeError(f"the file is cut short: {len(data)} bytes")
     kind, sections = data[2] & 0x3F, data[2] >> 6 & 1
@@ -138,6 +136,11 @@ def _decode(data: bytes) -> Any:
         raise CodeError("the checksum is wrong: the file is damaged or cut short")
     rest = bytes([sections << 7 | kind]) + body[3:] if unversioned else memoryview(body)[3:]
     return read_object(Input(rest, _VERSION))
+
+
+def _short(data: bytes) -> int:
+    """Files below this many bytes have a checksum of two."""
+    return 4096 if data[2:3] >= b"\x80" else 256
 
 
 def _checksum(data: bytes, size: int) -> bytes:

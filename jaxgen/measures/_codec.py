@@ -24,7 +24,7 @@ _MAX_DIM = 1 << 20
 _MAX_RESOLUTION = 1 << 30
 _UNIT = coding.box_kind(np.zeros(1), np.ones(1))
 # A packed measure is coded bit by bit: few of them, so that this takes milliseconds.
-_PACKED, _MOST_PACKED = 11, 1 << 14
+_PACKED, _MOST_PACKED = 11, 1 << 15
 
 
 def _bounds_of(measure: QuantizedMeasure | QuantizedLeafMeasure):
@@ -37,9 +37,19 @@ def _bounds_of(measure: QuantizedMeasure | QuantizedLeafMeasure):
 def _write(out: Output, measure: QuantizedMeasure) -> int | None:
     coding.write_vocabulary(out, measure.vocabulary)
     coding.write_record(out, *_bounds_of(measure))
+    plain = Output()
+    _write_plain(plain, measure)
+    data = plain.finish()
     if measure.dim <= _MOST_PACKED and coding.packed_bits(measure.size, _radices(measure)) <= _MOST_PACKED:
-        out.raw(_pack(measure))
-        return _PACKED
+        packed = _pack(measure)
+        if len(packed) < len(data):  # not so for boxes of long numbers, of many sizes
+            out.raw(packed)
+            return _PACKED
+    out.raw(data)
+    return None
+
+
+def _write_plain(out: Output, measure: QuantizedMeasure) -> None:
     low, high = np.asarray(measure.low, np.float64), np.asarray(measure.high, np.float64)
     equal, unit = len(set(measure.resolution)) == 1, coding.box_kind(low, high) == _UNIT
     out.integer((measure.dim - 1) << 2 | unit << 1 | equal)
@@ -49,7 +59,6 @@ def _write(out: Output, measure: QuantizedMeasure) -> int | None:
         out.byte(coding.box_kind(low, high))
         coding.write_box(out, low, high)
     coding.write_occupied(out, _labelled_cells(measure), np.asarray(measure.counts, np.int64), _radices(measure))
-    return None
 
 
 def _radices(measure: QuantizedMeasure) -> tuple[int, ...]:
@@ -83,14 +92,16 @@ def _read_packed(data: Input) -> QuantizedMeasure:
 
 def _code_packed(coder, measure: QuantizedMeasure | None, vocabulary, record) -> QuantizedMeasure:
     """`d - 1`, the box, whether all resolutions are equal, one or all of them, quanta, occupied cells, and the law."""
-    dim = 1 + coding.code_whole(coder, None if measure is None else measure.dim - 1, 3)
+    dim = 1 + coding.code_small(coder, None if measure is None else measure.dim - 1)
     if isinstance(coder, coding.PackedReader):
         coder.require(dim)
-    box = (None, None) if measure is None else (np.asarray(measure.low, np.float64), np.asarray(measure.high, np.float64))
+    box = (
+        (None, None) if measure is None else (np.asarray(measure.low, np.float64), np.asarray(measure.high, np.float64))
+    )
     low, high = coding.code_corners(coder, *box, dim)
     shared = dim == 1 or coding.code_number(coder, None if measure is None else len(set(measure.resolution)) == 1, 1)
     sizes = [None] * dim if measure is None else measure.resolution
-    resolution = tuple(coding.code_whole(coder, n, 5) for n in sizes[: 1 if shared else None]) * (dim if shared else 1)
+    resolution = tuple(coding.code_whole(coder, n, 4) for n in sizes[: 1 if shared else None]) * (dim if shared else 1)
     if not 1 <= min(resolution) <= max(resolution) <= _MAX_RESOLUTION:
         raise CodeError(f"the file claims resolutions from {min(resolution)} to {max(resolution)}")
     if measure is not None:

@@ -5,7 +5,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, SupportsFloat
+from typing import SupportsFloat
 
 import numpy as np
 from jaxtyping import ArrayLike
@@ -59,18 +59,21 @@ def quantize(
         (True, 1)
     """
     budget, cloud = real_number(bits, "bits"), finite_points(points)
-    short = _short_box(cloud, budget)
-    box: dict[str, Any] = {
-        name: own if given is None else np.asarray(given)
-        for name, given, own in zip(("low", "high"), (low, high), short, strict=True)
-    }
+    corners = cloud.min(axis=0), cloud.max(axis=0)
 
     def at(n: int, quanta: int) -> QuantizedMeasure:
         # What the masses were rounded from is no one's, and the bound on that would take bits.
-        return _with_record(GridMeasure.from_samples(cloud, n, **box).quantize(quanta), None)
+        return _with_record(GridMeasure.from_samples(cloud, n, low=box[0], high=box[1]).quantize(quanta), None)
 
-    least = at(1, 1)
-    overhead = code_length(least)
+    size = _box_bits(budget)
+    while True:
+        own = short_box(*corners, size)
+        box = [mine if given is None else np.asarray(given) for given, mine in zip((low, high), own, strict=True)]
+        least = at(1, 1)
+        overhead = code_length(least)
+        if overhead <= budget or size == _BOX_BITS[0]:
+            break
+        size -= 1
     if not overhead <= budget < np.inf:
         raise ValueError(
             f"bits={bits} must be finite and at least {overhead}, which the header and the box alone take; "
@@ -96,14 +99,13 @@ def quantize(
     return _near(cloud, measure if code_length(measure) <= budget else least)
 
 
-def _short_box(cloud: np.ndarray, budget: float) -> tuple[np.ndarray, np.ndarray]:
-    """The box of the points to so many bits a side that one more would cost more than it saves.
+def _box_bits(budget: float) -> int:
+    """How many bits of a side of the box are worth it: one more would cost more than it saves.
 
     A bit more for both corners of an axis costs 2 bits, and halves what the box is too wide, on average a share
     1.4 / 2^bits of its side; a box wider by the share w needs w times the budget more for the same error.
     """
-    bits = int(np.clip(round(math.log2(max(budget, 2))) - 1, *_BOX_BITS)) if budget < np.inf else _BOX_BITS[1]
-    return short_box(cloud.min(axis=0), cloud.max(axis=0), bits)
+    return int(np.clip(round(math.log2(budget)) - 1, *_BOX_BITS)) if 2 <= budget < np.inf else _BOX_BITS[0]
 
 
 def _search(error: Callable[[int], float], n: int) -> int:

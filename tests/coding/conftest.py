@@ -65,7 +65,7 @@ def seal():
     """A file of its beginning: the checksum is put behind it."""
 
     def sealed(body: bytes) -> bytes:
-        size = 2 if len(body) + 2 < 256 and body[:1] == b"\x8a" else 4
+        size = 2 if len(body) + 2 < (4096 if body[2:3] >= b"\x80" else 256) and body[:1] == b"\x8a" else 4
         return body + zlib.crc32(body).to_bytes(4, "little")[:size]
 
     return sealed

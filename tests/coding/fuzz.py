@@ -62,7 +62,7 @@ def specimens() -> list[bytes]:
 
 def seal(out: bytearray) -> None:
     """Puts the checksum right."""
-    size = 2 if out[:1] == b"\x8a" and len(out) < 256 else 4
+    size = 2 if out[:1] == b"\x8a" and len(out) < (4096 if out[2:3] >= b"\x80" else 256) else 4
     if len(out) > size:
         out[-size:] = zlib.crc32(bytes(out[:-size])).to_bytes(4, "little")[:size]
 

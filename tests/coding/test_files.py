@@ -303,7 +303,7 @@ def test_no_body_is_written_in_two_ways(measure, seal, wide):
     """
     plain = QuantizedMeasure(measure.cells, measure.counts, 0.0, 1.0, measure.resolution)
     data, refused = coding.encode(_wide() if wide else plain), set()
-    for bit in range(32, 8 * len(data) - 16):
+    for bit in range(24, 8 * len(data) - 16):
         flipped = bytearray(data[:-2])
         flipped[bit // 8] ^= 1 << bit % 8
         flipped = seal(bytes(flipped))
@@ -312,8 +312,11 @@ def test_no_body_is_written_in_two_ways(measure, seal, wide):
         except coding.CodeError as error:
             refused.add(str(error))
         else:
-            assert coding.encode(obj) == flipped
-    assert {"something follows what the file holds", "the counts do not end as they are written"} <= refused
+            again = coding.encode(obj)
+            # A box that became long is shorter unpacked.
+            assert again == flipped or (again[2], flipped[2]) == (2, data[2])
+    assert "the counts do not end as they are written" in refused
+    assert ("something follows what the file holds" in refused) == (data[2] == 2)
     assert ("a position lies beyond the last cell of the grid" in refused) == wide
 
 

@@ -19,8 +19,9 @@ PLAIN = QuantizedMeasure([[0, 1], [2, 2], [1, 0]], np.array([3, 1, 2]), 0.0, 1.0
 
 
 def _with_sections(data: bytes, sections: bytes) -> bytes:
-    assert data[3] < 128
-    return data[:3] + bytes([data[3] | 128]) + sections + b"\0" + data[4:-2]
+    place, flag = (2, 64) if data[2] >= 128 else (3, 128)
+    assert not data[place] & flag
+    return data[:place] + bytes([data[place] | flag]) + sections + b"\0" + data[place + 1 : -2]
 
 
 def test_an_unknown_even_section_is_skipped_and_an_odd_one_is_not(seal, assert_same):

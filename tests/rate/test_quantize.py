@@ -1,6 +1,7 @@
 """The best measure for a budget of bits: it fits, it is near the best there is, and its error falls as theory says."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,14 +11,15 @@ from scipy.stats import qmc
 from jaxgen.coding import code_length
 from jaxgen.distances import data_bound
 from jaxgen.limits import type_class_bits
-from jaxgen.measures import GridMeasure, QuantizedMeasure
+from jaxgen.measures import GridMeasure
 from jaxgen.rate import quantize
 
 
 def overhead(points):
-    """Bits of a measure that says nothing but its box: header, box, checksum."""
-    box = GridMeasure.from_samples(points, 1)
-    return code_length(QuantizedMeasure([[0] * box.dim], [1], box.low, box.high, 1))
+    """The least budget, that of a measure that says nothing but its box: header, box, checksum."""
+    with pytest.raises(ValueError, match="at least") as error:
+        quantize(points, bits=8)
+    return int(re.search(r"at least (\d+)", str(error.value))[1])
 
 
 def smooth(dim, log2_points):
@@ -100,6 +102,21 @@ def test_the_rate_of_smooth_densities_is_that_of_theory(dim, log2_points, decade
     steps = np.diff(np.log(errors)) / np.diff(np.log(bits))
     assert slope * dim == pytest.approx(-1, abs=0.15), slope
     np.testing.assert_allclose(steps * dim, -1, atol=0.15)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 8, 64])
+@pytest.mark.parametrize("bits", [512, 1024, 4096])
+def test_the_header_is_short(dim, bits):
+    """64 + 40 d bits at most are not counts of the class: envelope, box, resolution, quanta, occupied cells, ends.
+
+    0.1 % of the payload come on top, since its probabilities are integers.
+    """
+    if bits < 16 * dim:
+        return
+    points = np.random.default_rng(dim).normal(0.3, 2.0, (1000, dim))
+    measure = quantize(points, bits=bits)
+    payload = type_class_bits(math.prod(measure.resolution), measure.quanta)
+    assert code_length(measure) <= 1.001 * payload + 64 + 40 * dim
 
 
 def test_the_order_of_the_error_and_the_box():
