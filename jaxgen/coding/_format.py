@@ -71,7 +71,7 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
         >>> import jaxgen as jg, numpy as np
         >>> measure = jg.QuantizedMeasure([[0, 1], [2, 2]], np.array([2, 1]), 0.0, 1.0, 3)
         >>> len(jg.encode(measure))
-        13
+        10
     """
     options = {} if weight_bits is None else {"weight_bits": checked_precision(weight_bits)}
     out = Output()
@@ -154,7 +154,7 @@ def code_length(obj: Any, weight_bits: int | None = None) -> int:
 
         >>> import jaxgen as jg, numpy as np
         >>> jg.code_length(jg.QuantizedMeasure([[0, 1], [2, 2]], np.array([2, 1]), 0.0, 1.0, 3))
-        104
+        80
     """
     return 8 * len(encode(obj, weight_bits))
 

@@ -216,10 +216,10 @@ def read_body(data: Input, number: int) -> Any:
     **Example:**
 
         >>> import jaxgen as jg
-        >>> file = jg.encode(jg.QuantizedMeasure([[0]], [1], 0.0, 1.0, 2))
+        >>> file = jg.encode(jg.CodebookGenerator([0.0, 1.0]))
         >>> body = file[4:-2]  # behind magic, version and kind, before the checksum
-        >>> jg.coding.read_body(jg.coding.Input(body, version=2), number=0).resolution
-        (2,)
+        >>> jg.coding.read_body(jg.coding.Input(body, version=2), number=4).quanta
+        2
     """
     if number not in _KINDS:
         raise CodeError(f"the file holds an object of unknown kind {number}")

@@ -10,10 +10,11 @@ import numpy as np
 
 from .._checks import box_corners, finite_points, grid_resolution, nonnegative_weights, require_volume
 from ._record import Record
+from ._short_box import short_box
 from ._vocabulary import encode_labels
 
 
-def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dict:
+def samples_to_grid(points, resolution, weights, low, high, labels, clip, box_bits) -> dict:
     """Fields of the histogram of points; see `GridMeasure.from_samples`."""
     points = finite_points(points)
     count, dim = points.shape
@@ -21,12 +22,12 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip) -> dic
         raise ValueError("points must hold at least two points; got one")
     resolution = grid_resolution(resolution, dim)
     given_low, given_high = low is not None, high is not None
-    least, most = _short_box(*_extent(points))
+    least, most = _extent(points)
+    least, most = _single_box(least, most) if box_bits is None else short_box(least, most, box_bits)
     coarse = _coarsest(points, low, high)
     low, high = box_corners(least if low is None else low, most if high is None else high, dim)
     if given_low and given_high:
-        varies = least < most
-        require_volume(np.where(varies, low, 0), np.where(varies, high, 1))
+        require_volume(low, high)
     if given_low or given_high:
         # Compared in the coarsest type that points or box were given in: 0.1 in one type is no 0.1 in another.
         with np.errstate(over="ignore"):
@@ -66,7 +67,7 @@ def _extent(points):
     )
 
 
-def _short_box(least, most):
+def _single_box(least, most):
     """A bounding box in float32, rounded outwards, on the axes that it makes no more than 2**-16 wider.
 
     In a file a float32 is half as long as a float64. A constant coordinate, and a box far from 0, stay what they are.

@@ -89,6 +89,7 @@ class GridMeasure(AbstractGridMeasure):
         high: Numbers | None = None,
         labels: Sequence[object] | np.ndarray | None = None,
         clip: bool = False,
+        box_bits: int | None = None,
     ) -> "GridMeasure":
         """The histogram of points on a grid, kept by occupied cells. Theory, section 2.
 
@@ -103,6 +104,7 @@ class GridMeasure(AbstractGridMeasure):
             zero length, and is reproduced exactly, to its last bit as a float of the type that comes out.
         - `labels`: `(N,)` strings or integers: the joint law of label and point; see `vocabulary`.
         - `clip`: move points outside a given box to its border instead of raising.
+        - `box_bits`: round the bounding box outwards to so many bits of its sides (`short_box`), instead of to float32.
 
         **Raises:** `ValueError` for empty, NaN or infinite points, fewer than two, a resolution below 1, points outside
         a given box (counted), and weights or labels of the wrong length.
@@ -115,7 +117,7 @@ class GridMeasure(AbstractGridMeasure):
             >>> m.cells.tolist(), m.vocabulary, m.given("b").masses.tolist()
             ([[0, 0], [3, 3]], ('a', 'b'), [1.0])
         """
-        return cls(**samples_to_grid(points, resolution, weights, low, high, labels, clip))
+        return cls(**samples_to_grid(points, resolution, weights, low, high, labels, clip, box_bits))
 
     @classmethod
     def from_histogram(cls, histogram: Numbers, *, low: Numbers = 0.0, high: Numbers = 1.0) -> "GridMeasure":

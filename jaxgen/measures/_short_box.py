@@ -42,7 +42,9 @@ def short_box(
         # Through half of it, where the side is beyond the largest double.
         exponent = np.where(np.isfinite(side), np.frexp(side)[1], np.frexp(high / 2 - low / 2)[1] + 1)
         unit = np.maximum(exponent - bits, _LEAST_EXPONENT)
-        near_low = np.ldexp(np.floor(np.ldexp(low, -unit)), unit)
-        near_high = np.ldexp(np.ceil(np.ldexp(high, -unit)), unit)
+        first, last = np.floor(np.ldexp(low, -unit)), np.ceil(np.ldexp(high, -unit))
+        # A corner far smaller than the unit is 0 in units of it.
+        near_low = np.ldexp(first - (np.ldexp(first, unit) > low), unit)
+        near_high = np.ldexp(last + (np.ldexp(last, unit) < high), unit)
     kept = (low == high) | ~np.isfinite(near_low) | ~np.isfinite(near_high)
     return np.where(kept, low, near_low), np.where(kept, high, near_high)

@@ -15,7 +15,7 @@ from ..coding import code_length
 from ..distances import data_bound
 from ..generators import CellMoments
 from ..limits import type_class_bits
-from ..measures import GridMeasure, QuantizedMeasure, Record, short_box
+from ..measures import GridMeasure, QuantizedMeasure, Record
 
 _BOX_BITS = 4, 12  # of a side, at least and at most
 _MAX_QUANTA, _MAX_RESOLUTION = 1 << 24, 1 << 20
@@ -42,8 +42,8 @@ def quantize(
     - `points`: `(N, d)` or `(N,)`, N >= 2.
     - `bits`: the budget for the whole encoded measure, header and box included.
     - `p`: the order, 1 or 2, of the error that is made small.
-    - `low`, `high`: the box, by default that of the points, rounded outwards (`short_box`): the budget says to how many
-        bits. A box that is given is kept, and takes what its numbers take.
+    - `low`, `high`: the box, by default that of the points, rounded outwards to as many bits a side as the budget is
+        worth (`short_box`). A box that is given is kept, and takes what its numbers take.
 
     **Returns:** a `QuantizedMeasure`; `data_bound(points, measure, p)` is its proven error to the points, and
     `code_length(measure)` its bits.
@@ -59,21 +59,15 @@ def quantize(
         (True, 1)
     """
     budget, cloud = real_number(bits, "bits"), finite_points(points)
-    corners = cloud.min(axis=0), cloud.max(axis=0)
+    box_bits = _box_bits(budget)
 
     def at(n: int, quanta: int) -> QuantizedMeasure:
         # What the masses were rounded from is no one's, and the bound on that would take bits.
-        return _with_record(GridMeasure.from_samples(cloud, n, low=box[0], high=box[1]).quantize(quanta), None)
+        measure = GridMeasure.from_samples(cloud, n, low=low, high=high, box_bits=box_bits)
+        return _with_record(measure.quantize(quanta), None)
 
-    size = _box_bits(budget)
-    while True:
-        own = short_box(*corners, size)
-        box = [mine if given is None else np.asarray(given) for given, mine in zip((low, high), own, strict=True)]
-        least = at(1, 1)
-        overhead = code_length(least)
-        if overhead <= budget or size == _BOX_BITS[0]:
-            break
-        size -= 1
+    while (overhead := code_length(least := at(1, 1))) > budget and box_bits > _BOX_BITS[0]:
+        box_bits -= 1
     if not overhead <= budget < np.inf:
         raise ValueError(
             f"bits={bits} must be finite and at least {overhead}, which the header and the box alone take; "
