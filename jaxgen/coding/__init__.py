@@ -45,6 +45,7 @@ from ._format import (
     save as save,
 )
 from ._law import Law as Law
+from ._network_code import network_code as network_code, read_network as read_network
 from ._networks import (
     module_bits as module_bits,
     network_bits as network_bits,

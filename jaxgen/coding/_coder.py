@@ -113,9 +113,14 @@ class Reader:
             words[some, words.shape[1] - size :] |= np.packbits(whole, axis=1).view(">u4").astype(np.uint32)
             self._place = end
 
+    @property
+    def size(self) -> int:
+        """Bytes of the payload."""
+        return len(self._first) + len(self._second)
+
     def require(self, bits: float | int) -> None:
         """Raises `CodeError` unless the payload can hold so many bits, before memory is taken for them."""
-        if bits > 8.1 * (len(self._first) + len(self._second)) + 64:
+        if bits > 8.1 * self.size + 64:
             raise CodeError("the file claims more weights than it can hold")
 
     def finish(self) -> None:
