@@ -30,10 +30,10 @@ from ._corners import (
 from ._dyadic import (
     TreeCosts as TreeCosts,
     TreeLevel as TreeLevel,
-    read_forest as read_forest,
+    code_tree as code_tree,
+    most_nodes as most_nodes,
     tree_bits as tree_bits,
     tree_contexts as tree_contexts,
-    write_forest as write_forest,
 )
 from ._errors import CodeError as CodeError
 from ._fields import Input as Input, Output as Output
@@ -45,6 +45,7 @@ from ._format import (
     save as save,
 )
 from ._law import Law as Law
+from ._multisets import code_composition as code_composition
 from ._network_code import network_code as network_code, read_network as read_network
 from ._networks import (
     module_bits as module_bits,

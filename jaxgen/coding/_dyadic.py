@@ -4,7 +4,6 @@ Level by level, and within a level in blocks, that are small where little has be
 are known before it, so that all its questions are made together, and learned from it after.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,17 +11,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt32
 
 from ._beta_binomial import Mixture, Splits
-from ._coder import Coder, Writer
+from ._coder import Coder, Reader
 from ._decisions import packed
 from ._errors import CodeError
-from ._fields import Input, Output
-from ._multisets import code_composition, least_bits
 
 # Contexts of "leaf or not": the power of 2 next to quanta times side, between these.
 _CONTEXTS, _FIRST = 80, -40
 # Its probability is kept in these bounds, so that a short file cannot claim a long tree.
 _LEAST = 64
-LEAST_BITS = 0.022
+_LEAST_BITS = 0.022
 _BLOCK_SHARE = 4
 _MAX_DEPTH = 1 << 16
 
@@ -126,24 +123,9 @@ class _Model:
         return low
 
 
-def write_forest(out: Output, levels: list[TreeLevel], side: Callable[[int], float]) -> None:
-    """Ends a body with trees: how many quanta each has, and the trees; `side` as for `code_tree`."""
-    writer, roots = Writer(), levels[0].quanta
-    code_composition(writer, roots, len(roots), int(roots.sum()))
-    code_tree(writer, roots, side, levels)
-    out.payload(writer)
-
-
-def read_forest(data: Input, roots: int, quanta: int, side: Callable[[int], float]) -> list[TreeLevel]:
-    """The levels that `write_forest` wrote, given the number of trees and that of all quanta.
-
-    **Raises:** `CodeError` for bytes that it did not write, before memory is taken for what they claim.
-    """
-    data.require(least_bits(roots - 1, math.log2(max(quanta - 1, 1))), f"{roots} trees")
-    nodes, reader = (8.1 * data.left + 64) / LEAST_BITS, data.payload()
-    levels = code_tree(reader, code_composition(reader, None, roots, quanta), side, None, nodes)
-    reader.finish()
-    return levels
+def most_nodes(reader: Reader) -> int:
+    """How many nodes a payload can hold."""
+    return int((8 * reader.size + 64) / _LEAST_BITS)
 
 
 class TreeCosts:

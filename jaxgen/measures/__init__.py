@@ -12,6 +12,7 @@ from ._leaves import (
     LeafMeasure as LeafMeasure,
     QuantizedLeafMeasure as QuantizedLeafMeasure,
 )
+from ._line_law import line_error as line_error
 from ._quantized import QuantizedMeasure as QuantizedMeasure
 from ._record import Bound as Bound, Record as Record, fingerprint as fingerprint
 from ._rounding import (

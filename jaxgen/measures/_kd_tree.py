@@ -16,6 +16,7 @@ import heapq
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+_MAX_DEPTH = 64  # and 4 for each axis
 _MAX_HALVINGS = 48  # of one axis, so that corners are exact multiples of sides
 
 
@@ -68,6 +69,13 @@ class Depth:
     halves: Float[np.ndarray, "2 nodes"]
 
 
+def unit_sides(low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
+    """The sides of a box in units of the longest."""
+    # Through halves, where a side is beyond the largest double.
+    half = high / 2 - low / 2
+    return half / (half.max() or 1.0)
+
+
 def unit_cloud(
     points: Float[np.ndarray, "n d"], low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"]
 ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " d"], float]:
@@ -102,7 +110,7 @@ def kd_tree(
         away = points - (corner + side / 2)[node]
         starts = np.cumsum(size) - size
         product = np.add.reduceat(_from_uniform(away, side), starts) / n
-        split = (product > tolerance) & (axis >= 0)
+        split = (product > tolerance) & (axis >= 0) & (len(depths) < _MAX_DEPTH + 4 * dim)
         upper = away[:, axis] >= 0
         lower = size - np.add.reduceat(upper.astype(np.int64), starts)
         halves = np.stack([lower, size - lower], axis=1)[split]

@@ -13,8 +13,9 @@ from jaxtyping import Array, Float, Int, UInt32
 from .._checks import Numbers, box_corners, finite_points, real_number
 from ..coding import TreeLevel, code_length
 from ._dyadic_leaves import DyadicLeaves, leaves_of, levels_of, tree_order
-from ._kd_tree import Cuts, kd_tree, unit_cloud
+from ._kd_tree import Cuts, kd_tree, unit_cloud, unit_sides
 from ._leaves import AbstractLeafMeasure
+from ._line_law import line_error
 from ._prune import Pruned, candidates
 from ._quantized import as_counts, masses_of
 from ._record import Record
@@ -89,7 +90,7 @@ class TreeMeasure(AbstractLeafMeasure):
         if np.any(cells < 0) or np.any(cells >> halvings):
             raise ValueError("cells must lie between 0 and 2**halvings - 1")
         codes, self.vocabulary = _codes(labels, vocabulary, len(cells))
-        cuts = Cuts(_unit_sides(self.low, self.high))
+        cuts = Cuts(unit_sides(self.low, self.high))
         order = tree_order(cells, halvings, codes, cuts)
         leaves = DyadicLeaves(cells[order], halvings[order], whole[order], codes[order])
         levels_of(leaves, cuts)
@@ -148,7 +149,7 @@ class TreeMeasure(AbstractLeafMeasure):
 
         **Raises:** `ValueError` where the boxes were changed, and are those of no tree.
         """
-        return levels_of(self._leaves(), Cuts(_unit_sides(np.asarray(self.low), np.asarray(self.high))))
+        return levels_of(self._leaves(), Cuts(unit_sides(np.asarray(self.low), np.asarray(self.high))))
 
     def quantize(self, quanta: SupportsIndex | object) -> "TreeMeasure":
         """Rounds again, to other quanta; the bound on the rounding is that of the two steps together."""
@@ -222,7 +223,8 @@ def trees(
     if not math.isfinite(budget):
         raise ValueError(f"bits must be finite; got {bits}")
     codes, vocabulary = encode_labels(labels, len(cloud))
-    least, most = short_box(cloud.min(axis=0), cloud.max(axis=0), max(4, round(math.log2(max(budget, 16))) - 1))
+    side_bits = min(12, max(4, round(math.log2(max(budget, 16))) - 1))
+    least, most = short_box(cloud.min(axis=0), cloud.max(axis=0), side_bits)
     low, high = box_corners(least if low is None else low, most if high is None else high, cloud.shape[1])
     if outside := int(np.any((cloud < low) | (cloud > high), axis=1).sum()):
         raise ValueError(
@@ -257,13 +259,15 @@ def trees(
             tolerance = max(_WORTH * first.price, _FINEST)
         else:
             break
-    out = [(measure(pruned), pruned.error * length) for pruned in itertools.chain([first] if first else [], found)]
-    return [(tree, error) for tree, error in out if code_length(tree) <= budget] or [(root, float(np.inf))]
-
-
-def _unit_sides(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    half = np.asarray(high, np.float64) / 2 - np.asarray(low, np.float64) / 2
-    return half / (half.max() or 1.0)
+    out = []
+    for pruned in itertools.chain([first] if first else [], found):
+        tree, error = measure(pruned), pruned.error * length
+        if cloud.shape[1] == 1 and length and vocabulary is None:
+            masses = np.asarray(tree.counts, np.float64)
+            error = line_error(cloud[:, 0], tree.low_corners[:, 0], tree.sides[:, 0], masses)
+        if code_length(tree) <= budget:
+            out.append((tree, error))
+    return out or [(root, float(np.inf))]
 
 
 def _integers(values: Numbers, name: str) -> np.ndarray:
