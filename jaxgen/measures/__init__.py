@@ -22,7 +22,8 @@ from ._rounding import (
     round_masses as round_masses,
 )
 from ._short_box import short_box as short_box
-from ._tree import TreeMeasure as TreeMeasure, trees as trees
+from ._tree import TreeMeasure as TreeMeasure
+from ._tree_search import tree_of_leaves as tree_of_leaves, trees as trees
 from ._vocabulary import (
     Condition as Condition,
     Label as Label,

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from ..coding import TreeCosts, TreeLevel, log_splits, tree_bits, tree_contexts
 from ._kd_tree import Depth
@@ -53,6 +53,16 @@ def quanta_of_labels(sizes: Int[np.ndarray, " labels"], quanta: int) -> Int[np.n
     return out
 
 
+class _LeafCosts:
+    """A leaf costs 1, and all else nothing."""
+
+    def flag(self, where: Int[np.ndarray, " n"]) -> Float[np.ndarray, "2 n"]:
+        return np.stack([np.ones(len(where)), np.zeros(len(where))])
+
+    def left(self, depth: int, powers: Float[np.ndarray, "components n"]) -> Float[np.ndarray, " n"]:
+        return np.zeros(powers.shape[1])
+
+
 class Quanta:
     """A tree of points with K quanta in it, ready to be pruned at any price."""
 
@@ -86,13 +96,13 @@ class Quanta:
             self._split.append(np.stack([at, rows]))
         self.quanta = quanta
 
-    def pruned(self, price: float, costs: TreeCosts) -> tuple[list[np.ndarray], float]:
+    def pruned(self, price: float, costs: TreeCosts | _LeafCosts) -> tuple[list[np.ndarray], float]:
         """The best pruned tree at a price of a bit: which nodes are split, and about how many bits it takes."""
         takes, total, bits = [], np.zeros(0), np.zeros(0)
         for d in range(len(self._depths) - 1, -1, -1):
             depth, n = self._depths[d], self._quanta[d]
             at, rows = self._split[d]
-            leaf, no_leaf = costs.flag(self._contexts[d]) if depth.side else np.zeros((2, len(n)))
+            leaf, no_leaf = costs.flag(self._contexts[d])
             length = np.where(n > 0, leaf, 0.0)
             best = self._stay[d] + price * length
             if len(at):
@@ -150,7 +160,12 @@ class Quanta:
             aim = max(expected + bits * (1 - _SLACK / 2) - found.bits, 0.0)
         return best, costs
 
-    def _priced(self, aim: float, price: float, costs: TreeCosts) -> tuple[float, list[np.ndarray]]:
+    def of_leaves(self, most: int) -> list[TreeLevel]:
+        """The best pruned tree with at most so many leaves."""
+        takes = self._priced(most, max(float(self._depths[0].error.sum()), 1e-12) / most, _LeafCosts())[1]
+        return self._selected(takes)[0]
+
+    def _priced(self, aim: float, price: float, costs: TreeCosts | _LeafCosts) -> tuple[float, list[np.ndarray]]:
         """The price at which about `aim` bits are expected, not more, and the nodes that are split."""
         # Logarithms of prices, and of bits over the aim, on either side.
         dear = cheap = None

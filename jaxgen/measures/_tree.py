@@ -1,7 +1,5 @@
 """Dyadic k-d trees: leaves as fine as the data deserve, in few bits (theory, section 8)."""
 
-import itertools
-import math
 from collections.abc import Sequence
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -10,24 +8,17 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
-from .._checks import Numbers, box_corners, finite_points, real_number
-from ..coding import TreeLevel, code_length
-from ._dyadic_leaves import DyadicLeaves, leaves_of, levels_of, tree_order
-from ._kd_tree import Cuts, kd_tree, unit_cloud, unit_sides
+from .._checks import Numbers, box_corners
+from ..coding import TreeLevel
+from ._dyadic_leaves import DyadicLeaves, levels_of, tree_order
+from ._kd_tree import Cuts, unit_sides
 from ._leaves import AbstractLeafMeasure
-from ._line_law import line_error
-from ._prune import Pruned, candidates
 from ._quantized import as_counts, masses_of
 from ._record import Record
-from ._rounding import MAX_QUANTA, round_masses
-from ._short_box import short_box
-from ._vocabulary import Label, encode_labels
+from ._rounding import round_masses
+from ._vocabulary import Label
 
 _MAX_HALVINGS = 62
-# A node is not cut where that could gain less than this share of what a bit is worth.
-_WORTH = 0.05
-# Of the longest side: far below what a float64 tells apart.
-_FINEST = 1e-18
 
 
 class TreeMeasure(AbstractLeafMeasure):
@@ -131,6 +122,8 @@ class TreeMeasure(AbstractLeafMeasure):
             >>> t.sides.shape == t.low_corners.shape == (t.size, 2)
             True
         """
+        from ._tree_search import trees
+
         return min(trees(points, bits, low=low, high=high, labels=labels), key=lambda tree: tree[1])[0]
 
     @property
@@ -205,69 +198,6 @@ class TreeMeasure(AbstractLeafMeasure):
 
     def _weights(self) -> np.ndarray:
         return np.asarray(self.counts)
-
-
-def trees(
-    points: Numbers,
-    bits: SupportsFloat | object,
-    *,
-    low: Numbers | None = None,
-    high: Numbers | None = None,
-    labels: Sequence[object] | np.ndarray | None = None,
-) -> list[tuple[TreeMeasure, float]]:
-    """Trees of several numbers of quanta that fit a budget of bits, each with its bound on W_1 to the points.
-
-    Arguments and errors as for `TreeMeasure.from_samples`.
-    """
-    cloud, budget = finite_points(points).astype(np.float64), real_number(bits, "bits")
-    if not math.isfinite(budget):
-        raise ValueError(f"bits must be finite; got {bits}")
-    codes, vocabulary = encode_labels(labels, len(cloud))
-    side_bits = min(12, max(4, round(math.log2(max(budget, 16))) - 1))
-    least, most = short_box(cloud.min(axis=0), cloud.max(axis=0), side_bits)
-    low, high = box_corners(least if low is None else low, most if high is None else high, cloud.shape[1])
-    if outside := int(np.any((cloud < low) | (cloud > high), axis=1).sum()):
-        raise ValueError(
-            f"{outside} of {len(cloud)} points lie outside the box low={low}, high={high}; enlarge the box"
-        )
-    codes = np.zeros(len(cloud), np.int64) if codes is None else np.asarray(codes, np.int64)
-    order = np.argsort(codes, kind="stable")
-    unit, sides, length = unit_cloud(cloud[order], low, high)
-    sizes, cuts = np.bincount(codes), Cuts(sides)
-
-    def measure(found: Pruned) -> TreeMeasure:
-        leaves = leaves_of(found.levels, cuts, cloud.shape[1])
-        names = None if vocabulary is None else leaves.root
-        return TreeMeasure(leaves.cells, leaves.halvings, leaves.quanta, low, high, names, vocabulary)
-
-    root = measure(Pruned([TreeLevel(np.ones_like(sizes), np.ones(len(sizes), bool), np.zeros_like(sizes))], 0, 0, 0))
-    # Quanta take two bytes more at most, and as many bits as there are ways for them to fall to the labels.
-    ways = math.lgamma(len(cloud)) - math.lgamma(len(sizes)) - math.lgamma(len(cloud) - len(sizes) + 1)
-    overhead = code_length(root) + 16 + math.ceil(ways / math.log(2))
-    if overhead > budget:
-        raise ValueError(f"bits={bits} must be at least {overhead}, which the header and the box take: a larger budget")
-    tolerance = 0.4 / budget**2
-    while True:
-        found = candidates(kd_tree(unit, sides, sizes, tolerance), budget - overhead, MAX_QUANTA)
-        first = next(found, None)
-        if first is None or tolerance <= _FINEST:
-            break
-        if first.bits < 0.9 * (budget - overhead):
-            # What is not cut yet is worth the bits that are left.
-            tolerance = max(tolerance / 1000, _FINEST)
-        elif tolerance > 4 * _WORTH * first.price:
-            tolerance = max(_WORTH * first.price, _FINEST)
-        else:
-            break
-    out = []
-    for pruned in itertools.chain([first] if first else [], found):
-        tree, error = measure(pruned), pruned.error * length
-        if cloud.shape[1] == 1 and length and vocabulary is None:
-            masses = np.asarray(tree.counts, np.float64)
-            error = line_error(cloud[:, 0], tree.low_corners[:, 0], tree.sides[:, 0], masses)
-        if code_length(tree) <= budget:
-            out.append((tree, error))
-    return out or [(root, float(np.inf))]
 
 
 def _integers(values: Numbers, name: str) -> np.ndarray:
