@@ -1,32 +1,43 @@
-"""How far the points in each of many boxes are from the uniform law there: section 8 of the theory, by dyadic cuts.
+"""How far the points in each of many boxes are from the uniform law there, by dyadic cuts (theory, section 8).
 
-For points mu in a box v, cut in two halves with the share phi of the points in the lower one,
+Let a box v be cut in two halves along a side s, phi the share of its points mu in the lower one. Stretching the lower
+part phi of the side to the lower half, and the rest to the upper one, and going on so in the halves, maps the uniform
+law U_v to mu. The cost of this map is known exactly: with x uniform on v and T(x) where it goes,
 
-    W_p(mu, U_v) <= D_v = min( (phi D_lower^p + (1 - phi) D_upper^p)^(1/p) + W_p(phi U_lower + (1 - phi) U_upper, U_v),
-                               (mean of E|x - U_v|^p)^(1/p) ),
+    E|T(x) - x|^2 = E|T(x) - c|^2 + E|x - c|^2 - 2 sum_j g_j,       c the centre of v,    g_j = cov(T_j, x_j),
 
-from nodes of one point up. Only nodes with points in both halves are visited, in the order of their sides: a node that
-fills another evenly is brought there in one step, by the map that stretches its box.
+and g_v is the mean of that of the halves, but for the axis that is cut, along which it is
+
+    2 phi^2 g_lower + 2 (1 - phi)^2 g_upper + s phi (1 - phi) (mean_upper - mean_lower) / 2.
+
+For one point the map goes nowhere else, and g = 0, which is the product coupling. W_1 is at most the root of that mean
+square, and at most phi D_lower + (1 - phi) D_upper + s |phi - 1/2| / 2, the smaller at each node.
+
+Nodes are visited from those of one point up, where both halves have points. A node that is all that its ancestor holds
+is brought there in one step, by the map that stretches its box.
 """
 
 import heapq
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 _KEY_BITS, _AXIS_BITS, _TABLE_BITS = 62, 50, 11
+_MOST_NODES = 1 << 21
 _CHUNK = 1 << 17
 # Boxes are cut in one order for all where they have more shapes than this, up to factors of 2.
 _MAX_SHAPES = 256
 
 
 class Evenness(NamedTuple):
-    """Of the points in each box: how many, their mean and their variance, summed over the axes, and D."""
+    """Of the points in each box: how many, their mean, their variance, summed over the axes, the covariances g with the
+    uniform law, and a bound on W_1 to it."""
 
     size: Int[np.ndarray, " boxes"]
     mean: Float[np.ndarray, "boxes d"]
     variance: Float[np.ndarray, " boxes"]
+    common: Float[np.ndarray, "boxes d"]
     error: Float[np.ndarray, " boxes"]
 
 
@@ -35,15 +46,43 @@ def evenness(
     box: Int[np.ndarray, " n"],
     low: Float[np.ndarray, "boxes d"],
     side: Float[np.ndarray, "boxes d"],
-    p: int,
 ) -> Evenness:
-    """Bounds on W_p between the points of each box and the uniform law there; `box` says which box each point is in."""
+    """How even the points of each box are; `box` says which box each point is in."""
     shapes = _Shapes(side, max(1, len(low) - 1).bit_length())
     key = shapes.keys(points, box, low, side)
     order = np.argsort(key)
     key, points = key[order], points[order]
     del order
-    return _Merging(key, points, low, side, shapes, p).merged()
+    return _Merging(key, points, low, side, shapes).merged()
+
+
+def squared(
+    away: Float[np.ndarray, "n d"],
+    variance: Float[np.ndarray, " n"],
+    side: Float[np.ndarray, "n d"],
+    common: Float[np.ndarray, "n d"] | float = 0.0,
+) -> Float[np.ndarray, " n"]:
+    """The mean square of how far a map moves the uniform law on a box, from the covariances g.
+
+    **Arguments:** `away`: of the mean that it has then, from the centre; `variance`: that it has then.
+    """
+    square = np.einsum("nd,nd->n", away, away) + variance + np.einsum("nd,nd->n", side, side) / 12
+    # The difference is of a square that is larger, and must not be below the truth by what that was rounded.
+    return square if isinstance(common, float) else np.maximum(square * (1 + 2.0**-48) - 2 * common.sum(axis=1), 0.0)
+
+
+def product_mean(
+    square: Float[np.ndarray, " n"], side: Float[np.ndarray, "n d"], line: bool
+) -> Float[np.ndarray, " n"]:
+    """A bound on E|x - U| from the mean square of x - U, U uniform on a box and x independent: exact on a `line`, inside.
+
+    There E|x - U| = (x - c)^2/s + s/4, and E(x - U)^2 = (x - c)^2 + s^2/12.
+    """
+    out = np.sqrt(square)
+    if line:
+        length = side.max(axis=1)
+        out = np.minimum(out, square / np.where(length > 0, length, 1.0) + length / 6)
+    return out
 
 
 class _Shapes:
@@ -119,11 +158,15 @@ class _Shapes:
 class _Merging:
     """Nodes, as runs of points in the order of their keys, merged two by two; kept where their first point stands."""
 
-    def __init__(self, key, points, low, side, shapes: _Shapes, p: int):
-        self.low, self.side, self.shapes, self.p = low, side, shapes, p
+    def __init__(self, key, points, low, side, shapes: _Shapes):
+        self.low, self.side, self.shapes = low, side, shapes
         self.line = np.count_nonzero(side.max(axis=0, initial=0.0)) == 1
-        new = np.diff(key, prepend=-1) != 0
-        starts = np.flatnonzero(new)
+        differ = key[:-1] ^ key[1:]
+        # Of the digits but the highest one, those under a digit 1 are dropped, so that no rounding makes it another.
+        height = np.frexp((differ & ~(differ >> 1)).astype(np.float64))[1].astype(np.int8) - 1
+        apart = _apart(height, -(-len(key) // _MOST_NODES)) | (height >= shapes.bits)
+        self.height = height[apart]
+        starts = np.flatnonzero(np.append(True, apart))
         self.size = np.diff(starts, append=len(key))
         self.box = key[starts] >> shapes.bits
         self.at = points[starts]
@@ -133,16 +176,13 @@ class _Merging:
             self.mean = np.add.reduceat(points, starts, axis=0) / self.size[:, None]
             away = points - np.repeat(self.mean, self.size, axis=0)
             self.square = np.add.reduceat(np.einsum("nd,nd->n", away, away), starts)
-        differ = key[starts[:-1]] ^ key[starts[1:]]
-        # Of the digits but the highest one, those under a digit 1 are dropped, so that no rounding makes it another.
-        self.height = np.frexp((differ & ~(differ >> 1)).astype(np.float64))[1].astype(np.int8) - 1
-        self.level = np.zeros(len(starts), np.int8)
+        self.level = np.maximum.reduceat(np.append(np.where(apart, -1, height), np.int8(-1)), starts) + np.int8(1)
         self.first = np.arange(len(starts), dtype=np.int32)
         self.last = self.first.copy()
-        self.error = np.empty(len(starts))
+        self.common, self.error = np.zeros_like(self.mean), np.empty(len(starts))
         for begin in range(0, len(starts), _CHUNK):
             some = np.arange(begin, min(begin + _CHUNK, len(starts)))
-            self.error[some] = self._product(some, *self._node(some, 0))
+            self.error[some] = self._product(some, *self._node(some, self.level[some]))
 
     def merged(self) -> Evenness:
         order = np.argsort(self.height, kind="stable")
@@ -151,36 +191,39 @@ class _Merging:
             for begin in range(ends[level], ends[level + 1], _CHUNK):
                 self._merge(order[begin : min(begin + _CHUNK, ends[level + 1])], level)
         starts = np.flatnonzero(np.diff(self.box, prepend=-1))
-        boxes, dim = self.low.shape
-        out = Evenness(np.zeros(boxes, np.int64), self.low + self.side / 2, np.zeros(boxes), np.zeros(boxes))
-        at = self.box[starts]
-        out.error[at] = self._lifted(starts, out.mean[at], self.side[at])
+        at, (boxes, dim) = self.box[starts], self.low.shape
+        out = Evenness(
+            np.zeros(boxes, np.int64), self.low + self.side / 2, np.zeros(boxes), np.zeros((boxes, dim)), np.zeros(boxes)
+        )
         out.size[at], out.mean[at] = self.size[starts], self.mean[starts]
         out.variance[at] = self.square[starts] / self.size[starts]
+        out.common[at], out.error[at] = self._lifted(starts, self.low[at] + self.side[at] / 2, self.side[at])
         return out
 
     def _merge(self, borders, level: int) -> None:
         """Joins the runs on both sides of borders, which are the halves of a node of the next level."""
-        p, lower, upper = self.p, self.first[borders], borders + 1
+        lower, upper, rows = self.first[borders], borders + 1, np.arange(len(borders))
         last = self.last[upper]
         centre, side = self._node(lower, level + 1)
         axis = self.shapes.axis[self.shapes.which[self.box[lower]], level]
-        rows = np.arange(len(axis))
         length = side[rows, axis]
         half, quarter = side.copy(), np.zeros_like(side)
         half[rows, axis] /= 2
         quarter[rows, axis] = length / 4
-        one, two = self._lifted(lower, centre - quarter, half), self._lifted(upper, centre + quarter, half)
+        (g, one), (h, two) = self._lifted(lower, centre - quarter, half), self._lifted(upper, centre + quarter, half)
         size = self.size[lower] + self.size[upper]
         phi, rest = self.size[lower] / size, self.size[upper] / size
-        apart = self.mean[upper] - self.mean[lower]
-        self.square[lower] += self.square[upper] + np.einsum("nd,nd->n", apart, apart) * phi * self.size[upper]
-        self.mean[lower] += apart * rest[:, None]
+        step = self.mean[upper] - self.mean[lower]
+        common = phi[:, None] * g + rest[:, None] * h
+        cut = 2 * phi**2 * g[rows, axis] + 2 * rest**2 * h[rows, axis]
+        common[rows, axis] = cut + length * phi * rest / 2 * step[rows, axis]
+        self.square[lower] += self.square[upper] + np.einsum("nd,nd->n", step, step) * phi * self.size[upper]
+        self.mean[lower] += step * rest[:, None]
         self.size[lower], self.level[lower] = size, level + 1
         self.first[last], self.last[lower] = lower, last
-        cut = length * np.abs(phi - 0.5) / (2 if p == 1 else np.sqrt(3))
-        halves = phi * one + rest * two if p == 1 else np.sqrt(phi * one * one + rest * two * two)
-        self.error[lower] = np.minimum(halves + cut, self._product(lower, centre, side))
+        self.common[lower] = common
+        through = phi * one + rest * two + length * np.abs(phi - 0.5) / 2
+        self.error[lower] = np.minimum(through, self._product(lower, centre, side, common))
 
     def _node(self, runs, level):
         """Centres and sides of the nodes of a level, one number or one for each, in which runs are."""
@@ -191,33 +234,41 @@ class _Merging:
         place = np.floor((self.at[runs] - low) / np.where(side > 0, side, 1.0))
         return low + (np.clip(place, 0.0, cells - 1) + 0.5) * side, side
 
-    def _product(self, runs, centre, side):
-        """The cost of the product coupling with the uniform law on nodes."""
-        away = self.mean[runs] - centre
-        square = np.einsum("nd,nd->n", away, away) + self.square[runs] / self.size[runs]
-        out = np.sqrt(square + np.einsum("nd,nd->n", side, side) / 12)
-        if self.line and self.p == 1:
-            length = side.max(axis=1)
-            out = np.minimum(out, square / np.where(length > 0, length, 1.0) + length / 4)
-        return out
+    def _product(self, runs, centre, side, common=None):
+        """What it costs to bring the uniform law on nodes to runs by the map, or by the product coupling."""
+        variance, away = self.square[runs] / self.size[runs], self.mean[runs] - centre
+        out = product_mean(squared(away, variance, side), side, self.line)
+        return out if common is None else np.minimum(out, np.sqrt(squared(away, variance, side, common)))
 
     def _lifted(self, runs, centre, side):
-        """D of runs on nodes that hold their own."""
+        """Covariances, and the bound on W_1, of runs on nodes that hold their own."""
         own_centre, own_side = self._node(runs, self.level[runs])
-        stretch = stretched(own_centre - centre, side - own_side, self.p)
-        return np.minimum(self._product(runs, centre, side), self.error[runs] + stretch)
+        common = self.common[runs] * (side / np.where(own_side > 0, own_side, 1.0))
+        stretch = self.error[runs] + stretched(own_centre - centre, side - own_side)
+        return common, np.minimum(self._product(runs, centre, side, common), stretch)
 
 
-def stretched(
-    apart: Float[np.ndarray, "n d"], longer: Float[np.ndarray, "n d"], p: int
-) -> Float[np.ndarray, " n"]:
-    """A bound on W_p between the uniform laws on boxes, one in the other: by the map that stretches one to the other.
+def _apart(height: Int[np.ndarray, " borders"], few: int) -> Bool[np.ndarray, " borders"]:
+    """Which borders between points are the middle of a node with more than a few points, from how high they stand."""
+    size = np.full(len(height), 2)
+    for other, here in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
+        inside, back = np.ones(len(height), bool), height
+        # How far the borders on one side are lower than this one.
+        for _ in range(few):
+            shifted = np.full_like(back, 127)
+            shifted[here] = back[other]
+            back = shifted
+            inside &= back < height
+            size += inside
+    return (size > few) & (height >= 0)
+
+
+def stretched(apart: Float[np.ndarray, "n d"], longer: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+    """A bound on W_1 between the uniform laws on boxes, one in the other: by the map that stretches one to the other.
 
     **Arguments:** `apart`: of the centres; `longer`: differences of the sides.
     """
-    out = np.sqrt(np.einsum("nd,nd->n", apart, apart) + np.einsum("nd,nd->n", longer, longer) / 12)
-    if p == 1:
-        # On each axis the map moves by a - (a + b) u, with a + b the difference of sides, 2 (a - b) that of centres.
-        each = np.where(longer > 0, longer / 4 + apart**2 / np.where(longer > 0, longer, 1.0), np.abs(apart))
-        out = np.minimum(out, each.sum(axis=1))
-    return out
+    square = np.einsum("nd,nd->n", apart, apart) + np.einsum("nd,nd->n", longer, longer) / 12
+    # On each axis the map moves by a - (a + b) u, with a + b the difference of sides, (a - b)/2 that of centres.
+    each = np.where(longer > 0, longer / 4 + apart**2 / np.where(longer > 0, longer, 1.0), np.abs(apart))
+    return np.minimum(np.sqrt(square), each.sum(axis=1))
