@@ -85,8 +85,12 @@ def box_tree(
         levels.append(levels[-1] + n)
         node_low, node_high, back = _halves(node_low, node_high, back, axis, cut, split)
         node, low, high, masses = _parts(node, low, high, masses, axis, cut, split, slack)
-    return BoxTree(*(np.concatenate(each) for each in zip(*(row[:5] for row in out), strict=True)), levels,
-                   *(np.concatenate(each) for each in zip(*(row[5:] for row in out), strict=True)), moved)
+    return BoxTree(
+        *(np.concatenate(each) for each in zip(*(row[:5] for row in out), strict=True)),
+        levels,
+        *(np.concatenate(each) for each in zip(*(row[5:] for row in out), strict=True)),
+        moved,
+    )
 
 
 def _middles(low, high, useful, cell):

@@ -193,7 +193,11 @@ class _Merging:
         starts = np.flatnonzero(np.diff(self.box, prepend=-1))
         at, (boxes, dim) = self.box[starts], self.low.shape
         out = Evenness(
-            np.zeros(boxes, np.int64), self.low + self.side / 2, np.zeros(boxes), np.zeros((boxes, dim)), np.zeros(boxes)
+            np.zeros(boxes, np.int64),
+            self.low + self.side / 2,
+            np.zeros(boxes),
+            np.zeros((boxes, dim)),
+            np.zeros(boxes),
         )
         out.size[at], out.mean[at] = self.size[starts], self.mean[starts]
         out.variance[at] = self.square[starts] / self.size[starts]

@@ -1,3 +1,5 @@
 """Rate and distortion: how good a law can be for a budget of bits."""
 
+from ._grids import best_grid as best_grid
 from ._quantize import quantize as quantize
+from ._worth import worth as worth

@@ -1,149 +1,165 @@
-"""A measure in quanta for a budget of bits, searched by its error bound (theory, sections 8 and 11)."""
+"""The best law for a budget: of bits, of error, or of weights (theory, section 8)."""
 
-import bisect
-import functools
 import math
-from collections.abc import Callable, Sequence
-from types import SimpleNamespace
-from typing import SupportsFloat
+from collections.abc import Iterator
+from typing import Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import Float
 
-from .._checks import finite_points, real_number
+from .._checks import Numbers, finite_points, positive_number, real_number, whole_number
 from ..coding import code_length
-from ..distances import data_bound
-from ..generators import CellMoments
-from ..limits import type_class_bits
-from ..measures import GridMeasure, QuantizedMeasure, Record
+from ..distances import data_bound, law_value
+from ..measures import AbstractMeasure, QuantizedMeasure, TreeMeasure, tree_of_leaves, trees
+from ._grids import best_grid
+from ._worth import worth
 
-_BOX_BITS = 4, 12  # of a side, at least and at most
-_MAX_QUANTA, _MAX_RESOLUTION = 1 << 24, 1 << 20
+# Clouds up to this size are compared with laws by an exact solver, in this many dimensions with trees.
+_EXACT_POINTS, _TREE_DIMENSIONS = 4096, 64
+# Budgets are found to this ratio, and not beyond this many bits.
+_PRECISION, _MOST_BITS = 1.02, 1 << 26
+# Levels of the curve in the leaves of a network: so many make its error that of uniform leaves, or nearly (section 4).
+_LEVELS = 2
 
 
 def quantize(
-    points: ArrayLike | object,
-    bits: SupportsFloat | object,
+    points: Numbers,
+    bits: SupportsFloat | Literal["auto"] | None = None,
     *,
-    p: int = 1,
-    low: ArrayLike | Sequence[float] | None = None,
-    high: ArrayLike | Sequence[float] | None = None,
-) -> QuantizedMeasure:
-    """A measure in quanta whose code fits a budget of bits: of the grids tried, the one with the least error bound.
+    error: SupportsFloat | None = None,
+    weights: SupportsIndex | None = None,
+    p: SupportsFloat = 1,
+    low: Numbers | None = None,
+    high: Numbers | None = None,
+) -> AbstractMeasure:
+    """The best law of any kind for a budget of bits, or the fewest bits, or the best network, for points.
 
-    More cells make the grid finer, more quanta the masses; both cost bits, `log2 C(K+N-1, N-1)` together. For each
-    number of cells an axis the budget leaves a number of quanta, and `data_bound`, one pass over the points, says what
-    error that gives; the least is searched over a geometric grid of resolutions, then around its minimum. What is not
-    claimed: that no other law with so short a code is nearer to the points (the bound, by which the search goes, is two
-    to three times the distance, and not all laws are measures on a grid).
+    Trees of several numbers of quanta, and grids, are made for the budget, and the nearest to the points is taken: by
+    the distance itself (`law_distance`) on the line and for up to 4,096 points, by the proven bounds for more. Give
+    exactly one of `bits`, `error` and `weights`. Theory, section 8.
 
     **Arguments:**
 
-    - `points`: `(N, d)` or `(N,)`, N >= 2.
-    - `bits`: the budget for the whole encoded measure, header and box included.
-    - `p`: the order, 1 or 2, of the error that is made small.
-    - `low`, `high`: the box, by default that of the points, rounded outwards to as many bits a side as the budget is
-        worth (`short_box`). A box that is given is kept, and takes what its numbers take.
+    - `points`: `(N, d)` or `(N,)`.
+    - `bits`: the budget for the whole file, header and box included; or `"auto"`, for what the data are worth: see
+        `worth`.
+    - `error`: the W_p that is allowed, in units of the data: the law with the fewest bits that was found.
+    - `weights`: how many nonzero weights the ReLU network `generator(extra_levels=2).network()` of the law may have.
+    - `p`: the order of the distance, 1 or 2.
+    - `low`, `high`: the box, by default that of the points, rounded outwards to as many bits as they are worth.
 
-    **Returns:** a `QuantizedMeasure`; `data_bound(points, measure, p)` is its proven error to the points, and
-    `code_length(measure)` its bits.
+    **Returns:** a `TreeMeasure`, a `QuantizedMeasure` or whatever is best; `.generator(**options)` makes its generator.
 
-    **Raises:** `ValueError` for a budget that the header and the box alone exceed, naming the smallest, and for bad
-    points as `GridMeasure.from_samples`; `TypeError` for anything but numbers.
+    **Raises:** `ValueError` for a budget that the header and the box alone exceed, naming the smallest; for an error
+    that no law within 2^26 bits reaches; for too few weights; for more or less than one budget; and for bad points;
+    `TypeError` for anything but numbers.
 
     **Example:**
 
         >>> import jaxgen as jg, numpy as np
-        >>> measure = jg.quantize(np.arange(32.0) ** 2, bits=200)
-        >>> jg.code_length(measure) <= 200, measure.dim
+        >>> points = np.arange(32.0) ** 2
+        >>> law = jg.quantize(points, bits=200)
+        >>> jg.code_length(law) <= 200, law.generator(extra_levels=1).dim
         (True, 1)
+        >>> jg.law_distance(jg.quantize(points, error=20.0), points).value <= 20
+        True
     """
-    budget, cloud = real_number(bits, "bits"), finite_points(points)
-    box_bits = _box_bits(budget)
-
-    def at(n: int, quanta: int) -> QuantizedMeasure:
-        # What the masses were rounded from is no one's, and the bound on that would take bits.
-        measure = GridMeasure.from_samples(cloud, n, low=low, high=high, box_bits=box_bits)
-        return _with_record(measure.quantize(quanta), None)
-
-    while (overhead := code_length(least := at(1, 1))) > budget and box_bits > _BOX_BITS[0]:
-        box_bits -= 1
-    if not overhead <= budget < np.inf:
-        raise ValueError(
-            f"bits={bits} must be finite and at least {overhead}, which the header and the box alone take; "
-            "give a larger budget"
-        )
-
-    @functools.cache
-    def attempt(n: int) -> tuple[float, QuantizedMeasure]:
-        """The error bound at n cells an axis, infinite where not even one quantum fits, and the measure."""
-        quanta = min(_affordable(n ** cloud.shape[1], budget - overhead), len(cloud))
-        if quanta < 1:
-            return np.inf, least
-        measure = at(n, quanta)
-        return data_bound(cloud, measure, p), measure
-
-    # With 16 bits a cell the masses are exact to what their cells can show, and only finer cells are worth their bits.
-    first = ((budget - overhead) / 16) ** (1 / cloud.shape[1])
-    best = _search(lambda n: attempt(n)[0], max(1, min(int(first), _MAX_RESOLUTION)))
-    measure = attempt(best)[1]
-    # The count of the class is what a code needs; the one at hand takes a few bits more.
-    while code_length(measure) > budget and measure.quanta > 1:
-        measure = at(best, measure.quanta - max(1, measure.quanta // 500))
-    return _near(cloud, measure if code_length(measure) <= budget else least)
+    given = [name for name, value in (("bits", bits), ("error", error), ("weights", weights)) if value is not None]
+    if len(given) != 1:
+        raise ValueError(f"give exactly one of bits, error and weights; got {' and '.join(given) or 'none'}")
+    order = real_number(p, "p")
+    if order not in (1, 2):
+        raise ValueError(f"p must be 1 or 2; got {p}")
+    search = _Search(finite_points(points).astype(np.float64), order, low, high)
+    if weights is not None:
+        return search.of_weights(whole_number(weights, "weights", 1))
+    if error is not None:
+        return search.of_error(positive_number(error, "error"))
+    if isinstance(bits, str):
+        if bits != "auto":
+            raise ValueError(f'bits must be a number or "auto"; got {bits!r}')
+        bits = worth(points)
+    return search.of_bits(real_number(bits, "bits"))[0]
 
 
-def _box_bits(budget: float) -> int:
-    """How many bits of a side of the box are worth it: one more would cost more than it saves.
+class _Search:
+    def __init__(self, cloud: Float[np.ndarray, "n d"], p: float, low: Numbers | None, high: Numbers | None):
+        self.cloud, self.p, self.box = cloud, p, {"low": low, "high": high}
 
-    A bit more for both corners of an axis costs 2 bits, and halves what the box is too wide, on average a share
-    1.4 / 2^bits of its side; a box wider by the share w needs w times the budget more for the same error.
-    """
-    return int(np.clip(round(math.log2(budget)) - 1, *_BOX_BITS)) if 2 <= budget < np.inf else _BOX_BITS[0]
+    def of_bits(self, bits: float) -> tuple[AbstractMeasure, float]:
+        """The nearest of the laws of so many bits, and its distance, or a bound on it."""
+        found = [(law, self._error(law, bound)) for law, bound in self._laws(bits)]
+        return min(found, key=lambda pair: pair[1])
+
+    def of_error(self, error: float) -> AbstractMeasure:
+        """The law of the fewest bits that is as near: a budget is doubled until it is enough, then cut."""
+        enough = _least_bits(self)
+        law, distance = self.of_bits(enough)
+        short, far = enough, distance
+        while distance > error:
+            short, far, enough = enough, distance, 2 * enough
+            if enough > _MOST_BITS:
+                raise ValueError(f"error={error:g} is not reached by {short} bits, whose law is at {distance:g}")
+            law, distance = self.of_bits(enough)
+        while enough > _PRECISION * short:
+            budget = _between(short, enough, far, distance, error)
+            tried, value = self.of_bits(budget)
+            if value <= error:
+                law, enough, distance = tried, min(budget, code_length(tried)), value
+            else:
+                short, far = budget, value
+        return law
+
+    def of_weights(self, weights: int) -> TreeMeasure:
+        """The tree whose network has so many weights: their number grows with that of the leaves, and is counted."""
+        leaves, best, tried = max(1, weights // (12 + self.cloud.shape[1])), None, set()
+        least = math.inf
+        while leaves not in tried:
+            tried.add(leaves)
+            tree = tree_of_leaves(self.cloud, leaves, **self.box)
+            count = tree.generator(extra_levels=_LEVELS).network().connectivity
+            least = min(least, count)
+            if count <= weights and (best is None or tree.size > best.size):
+                best = tree
+            leaves = max(1, leaves + math.floor((weights - count) * tree.size / count))
+        if best is None:
+            raise ValueError(f"weights={weights} are too few: a network of one leaf has {least}")
+        return best
+
+    def _laws(self, bits: float) -> Iterator[tuple[AbstractMeasure, float]]:
+        """Laws of so many bits, with a bound on their distance; `nan` where it is not known yet."""
+        if self.cloud.shape[1] <= _TREE_DIMENSIONS:
+            yield from trees(self.cloud, bits, **self.box)
+        try:
+            yield best_grid(self.cloud, bits, p=int(self.p), **self.box), math.nan
+        except ValueError:
+            if self.cloud.shape[1] > _TREE_DIMENSIONS:
+                raise
+
+    def _error(self, law: AbstractMeasure, bound: float) -> float:
+        size, dim = self.cloud.shape
+        if dim == 1 and isinstance(law, TreeMeasure) and self.p == 1:
+            return bound
+        if dim == 1 or size <= _EXACT_POINTS:
+            return law_value(law, self.cloud, self.p, n=max(2048, size if dim > 1 else 4 * size))
+        if isinstance(law, QuantizedMeasure) or self.p == 2:
+            return data_bound(self.cloud, law, self.p)
+        return bound
 
 
-def _search(error: Callable[[int], float], n: int) -> int:
-    """The number of cells an axis with the least error: upwards from n, then around the least."""
-    errors: dict[int, float] = {}
-
-    def at(k: int) -> float:
-        errors[k] = error(k)
-        return errors[k]
-
-    worse = 0
-    while worse < 4 and n <= _MAX_RESOLUTION:
-        # Past the optimum, too few quanta are left for the cells, and the error only grows.
-        least = min(errors.values(), default=np.inf)
-        worse = worse + 1 if at(n) > least else 0
-        n = n + 1 + n // 4
-    # A finer search than one part in 64 of the resolution is below what the bound can tell.
-    best = min(errors, key=errors.__getitem__)
-    step = max(1, best // 8)
-    while step > best // 64:
-        center = best
-        for k in (center - step, center + step):
-            if 1 <= k <= _MAX_RESOLUTION:
-                at(k)
-        best = min(errors, key=errors.__getitem__)
-        if best == center:
-            step //= 2
-    return best
+def _between(short: float, enough: float, far: float, near: float, error: float) -> float:
+    """The budget on the line, on logarithmic scales, between one that is too small and one that is not."""
+    share = math.log(far / error) / math.log(far / near) if near > 0 and far > near else 0.5
+    return short * (enough / short) ** min(0.9, max(0.1, share + 0.05))
 
 
-def _with_record(measure: QuantizedMeasure, record: Record | None) -> QuantizedMeasure:
-    """The same measure, with another record of what is proven of it."""
-    return QuantizedMeasure(measure.cells, measure.counts, measure.low, measure.high, measure.resolution, record=record)
-
-
-def _near(cloud: np.ndarray, measure: QuantizedMeasure) -> QuantizedMeasure:
-    """With what is known of its distance to the points, which is kept beside it and takes no bits of its file."""
-    at_centres = SimpleNamespace(measure=measure, cell_moments=lambda: CellMoments(0.0, True))
-    near = data_bound(cloud, at_centres, 1), data_bound(cloud, at_centres, 2)
-    return _with_record(measure, Record({"points": near}, saved=False))
-
-
-def _affordable(cells: int, bits: float) -> int:
-    """The largest number of quanta for which the type class on `cells` cells takes at most `bits` bits."""
-    if cells == 1:
-        return 1
-    return bisect.bisect_right(range(1, _MAX_QUANTA + 1), bits, key=lambda quanta: type_class_bits(cells, quanta))
+def _least_bits(search: _Search) -> float:
+    """The smallest budget that is taken."""
+    bits = 64.0
+    while True:
+        try:
+            search.of_bits(bits)
+        except ValueError:
+            bits *= 1.25
+        else:
+            return bits

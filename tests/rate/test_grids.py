@@ -12,13 +12,13 @@ from jaxgen.coding import code_length
 from jaxgen.distances import data_bound
 from jaxgen.limits import type_class_bits
 from jaxgen.measures import GridMeasure
-from jaxgen.rate import quantize
+from jaxgen.rate import best_grid
 
 
 def overhead(points):
     """The least budget, that of a measure that says nothing but its box: header, box, checksum."""
     with pytest.raises(ValueError, match="at least") as error:
-        quantize(points, bits=8)
+        best_grid(points, bits=8)
     return int(re.search(r"at least (\d+)", str(error.value))[1])
 
 
@@ -38,13 +38,13 @@ def test_the_code_fits_the_budget(seed, count, dim, extra, ties):
     points = np.random.default_rng(seed).normal(size=(count, dim)) ** 3
     points = np.round(points) if ties else points
     budget = overhead(points) + extra
-    measure = quantize(points, bits=budget)
+    measure = best_grid(points, bits=budget)
     assert code_length(measure) <= budget
     assert 1 <= measure.quanta <= count and measure.dim == dim and measure.labels is None
     np.testing.assert_allclose(measure.low, points.min(axis=0), rtol=1e-6)
     np.testing.assert_allclose(measure.high, points.max(axis=0), rtol=1e-6)
     # Never worse than what one quantum in one cell does.
-    assert data_bound(points, measure) <= data_bound(points, quantize(points, bits=overhead(points))) * (1 + 1e-6)
+    assert data_bound(points, measure) <= data_bound(points, best_grid(points, bits=overhead(points))) * (1 + 1e-6)
 
 
 @pytest.mark.slow
@@ -54,14 +54,14 @@ def test_error_falls_with_the_budget(dim):
     base = overhead(points)
     least = np.inf
     for extra in (0, 60, 100, 200, 400, 430, 460, 800, 1600, 3200):
-        measure = quantize(points, bits=base + extra)
+        measure = best_grid(points, bits=base + extra)
         bound = data_bound(points, measure)
         # The bound is a mean over at least as many pieces as there are quanta, and what rounding does to each of them
         # is as good as random and no larger than their mean: three standard deviations of that is all that a larger
         # budget may lose by falling on another number of quanta.
         assert bound <= least * (1 + 3 / math.sqrt(measure.quanta))
         least = min(least, bound)
-    assert least < data_bound(points, quantize(points, bits=base)) / 3 ** (1 / dim)
+    assert least < data_bound(points, best_grid(points, bits=base)) / 3 ** (1 / dim)
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_near_the_best_of_all_resolutions(p):
     rng = np.random.default_rng(p)
     points = np.concatenate([rng.normal([0, 0], 0.2, (200, 2)), rng.normal([4, 1], 0.5, (200, 2))])
     budget = overhead(points) + 900
-    found = data_bound(points, measure := quantize(points, bits=budget, p=p), p)
+    found = data_bound(points, measure := best_grid(points, bits=budget, p=p), p)
     best = np.inf
     for n in range(1, 60):
         quanta = max((k for k in range(1, 401) if type_class_bits(n**2, k) <= 900), default=0)
@@ -94,7 +94,7 @@ def test_the_rate_of_smooth_densities_is_that_of_theory(dim, log2_points, decade
     base = overhead(points)
     bits, errors = [], []
     for payload in [100 * 10**k for k in range(decades + 1)]:
-        measure = quantize(points, bits=base + payload)
+        measure = best_grid(points, bits=base + payload)
         assert measure.quanta < len(points) / 2
         bits.append(code_length(measure) - base)
         errors.append(data_bound(points, measure))
@@ -114,30 +114,30 @@ def test_the_header_is_short(dim, bits):
     if bits < 16 * dim:
         return
     points = np.random.default_rng(dim).normal(0.3, 2.0, (1000, dim))
-    measure = quantize(points, bits=bits)
+    measure = best_grid(points, bits=bits)
     payload = type_class_bits(math.prod(measure.resolution), measure.quanta)
     assert code_length(measure) <= 1.001 * payload + 64 + 40 * dim
 
 
 def test_the_order_of_the_error_and_the_box():
     points = np.random.default_rng(9).normal(size=(300, 2))
-    measure = quantize(points, bits=1000, low=[-8.0, -8.0], high=[8.0, 8.0])
+    measure = best_grid(points, bits=1000, low=[-8.0, -8.0], high=[8.0, 8.0])
     np.testing.assert_array_equal(measure.low, [-8, -8])
     np.testing.assert_array_equal(measure.high, [8, 8])
     assert code_length(measure) <= 1000
-    assert data_bound(points, measure) >= data_bound(points, quantize(points, bits=1000))
+    assert data_bound(points, measure) >= data_bound(points, best_grid(points, bits=1000))
 
 
 def test_points_that_say_little():
-    line = quantize(np.arange(50.0), bits=600)
+    line = best_grid(np.arange(50.0), bits=600)
     assert line.dim == 1 and code_length(line) <= 600
-    constant = quantize(np.full((20, 2), 3.5), bits=5000)
+    constant = best_grid(np.full((20, 2), 3.5), bits=5000)
     assert data_bound(np.full((20, 2), 3.5), constant) == 0
     flat = np.stack([np.linspace(0, 1, 40), np.full(40, 2.0)], axis=1)
-    assert data_bound(flat, quantize(flat, bits=1200)) < 0.05
-    pair = quantize([[0.0, 0.0], [1.0, 1.0]], bits=1e12)
+    assert data_bound(flat, best_grid(flat, bits=1200)) < 0.05
+    pair = best_grid([[0.0, 0.0], [1.0, 1.0]], bits=1e12)
     assert pair.quanta == 2 and data_bound([[0.0, 0.0], [1.0, 1.0]], pair) < 1e-5
-    huge = quantize(np.random.default_rng(0).normal(size=(50, 2)) * 1e30, bits=2000)
+    huge = best_grid(np.random.default_rng(0).normal(size=(50, 2)) * 1e30, bits=2000)
     assert code_length(huge) <= 2000
 
 
@@ -145,21 +145,21 @@ def test_the_smallest_budget_is_named_and_works():
     points = np.random.default_rng(0).random((40, 3))
     base = overhead(points)
     with pytest.raises(ValueError, match=f"bits={base - 1} must be finite and at least {base}"):
-        quantize(points, bits=base - 1)
-    measure = quantize(points, bits=base)
+        best_grid(points, bits=base - 1)
+    measure = best_grid(points, bits=base)
     assert measure.resolution == (1, 1, 1) and code_length(measure) == base
 
 
 @pytest.mark.parametrize("bits", [0, -5, math.nan, math.inf])
 def test_budgets_that_are_none(bits):
     with pytest.raises(ValueError, match=f"bits={bits} must be finite and at least"):
-        quantize(np.eye(4), bits=bits)
+        best_grid(np.eye(4), bits=bits)
 
 
 @pytest.mark.parametrize("bits", ["8192", None, True, [1000]])
 def test_budgets_of_another_type(bits):
     with pytest.raises(TypeError, match="bits must be a number; got "):
-        quantize(np.eye(4), bits=bits)
+        best_grid(np.eye(4), bits=bits)
 
 
 @pytest.mark.parametrize(
@@ -173,9 +173,9 @@ def test_budgets_of_another_type(bits):
 )
 def test_bad_points(points, message):
     with pytest.raises(ValueError, match=message):
-        quantize(points, bits=5000)
+        best_grid(points, bits=5000)
 
 
 def test_bad_order():
     with pytest.raises(ValueError, match="p must be 1 or 2; got 3"):
-        quantize(np.eye(4), bits=5000, p=3)
+        best_grid(np.eye(4), bits=5000, p=3)
