@@ -48,6 +48,7 @@ from .generators import (
     MLPGenerator as MLPGenerator,
     PeanoGenerator as PeanoGenerator,
     SawtoothGenerator as SawtoothGenerator,
+    TreeGenerator as TreeGenerator,
 )
 from .measures import (
     GridMeasure as GridMeasure,

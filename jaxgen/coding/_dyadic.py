@@ -5,13 +5,13 @@ are known before it, so that all its questions are made together, and learned fr
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt32
 
 from ._beta_binomial import Mixture, Splits
-from ._coder import Coder, Reader
+from ._coder import Reader
 from ._decisions import packed
 from ._errors import CodeError
 
@@ -22,6 +22,13 @@ _LEAST = 64
 _LEAST_BITS = 0.022
 _BLOCK_SHARE = 4
 _MAX_DEPTH = 1 << 16
+
+
+@runtime_checkable
+class _Decides(Protocol):
+    """What codes answers, or counts their bits: a `Writer` or a `Reader`."""
+
+    def decisions(self, words: UInt32[np.ndarray, " n"], answers: Bool[np.ndarray, " n"] | None) -> np.ndarray: ...
 
 
 class TreeLevel(NamedTuple):
@@ -39,11 +46,11 @@ class TreeLevel(NamedTuple):
 
 
 def code_tree(
-    coder: Coder,
+    coder: _Decides,
     roots: Int[np.ndarray, " roots"],
     side: Callable[[int], float],
     levels: list[TreeLevel] | None,
-    nodes: float = np.inf,
+    nodes: float | int = np.inf,
 ) -> list[TreeLevel]:
     """Codes a forest with so many quanta at each root; gives its levels.
 
@@ -94,7 +101,7 @@ class _Model:
     def deepen(self) -> None:
         self._mixture.deepen()
 
-    def code(self, coder: Coder, quanta: Int[np.ndarray, " n"], side: float, level: TreeLevel | None) -> TreeLevel:
+    def code(self, coder: _Decides, quanta: Int[np.ndarray, " n"], side: float, level: TreeLevel | None) -> TreeLevel:
         """Codes a block, and learns from it."""
         where = tree_contexts(quanta, side)
         yes, total = self._counts[where, 0], self._counts[where].sum(axis=1)
@@ -109,7 +116,7 @@ class _Model:
             self._mixture.learn(left[split], quanta[split])
         return TreeLevel(quanta, leaf, left)
 
-    def _left(self, coder: Coder, quanta, left) -> Int[np.ndarray, " n"]:
+    def _left(self, coder: _Decides, quanta, left) -> Int[np.ndarray, " n"]:
         """Numbers of 0 ... quanta by bisection: is it in the upper half?"""
         splits = Splits(quanta, self._mixture.weights)
         low, high = np.zeros(len(quanta), np.int64), quanta + 1
@@ -159,8 +166,6 @@ class TreeCosts:
 class _Counter:
     """A coder that only counts bits."""
 
-    reading = False
-
     def __init__(self):
         self.bits = 0.0
 
@@ -174,5 +179,5 @@ class _Counter:
 def tree_bits(levels: list[TreeLevel], side: Callable[[int], float]) -> float:
     """The bits that `code_tree` takes."""
     counter = _Counter()
-    code_tree(counter, levels[0].quanta, side, levels)  # pyright: ignore[reportArgumentType]
+    code_tree(counter, levels[0].quanta, side, levels)
     return counter.bits

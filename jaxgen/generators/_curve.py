@@ -235,7 +235,7 @@ def _entered(curve: AbstractCurve, levels: int, cells: Int[Array, "m d"]):
     return jax.vmap(lambda cell: curve.steps(digits, cell, levels)[1])(cells)
 
 
-# The name of the construction with the curve that it takes by default.
-PeanoGenerator = CurveGenerator
+# The names of the construction with the curve that it takes by default, and for a tree, whose leaves have an order.
+PeanoGenerator = TreeGenerator = CurveGenerator
 
 natural_generator(AbstractMeasure, CurveGenerator)

@@ -162,7 +162,7 @@ class Quanta:
 
     def of_leaves(self, most: int) -> list[TreeLevel]:
         """The best pruned tree with at most so many leaves."""
-        takes = self._priced(most, max(float(self._depths[0].error.sum()), 1e-12) / most, _LeafCosts())[1]
+        takes = self._priced(float(most), max(float(self._depths[0].error.sum()), 1e-12) / most, _LeafCosts())[1]
         return self._selected(takes)[0]
 
     def _priced(self, aim: float, price: float, costs: TreeCosts | _LeafCosts) -> tuple[float, list[np.ndarray]]:

@@ -92,7 +92,7 @@ def trees(
     ways = math.lgamma(size) - math.lgamma(labelled) - math.lgamma(size - labelled + 1)
     overhead = code_length(root) + 16 + math.ceil(ways / math.log(2))
     if overhead > budget:
-        raise ValueError(f"bits={bits} must be at least {overhead}, which the header and the box take: a larger budget")
+        raise ValueError(f"bits={budget:g} must be at least {overhead}, which the header and the box take: a larger budget")
     payload, tolerance = budget - overhead, 0.4 / budget**2
     while True:
         found = candidates(source.depths(tolerance), payload, MAX_QUANTA)
@@ -101,7 +101,7 @@ def trees(
             break
         if first.bits < 0.9 * payload:
             # What is not cut yet is worth the bits that are left.
-            tolerance = max(tolerance / 1000, _FINEST)
+            tolerance = max(tolerance / 1e6, _FINEST)
         elif tolerance > 4 * _WORTH * first.price:
             tolerance = max(_WORTH * first.price, _FINEST)
         else:

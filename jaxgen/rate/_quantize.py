@@ -105,7 +105,7 @@ class _Search:
             budget = _between(short, enough, far, distance, error)
             tried, value = self.of_bits(budget)
             if value <= error:
-                law, enough, distance = tried, min(budget, code_length(tried)), value
+                law, enough, distance = tried, min(budget, float(code_length(tried))), value
             else:
                 short, far = budget, value
         return law
