@@ -24,10 +24,10 @@ _LEVELS = 2
 
 def quantize(
     points: Numbers,
-    bits: SupportsFloat | Literal["auto"] | None = None,
+    bits: SupportsFloat | Literal["auto"] | object | None = None,
     *,
-    error: SupportsFloat | None = None,
-    weights: SupportsIndex | None = None,
+    error: SupportsFloat | object | None = None,
+    weights: SupportsIndex | object | None = None,
     p: SupportsFloat = 1,
     low: Numbers | None = None,
     high: Numbers | None = None,

@@ -30,8 +30,8 @@ def test_the_budget_is_met_and_more_bits_are_no_worse():
 def test_a_grid_where_a_grid_is_better():
     # Uniform on the first and the last third: three cells say so, and halvings never end.
     third = (np.arange(500) + 0.5) / 1500
-    law = jg.quantize(np.concatenate([third, third + 2 / 3]), 140, low=0.0, high=1.0)
-    assert isinstance(law, jg.QuantizedMeasure) and jg.law_distance(law, [*third, *(third + 2 / 3)]).value < 0.001
+    law = jg.quantize(np.concatenate([third, third + 2 / 3]), 120, low=0.0, high=1.0)
+    assert isinstance(law, jg.QuantizedMeasure) and jg.law_distance(law, [*third, *(third + 2 / 3)]).value < 0.005
 
 
 def test_the_fewest_bits_for_an_error():
