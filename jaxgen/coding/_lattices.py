@@ -100,9 +100,23 @@ def _fits(values: Floats, tolerance: Floats, unit: float) -> bool:
 
 
 def _completed(values: np.ndarray, offset: float, above: Integers, below: Integers) -> Lattice:
-    unit = _shortest(values, offset, above, below)
-    lattice = Lattice(offset, unit, above, below, np.zeros(len(values), np.int64))
-    return lattice._replace(off=ordered(values) - ordered(rounded(lattice, values.dtype)))
+    """With the unit, of two, that leaves fewer floats off."""
+    lattices = []
+    for unit in (_shortest(values, offset, above, below), _nearest(values, offset, above, below)):
+        lattice = Lattice(offset, unit, above, below, np.zeros(len(values), np.int64))
+        lattices.append(lattice._replace(off=ordered(values) - ordered(rounded(lattice, values.dtype))))
+        if not lattices[-1].off.any():
+            break
+    return min(lattices, key=lambda lattice: np.count_nonzero(lattice.off))
+
+
+def _nearest(values: np.ndarray, offset: float, above: Integers, below: Integers) -> float:
+    """The unit that the value of the fewest units tells: exactly, if that is one."""
+    used = np.flatnonzero(above)
+    if used.size == 0:
+        return 0.0
+    at = used[np.argmin(np.abs(above[used] / below[used]))]
+    return float((float(values[at]) - offset) * float(below[at]) / float(above[at]))
 
 
 def _shortest(values: np.ndarray, offset: float, above: Integers, below: Integers) -> float:
