@@ -55,7 +55,7 @@ def network_code(network: ReLUNetwork) -> bytes:
         >>> import jaxgen as jg
         >>> saw = jg.relu.sawtooth(20)
         >>> 8 * len(jg.coding.network_code(saw)), 32 * saw.connectivity
-        (0, 6944)
+        (240, 6944)
     """
     layers, dtype = _layers_of(network)
     writer = PackedWriter()

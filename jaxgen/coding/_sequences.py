@@ -140,8 +140,8 @@ def _form(values: Integers, pool: Pool) -> _Form:
                 forms.append(_Form(increments, None, False, _Plan(extra + _signed_bits(series[0]) + 3, 0, False)))
                 continue
             nearest = pool.nearest(series) if len(series) >= _WORTH else None
-            for reference in {None, nearest}:
-                rest = series if reference is None else series - pool.aligned(*reference, len(series))
+            for reference in dict.fromkeys((None, nearest)):
+                rest = series if reference is None else series - pool.aligned(*reference, size=len(series))
                 more = extra + 8 + (0 if reference is None else 8)
                 least = rest.min()
                 for zigzag in (False, True):
