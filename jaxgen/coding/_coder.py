@@ -143,6 +143,11 @@ class PackedWriter(Writer):
         answers = np.unpackbits(part, axis=1)[:, 32 * words.shape[1] - bits :].ravel().astype(bool)
         self.decisions(np.full(len(answers), EVEN, np.uint32), answers)
 
+    def number(self, value: int, bits: int) -> None:
+        """Codes one number of so many bits."""
+        self._used = True
+        self._range.number(value, bits)
+
     def finish(self) -> tuple[bytes, bytes]:
         """The bytes of the range coder, and none."""
         return super().finish()[0], b""
@@ -162,6 +167,11 @@ class PackedReader(Reader):
         whole[:, 32 * words.shape[1] - bits :] = answers.reshape(len(rows), bits)
         words[rows] |= np.packbits(whole, axis=1).view(">u4").astype(np.uint32)
 
+    def number(self, bits: int) -> int:
+        """Reads one number of so many bits."""
+        self._used = True
+        return self._range.number(bits)
+
 
 def _chunks(rows, bits):
     """Parts of the rows of a few million bits together, so that unpacked bits take little memory."""
@@ -174,6 +184,11 @@ Coder = Writer | Reader
 
 def code_number(coder: Coder, value: int | None, bits: int) -> int:
     """Codes one number below 2**bits, bits <= 64."""
+    if isinstance(coder, PackedReader):
+        return coder.number(bits)
+    if isinstance(coder, PackedWriter):
+        coder.number(value or 0, bits)
+        return value or 0
     words = np.array([[(value or 0) >> 32, (value or 0) & 0xFFFFFFFF]], np.uint32)
     if bits:
         coder.tails(words, np.zeros(1, np.int64), bits)

@@ -1,5 +1,6 @@
 """Floats as what they were rounded from: `offset + unit * p / q`, with small integers p and q (theory, section 8)."""
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ Floats = Float[np.ndarray, " n"]
 Integers = Int[np.ndarray, " n"]
 
 _MOST_PARTS = 64  # of the smallest number that may be the unit
+_MOST_BELOW = 1 << 20
 _PROBE = 256  # numbers that a unit is tried on before it is tried on all
 
 
@@ -100,30 +102,66 @@ def _fits(values: Floats, tolerance: Floats, unit: float) -> bool:
 
 
 def _completed(values: np.ndarray, offset: float, above: Integers, below: Integers) -> Lattice:
-    unit = _shortest(values, offset, above, below)
-    lattice = Lattice(offset, unit, above, below, np.zeros(len(values), np.int64))
-    return lattice._replace(off=ordered(values) - ordered(rounded(lattice, values.dtype)))
+    """With the shortest of those units that leave the fewest floats off."""
+    low, high = _between(values, offset, above, below)
+    units = [_nearest(values, offset, above, below)]
+    if 0 < low <= high < np.inf:
+        units += [_shortest(low, high), float(_simplest(Fraction(low), Fraction(high)))]
+    lattices = []
+    for unit in units:
+        lattice = Lattice(offset, unit, above, below, np.zeros(len(values), np.int64))
+        lattices.append(lattice._replace(off=ordered(values) - ordered(rounded(lattice, values.dtype))))
+    return min(lattices, key=lambda found: (np.count_nonzero(found.off), ratio_bits(found.unit)))
 
 
-def _shortest(values: np.ndarray, offset: float, above: Integers, below: Integers) -> float:
-    """The unit with the fewest binary digits that rounds to all values, or their mean if there is none."""
+def as_ratio(value: float) -> tuple[int, int, int]:
+    """A float as `p / q * 2**e`, rounded once, with p odd, or 0, and q = 1 or as small as will do."""
+    numerator, denominator = value.as_integer_ratio()
+    zeros = (numerator & -numerator).bit_length() - 1 if numerator else 0
+    plain = numerator >> zeros, 1, zeros - denominator.bit_length() + 1
+    near = Fraction(value).limit_denominator(_MOST_BELOW)
+    if near.numerator.bit_length() + near.denominator.bit_length() < plain[0].bit_length() and float(near) == value:
+        return near.numerator, near.denominator, 0
+    return plain
+
+
+def ratio_bits(value: float) -> int:
+    """The digits of that."""
+    return sum(part.bit_length() for part in as_ratio(value))
+
+
+def _simplest(low: Fraction, high: Fraction) -> Fraction:
+    """The fraction of least denominator between two positive ones (continued fractions)."""
+    whole = -(-low.numerator // low.denominator)
+    if whole <= high:
+        return Fraction(whole)
+    rest = _simplest(1 / (high - whole + 1), 1 / (low - whole + 1))
+    return whole - 1 + 1 / rest
+
+
+def _nearest(values: np.ndarray, offset: float, above: Integers, below: Integers) -> float:
+    """The unit that the value of the fewest units tells: exactly, if that is one."""
+    used = np.flatnonzero(above)
+    if used.size == 0:
+        return 0.0
+    at = used[np.argmin(np.abs(above[used] / below[used]))]
+    return float((float(values[at]) - offset) * float(below[at]) / float(above[at]))
+
+
+def _between(values: np.ndarray, offset: float, above: Integers, below: Integers) -> tuple[float, float]:
+    """Between what two numbers the unit must lie, so that each value is rounded from its multiple."""
     used = above != 0
     if not used.any():
-        return 0.0
+        return 0.0, 0.0
     with np.errstate(all="ignore"):
         ratio = below[used] / above[used].astype(np.float64)
-        wide = values[used].astype(np.float64)
+        wide = values[used].astype(np.float64) - offset
         half = np.spacing(np.abs(values[used])).astype(np.float64) / 2
-        ends = np.sort(np.stack([(wide - half - offset) * ratio, (wide + half - offset) * ratio]), axis=0)
-    low, high = float(ends[0].max()), float(ends[1].min())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return float(wide[0] * ratio[0])
-    if low > high or low * high <= 0:
-        return float(np.median((wide - offset) * ratio))
-    return _short_between(low, high) if low > 0 else -_short_between(-high, -low)
+        ends = np.sort(np.stack([(wide - half) * ratio, (wide + half) * ratio]), axis=0)
+    return float(ends[0].max()), float(ends[1].min())
 
 
-def _short_between(low: float, high: float) -> float:
+def _shortest(low: float, high: float) -> float:
     """The multiple of the largest power of two between two positive numbers."""
     exponent = int(np.frexp(high)[1])
     for power in range(exponent, exponent - 54, -1):

@@ -19,7 +19,7 @@ from ..relu import ReLUNetwork, SparseAffine
 from ._coder import Coder, PackedReader, PackedWriter, Reader, code_number, code_signed, code_small, code_whole
 from ._errors import CodeError
 from ._fields import Input, Output
-from ._lattices import Lattice, from_ordered, multiples, ordered, reciprocals, rounded
+from ._lattices import Lattice, as_ratio, from_ordered, multiples, ordered, reciprocals, rounded
 from ._modules import write_module
 from ._registry import MODULE_KIND, register, register_class
 from ._sequences import Pool, code_sequence, sequence_bits
@@ -55,7 +55,7 @@ def network_code(network: ReLUNetwork) -> bytes:
         >>> import jaxgen as jg
         >>> saw = jg.relu.sawtooth(20)
         >>> 8 * len(jg.coding.network_code(saw)), 32 * saw.connectivity
-        (0, 6944)
+        (240, 6944)
     """
     layers, dtype = _layers_of(network)
     writer = PackedWriter()
@@ -148,10 +148,16 @@ def _code_network(coder: Coder, layers: list[_Layer] | None, in_size: int, dtype
         if same:
             space.take(len(out[-1].weights) + len(out[-1].bias))
         out.append(out[-1] if same else _code_layer(coder, layer, dtype, pool, space))
-        if out[-1].places.size and not 0 <= out[-1].places.min() <= out[-1].places.max() < size:
-            raise CodeError("the file holds a weight outside of its layer")
+        _check_places(out[-1], size)
         size = len(out[-1].bias)
     return out, in_size
+
+
+def _check_places(layer: _Layer, in_size: int) -> None:
+    flat = np.repeat(np.arange(len(layer.bias)), np.diff(layer.pointers)) * in_size + layer.places
+    inside = np.all((layer.places >= 0) & (layer.places < in_size))
+    if not (inside and np.all(np.diff(flat) > 0)):
+        raise CodeError("the file holds weights that are out of order, or outside of their layer")
 
 
 def _equal(one: _Layer, other: _Layer) -> bool:
@@ -337,7 +343,7 @@ def _code_number_pair(coder: Coder, found: Lattice | None, pool: Pool) -> tuple[
 
 
 def _code_float(coder: Coder, value: float | None, pool: Pool) -> float:
-    """One of those that were told, by how long ago that was; or an odd number times a power of two."""
+    """One of those that were told, by how long ago that was; or a ratio of integers, times a power of two."""
     known = pool.numbers
     place = code_small(coder, None if value is None else known.index(value) if value in known else len(known))
     if place > len(known):
@@ -345,13 +351,16 @@ def _code_float(coder: Coder, value: float | None, pool: Pool) -> float:
     if place < len(known):
         value = known.pop(place)
     else:
-        numerator, denominator = (0, 1) if value is None else value.as_integer_ratio()
-        zeros = (numerator & -numerator).bit_length() - 1 if numerator else 0
-        exponent = code_signed(coder, None if value is None else zeros - denominator.bit_length() + 1, 3)
-        numerator = code_signed(coder, None if value is None else numerator >> zeros, 3)
-        if abs(exponent) > _EXPONENTS or numerator.bit_length() > 64:
+        above, below, exponent = (None, None, None) if value is None else as_ratio(value)
+        above = code_signed(coder, above, 3)
+        if code_number(coder, None if below is None else below > 1, 1):
+            below, exponent = code_whole(coder, below, 4), 0
+        else:
+            below, exponent = 1, code_signed(coder, exponent, 3)
+        if abs(exponent) > _EXPONENTS or below == 0 or max(above.bit_length(), below.bit_length()) > 64:
             raise CodeError("the file holds a number beyond all floats")
-        value = float(np.ldexp(float(numerator), exponent))
+        with np.errstate(over="ignore"):
+            value = float(np.ldexp(above / below, exponent))
         del known[_KNOWN - 1 :]
     known.insert(0, value)
     return value

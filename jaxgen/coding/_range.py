@@ -216,6 +216,21 @@ class RangeEncoder:
         self._coder, stream = encode_decisions(self._coder, words)
         self._out.append(stream)
 
+    def number(self, value: int, bits: int) -> None:
+        """Codes a number of so many bits by questions that are all `EVEN`, without the making of their words."""
+        low, width, carry = (int(x) for x in self._coder)
+        digits = []
+        for k in reversed(range(bits)):
+            half = width >> 1
+            if not value >> k & 1:
+                low, half = low + half, width - half
+            width, carry, low = half, carry | low >> 32, low & 0xFFFFFFFF
+            if width < 1 << 24:
+                digits.append(low >> 24 | carry << 8)
+                low, width, carry = low << 8 & 0xFFFFFFFF, width << 8, 0
+        self._coder = np.array([low, width, carry], np.uint32)
+        self._out.append(np.array(digits, np.uint32))
+
     def finish(self) -> bytes:
         """The shortest bytes that name a number in the final interval; zeros are understood to follow."""
         low, _, carry = (int(x) for x in self._coder)
@@ -260,6 +275,21 @@ class RangeDecoder:
         self._coder, used, answers = decode_decisions(self._coder, self._data[self._place :], words)
         self._place += used
         return answers
+
+    def number(self, bits: int) -> int:
+        """Reads a number of so many bits."""
+        code, width = (int(x) for x in self._coder)
+        value = 0
+        for _ in range(bits):
+            half = width >> 1
+            one = code < half
+            code, width = (code, half) if one else (code - half, width - half)
+            value = value << 1 | one
+            if width < 1 << 24:
+                byte = int(self._data[self._place]) if self._place < len(self._data) else 0
+                code, width, self._place = code << 8 | byte, width << 8, self._place + 1
+        self._coder = np.array([code, width], np.uint32)
+        return value
 
     @property
     def used(self) -> int:

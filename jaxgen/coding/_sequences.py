@@ -1,8 +1,12 @@
 """Sequences of integers: as they are or as increments, against an earlier one or not, each in few bits.
 
-What is left after that, nonnegative integers, is told by rounds: a quotient q in unary, one question a round for all
-that are left, and then the rest of each number in plain bits. Either q is the number without its last r bits, or it is
-the number of its bits. The questions of a round have the probability 1/2, or their own, which is told first.
+What is left after that, nonnegative integers, is told in the shortest of three ways:
+
+- by rounds: a quotient q in unary, one question a round for all that are left, and then the rest of each number in
+  plain bits. Either q is the number without its last r bits, or it is the number of its bits. The questions of a round
+  have the probability 1/2, or their own, which is told first;
+- by a tree: bit by bit, the first few of them with the probabilities, told first, that they have among the numbers that
+  agree so far.
 """
 
 import math
@@ -19,6 +23,7 @@ Integers = Int[np.ndarray, " n"]
 
 _ROUNDS = 80  # at most, so that a few far numbers do not make many rounds
 _LENGTHS = 64  # stands for r, where q is the number of bits
+_DEEPEST = 10  # bits that are told by a tree
 _SHIFTS = (0, 1, -1)
 
 
@@ -66,7 +71,10 @@ _WORTH, _KEPT = 8, 32
 
 
 class _Plan(NamedTuple):
-    """How nonnegative numbers are told, and about how many bits that takes."""
+    """How nonnegative numbers are told, and about how many bits that takes.
+
+    - `cut`: r, or `_LENGTHS` where q is the number of bits, or the number of bits that are told by a tree above that.
+    """
 
     bits: float
     cut: int
@@ -132,8 +140,8 @@ def _form(values: Integers, pool: Pool) -> _Form:
                 forms.append(_Form(increments, None, False, _Plan(extra + _signed_bits(series[0]) + 3, 0, False)))
                 continue
             nearest = pool.nearest(series) if len(series) >= _WORTH else None
-            for reference in {None, nearest}:
-                rest = series if reference is None else series - pool.aligned(*reference, len(series))
+            for reference in dict.fromkeys((None, nearest)):
+                rest = series if reference is None else series - pool.aligned(*reference, size=len(series))
                 more = extra + 8 + (0 if reference is None else 8)
                 least = rest.min()
                 for zigzag in (False, True):
@@ -170,10 +178,26 @@ def _plan(numbers: UInt64[np.ndarray, " n"]) -> _Plan:
         left = held[::-1].cumsum()[::-1].astype(np.float64)  # at the start of each round
         plain = float(np.maximum(lengths - 1, 0).sum()) if cut == _LENGTHS else float(cut * len(numbers))
         asked, yes = left[:-1], left[1:]
-        share = yes / asked
-        told = asked * _entropy(share) + np.ceil(np.log2(asked + 1))
-        plans += [_Plan(plain + float(asked.sum()), cut, False), _Plan(plain + float(told.sum()), cut, True)]
+        plans += [
+            _Plan(plain + float(asked.sum()), cut, False),
+            _Plan(plain + float(_told_bits(asked, yes).sum()), cut, True),
+        ]
+    most = int(lengths.max())
+    # Each of so many numbers, or the first bits, has a probability of its own.
+    bits = min(most, _DEEPEST)
+    held = np.bincount((numbers >> np.uint64(most - bits)).astype(np.int64), minlength=1 << bits)
+    total = float(len(numbers) * most)
+    for depth in range(bits):
+        ones = held.reshape(1 << depth, 2, -1).sum(axis=2).astype(np.float64)
+        total += float(_told_bits(ones.sum(axis=1), ones[:, 1]).sum()) - len(numbers)
+        plans.append(_Plan(total, _LENGTHS + 1 + depth, True))
     return min(plans)
+
+
+def _told_bits(asked: np.ndarray, yes: np.ndarray) -> np.ndarray:
+    """Of so many questions with so many answers yes, and their number."""
+    share = yes / np.maximum(asked, 1)
+    return asked * _entropy(share) + np.ceil(np.log2(asked + 1))
 
 
 def _entropy(share: np.ndarray) -> np.ndarray:
@@ -182,47 +206,75 @@ def _entropy(share: np.ndarray) -> np.ndarray:
 
 
 def _code_naturals(coder: Coder, numbers: UInt64[np.ndarray, " n"] | None, size: int, plan: _Plan | None):
-    cut = code_small(coder, None if plan is None else (plan.cut + 1) % (_LENGTHS + 1))  # lengths before all others
+    cut = code_number(coder, None if plan is None else plan.cut, 7)
     if cut > _LENGTHS:
-        raise CodeError("the file holds numbers of more than 64 bits")
-    cut = (cut - 1) % (_LENGTHS + 1)
+        return _code_tree(coder, numbers, size, cut - _LENGTHS)
     told = bool(code_number(coder, None if plan is None else plan.told, 1))
-    lengths = None if numbers is None else _lengths(numbers)
-    quotient = None if numbers is None or lengths is None else _quotients(numbers, lengths, cut)
+    quotient = None if numbers is None else _quotients(numbers, _lengths(numbers), cut)
     rounds = code_small(coder, None if quotient is None else int(quotient.max()))
-    if rounds > _ROUNDS:
+    if rounds > (64 if cut == _LENGTHS else _ROUNDS):
         raise CodeError("the file holds numbers that it does not write so")
     found, left = np.zeros(size, np.int64), np.arange(size)
     for step in range(rounds):
         more = None if quotient is None else quotient[left] > step
         left = left[_code_flags(coder, more, len(left), told)]
         found[left] += 1
-    if cut == _LENGTHS and rounds > 64:
-        raise CodeError("the file holds numbers of more than 64 bits")
-    out = np.zeros(size, np.uint64) if numbers is None else numbers
-    words = np.zeros((size, 2), np.uint32)
+    if cut < _LENGTHS:
+        return _code_rests(coder, numbers, np.full(size, cut), found.astype(np.uint64) << np.uint64(cut))
+    rests = np.maximum(found - 1, 0)
+    top = np.where(found > 0, np.uint64(1) << rests.astype(np.uint64), np.uint64(0))
+    return _code_rests(coder, numbers, rests, top)
+
+
+def _code_tree(coder: Coder, numbers: UInt64[np.ndarray, " n"] | None, size: int, told: int):
+    most = code_number(coder, None if numbers is None else int(_lengths(numbers).max()), 7)
+    if not told <= min(most, _DEEPEST) or most > 64:
+        raise CodeError("the file holds numbers that it does not write so")
+    top, words = np.zeros(size, np.int64), np.empty(size, np.uint32)
+    for depth in range(told):
+        bit = None if numbers is None else (numbers >> np.uint64(most - 1 - depth) & np.uint64(1)).astype(bool)
+        order = np.argsort(top, kind="stable")
+        starts = np.flatnonzero(np.diff(top[order], prepend=-1))
+        answers = np.zeros(size, bool)
+        asked = np.ones(size, bool)
+        for start, stop in zip(starts, [*starts[1:], size], strict=True):
+            group = order[start:stop]
+            ones = _code_share(coder, None if bit is None else int(bit[group].sum()), len(group))
+            if ones in (0, len(group)):
+                answers[group], asked[group] = ones > 0, False
+            else:
+                words[group] = packed(np.array([ones]), np.array([len(group)]))
+        answers[asked] = coder.decisions(words[asked], None if bit is None else bit[asked])
+        top = 2 * top + answers
+    rest = most - told
+    return _code_rests(coder, numbers, np.full(size, rest), top.astype(np.uint64) << np.uint64(rest))
+
+
+def _code_rests(coder: Coder, numbers, bits: Integers, top: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
+    """Adds to the upper part of each number so many plain bits."""
+    words = np.zeros((len(bits), 2), np.uint32)
     if numbers is not None:
         words[:, 0], words[:, 1] = numbers >> np.uint64(32), numbers & np.uint64(0xFFFFFFFF)
-    if cut == _LENGTHS:
-        for length in np.unique(found[found > 1]):
-            coder.tails(words, np.flatnonzero(found == length), int(length) - 1)
-        top = np.where(found > 0, np.uint64(1) << np.maximum(found - 1, 0).astype(np.uint64), np.uint64(0))
-    else:
-        if cut:
-            coder.tails(words, np.arange(size), cut)
-        top = found.astype(np.uint64) << np.uint64(cut)
-    if numbers is None:
-        out = words[:, 0].astype(np.uint64) << np.uint64(32) | words[:, 1].astype(np.uint64) | top
-    return out
+    for length in np.unique(bits[bits > 0]):
+        coder.tails(words, np.flatnonzero(bits == length), int(length))
+    if numbers is not None:
+        return numbers
+    return words[:, 0].astype(np.uint64) << np.uint64(32) | words[:, 1].astype(np.uint64) | top
+
+
+def _code_share(coder: Coder, ones: int | None, size: int) -> int:
+    """How many of so many answers are yes."""
+    ones = code_number(coder, ones, size.bit_length())
+    if ones > size:
+        raise CodeError(f"the file claims that {ones} of {size} answers are yes")
+    return ones
 
 
 def _code_flags(coder: Coder, flags: Bool[np.ndarray, " n"] | None, size: int, told: bool) -> Bool[np.ndarray, " n"]:
     """So many answers, as likely as they are if that is told, else as likely as not."""
     words = np.full(size, EVEN, np.uint32)
     if told:
-        ones = code_number(coder, None if flags is None else int(flags.sum()), size.bit_length())
-        if ones > size:
-            raise CodeError(f"the file claims that {ones} of {size} answers are yes")
+        ones = _code_share(coder, None if flags is None else int(flags.sum()), size)
         if ones in (0, size):
             return np.full(size, ones > 0)
         words[:] = packed(np.array([ones]), np.array([size]))

@@ -297,9 +297,8 @@ class CodebookGenerator(AbstractExplicitGenerator):
         warn_of_network(self)
         counts, corners = np.asarray(self.counts, np.float64), np.asarray(self.atoms, np.float64) - low
         return leaf_network(
-            starts=(np.cumsum(counts) - counts) / self.quanta, masses=counts / self.quanta, corners=corners,
-            sides=np.zeros_like(corners), backward=np.zeros(corners.shape, bool), path=None, top=1, low=low,
-            unit=np.ones(self.dim), ramp=ramp,
+            counts=counts, corners=corners, sides=np.zeros_like(corners), backward=np.zeros(corners.shape, bool),
+            path=None, top=1, low=low, unit=np.ones(self.dim), ramp=ramp,
         )  # fmt: skip
 
 

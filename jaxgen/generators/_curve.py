@@ -176,16 +176,17 @@ class CurveGenerator(AbstractExplicitGenerator):
         warn_of_network(self)
         order = np.asarray(self._order)
         counts = measure._weights().astype(np.float64)[order]
-        masses = counts / counts.sum()
         grid = isinstance(measure, AbstractGridMeasure)
         low = np.asarray(measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         corners = np.asarray(measure.cells if grid else measure.low_corners, np.float64)[order]
         sides = np.ones_like(corners) if grid else np.asarray(measure.sides, np.float64)[order]
-        atoms = not grid and not np.any(sides)
+        # At the centre of its leaf the point does not depend on where in it u is.
+        resting = self.extra_levels == 0 and self.path == "centre"
+        atoms = resting or (not grid and not np.any(sides))
+        corners = (corners if grid else corners - low) + (sides / 2 if resting else 0)
         network = leaf_network(
-            starts=(np.cumsum(counts) - counts) / counts.sum(),
-            masses=masses,
-            corners=corners if grid else corners - low,
+            counts=counts,
+            corners=corners,
             sides=sides,
             backward=self._backward()[order],
             path=None if atoms else self.curve.network(self.dim, self.extra_levels, math.ceil(1 / ramp), self.path),

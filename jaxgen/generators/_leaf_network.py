@@ -20,8 +20,7 @@ from ..relu import NetworkBuilder, ReLUNetwork, Signal, clip_inner, clip_outer
 
 
 def leaf_network(
-    starts: Float[np.ndarray, " m"],
-    masses: Float[np.ndarray, " m"],
+    counts: Float[np.ndarray, " m"],
     corners: Float[np.ndarray, "m d"],
     sides: Float[np.ndarray, "m d"],
     backward: Bool[np.ndarray, "m d"],
@@ -35,17 +34,17 @@ def leaf_network(
 
     **Arguments:**
 
-    - `starts`, `masses`: of the leaves, in their order; `corners`, nonnegative, and `sides`, in multiples of `unit`.
+    - `counts`: quanta of the leaves, in their order; `corners`, nonnegative, and `sides`, in multiples of `unit`.
     - `backward`: where the path runs backward. `path`: r -> [0, top]^d inside a leaf; `None` for leaves that are atoms.
     - `ramp`: the share of each leaf that its ramps take, on either side: u of measure `2 ramp` in all.
     """
-    leaves = _Leaves(NetworkBuilder(u=1), starts, masses, ramp)
+    leaves = _Leaves(NetworkBuilder(u=1), counts, ramp)
     # What a staircase stands for: corners, then directions and sides where they are not the same everywhere.
     stairs = {"corner": corners}
     turning = np.flatnonzero(np.any(backward, axis=0)) if path is not None else np.array([], int)
     if turning.size:
         stairs["backward"] = backward[:, turning].astype(float)
-    uneven, gates = _gates(sides) if path is not None else ([], np.zeros((len(starts), 0)))
+    uneven, gates = _gates(sides) if path is not None else ([], np.zeros((len(counts), 0)))
     if gates.shape[1]:
         stairs["gate"] = gates
     net = leaves.locate(stairs, path is not None)
@@ -76,19 +75,20 @@ def leaf_network(
 class _Leaves:
     """The first two layers: which leaf, and where in it."""
 
-    def __init__(self, net: NetworkBuilder, starts, masses, ramp: float):
-        self.net, self.starts, self.masses, self.ramp = net, starts, masses, ramp
+    def __init__(self, net: NetworkBuilder, counts, ramp: float):
+        self.net, self.counts, self.ramp = net, counts, ramp
 
     def locate(self, stairs: dict[str, np.ndarray], position: bool) -> NetworkBuilder:
         """Defines each staircase by its name, and `left`, what is left of the leaf behind the position, as neurons."""
-        net, starts, masses, ramp = self.net, self.starts, self.masses, self.ramp
-        u = net["u"]
+        net, counts, ramp = self.net, self.counts, self.ramp
+        # In quanta all is integers, of which weights and biases are ratios, rounded once.
+        starts, u = np.cumsum(counts) - counts, counts.sum() * net["u"]
         # Steps only where something changes: equal neighbours share one.
         changes = {name: np.diff(levels, axis=0) for name, levels in stairs.items()}
         at = 1 + np.flatnonzero(np.any(np.concatenate([*changes.values()], axis=1) != 0, axis=1))
-        first = {"half": clip_inner(u, starts[at], ramp * masses[at])} if at.size else {}
+        first = {"half": clip_inner(u, starts[at], ramp * counts[at])} if at.size else {}
         if position:
-            inside = (u - starts) / masses
+            inside = (u - starts) / counts
             first |= {"rise": inside, "fall": inside[:-1] - (1 - ramp)}
         net.layer(**first)
         second = {"step": clip_outer(net["half"])} if at.size else {}

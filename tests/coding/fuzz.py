@@ -54,6 +54,7 @@ def specimens() -> list[bytes]:
         jg.CodebookGenerator(np.array([[0.1, 2.0], [3.0, 4.0], [5.0, 6.0]], np.float32), np.array([1, 2, 3])),
         jg.CodebookGenerator([[0.1], [0.3]], [0.4, 0.6]),
         jg.modalities.example("text"),
+        jg.relu.sawtooth(2),
         Everything([1, -300, 0.1, None, True], {"a": plain, "b": ("text", network)}, (jnp.ones((2, 2)), np.arange(3))),
     ]
     old = [path.read_bytes() for path in sorted(GOLDEN.glob("v1_*.jaxgen"))]

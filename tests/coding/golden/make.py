@@ -60,6 +60,7 @@ def objects() -> dict[str, object]:
         "mlp": network,
         "prompted": prompted,
         "gridded": jg.GriddedCondition(jg.SawtoothGenerator(cellwise), (2, 2), [0.0, -1.0], [2.5, 1.0]),
+        "relu_network": jg.relu.ReLUNetwork([([[1.0, -0.5], [0.0, 2.0]], [0.0, -1.25]), ([[1.0, 0.1]], None)]),
         "module": GoldenModule(0.1, [(-300, "ä"), None], {"weights": jnp.linspace(0, 1, 5), "law": plain}),
     }
 
