@@ -13,6 +13,9 @@ A curve other than Peano's (`other` is 1) stands before the measure, as an objec
 
 Section 7 of a sawtooth: `2 last + serpentine`, with `last` the axis that is nested last; then the other axes as they
 are nested, where that is not their own order. Without it the path is the zigzag, and the axes are in their own order.
+
+Section 7 of a curve: 0, for the longest side of each leaf; else 1 + the axis that changes places with the last; else
+d + 1, and the axis of each leaf. Without it no axis changes places.
 """
 
 import itertools
@@ -28,7 +31,7 @@ from .. import coding
 from ..coding import CodeError, Input, Output
 from ..curves import AbstractCurve, PeanoCurve, centre_distance, diagonal_distance
 from ._codebook import CodebookGenerator
-from ._curve import CurveGenerator
+from ._curve import CurveGenerator, running_axes
 from ._explicit import on_a_grid
 from ._gridded_condition import GriddedCondition
 from ._independent import IndependentGenerator
@@ -82,19 +85,57 @@ def _write_curve(out: Output, generator: CurveGenerator) -> None:
         curve = Output(out.depth)
         coding.write_object(curve, generator.curve)
         out.block(curve.finish())
+    if section := _axes_section(generator):
+        out.sections[_NESTING] = section
     coding.write_object(out, generator.measure)
+
+
+def _axes_section(generator: CurveGenerator) -> bytes:
+    """The shortest that says the axes of the leaves; nothing where they are what they were once, the last."""
+    axes, last, out = np.asarray(generator.axes), generator.dim - 1, Output()
+    if np.all(axes == last):
+        return b""
+    if np.array_equal(axes, running_axes("auto", generator.path, generator.measure)):
+        out.integer(0)
+    elif axes.ndim == 0:
+        out.integer(1 + int(axes))
+    else:
+        out.integer(last + 2)
+        for axis in axes.tolist():
+            out.integer(axis)
+    return out.finish()
 
 
 def _read_curve(data: Input) -> CurveGenerator:
     levels = data.integer("extra_levels", 8 * _MAX_LEVELS)
     if data.version == 1:
         measure = _read_measure(data)
-        return CurveGenerator(measure, levels, _path_1(np.asarray(measure.cell_sides, np.float64)))
+        path = _path_1(np.asarray(measure.cell_sides, np.float64))
+        return CurveGenerator(measure, levels, path, axes=measure.dim - 1)
     curve = coding.read_object(Input(data.block(), data.version, depth=data.depth)) if levels & 1 else PeanoCurve()
     path = levels >> 1 & 3
     if path >= len(_PATHS) or not isinstance(curve, AbstractCurve):
         raise CodeError("the file holds an unknown path inside the cells, or no curve where one should be")
-    return CurveGenerator(_read_measure(data), levels >> 3, _PATHS[path], curve)
+    part = data.section(_NESTING)
+    section = b"" if part is None else bytes(part.part(part.left))
+    measure = _read_measure(data)
+    generator = CurveGenerator(measure, levels >> 3, _PATHS[path], curve, _read_axes(section, measure))
+    if _axes_section(generator) != section or (part is not None and not section):
+        raise CodeError("the axes of the curve in the file are written in a way in which none are")
+    return generator
+
+
+def _read_axes(section: bytes, measure: Any) -> Any:
+    last = measure.dim - 1
+    if not section:
+        return last
+    part = Input(memoryview(section), 2)
+    how = part.integer("the axes", last + 2)
+    if how <= last + 1:
+        return "auto" if how == 0 else how - 1
+    axes = [part.integer("an axis", last) for _ in range(measure.size)]
+    part.end()
+    return axes
 
 
 def _path_1(sides: np.ndarray) -> str:

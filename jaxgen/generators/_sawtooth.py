@@ -13,6 +13,7 @@ from ..curves import centre_distance, zigzag_distance
 from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, QuantizedMeasure, label_code
 from ..relu import ReLUNetwork
 from ..source import Branches
+from ._axes import longest_axis
 from ._exact_source import Needs, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, on_a_grid
 from ._float_limits import warn_of_network
@@ -20,7 +21,6 @@ from ._nested import Rows, nested_branches, nested_network, nested_push, nested_
 from ._strata import nested_strata
 
 _PATHS = ("zigzag", "serpentine")
-_EQUAL = 2.0**-20
 
 
 class SawtoothGenerator(AbstractExplicitGenerator):
@@ -167,9 +167,7 @@ def _permutation(axes: object, measure: AbstractGridMeasure) -> Int[np.ndarray, 
     """The axes in the order of nesting. Raises `ValueError` for what is neither "auto" nor a permutation."""
     natural = np.arange(measure.dim)
     if isinstance(axes, str) and axes == "auto":
-        # In the corners as they are stored, equal sides may differ by some roundings.
-        sides = np.asarray(measure.cell_sides, np.float64)
-        last = np.flatnonzero(sides >= sides.max() * (1 - _EQUAL))[-1]
+        last = longest_axis(np.asarray(measure.cell_sides, np.float64))
         return np.append(np.delete(natural, last), last)
     given = np.asarray(axes)
     if given.dtype.kind not in "iu" or not np.array_equal(np.sort(given, axis=None), natural) or given.ndim != 1:

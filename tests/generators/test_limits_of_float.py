@@ -27,7 +27,10 @@ def meant(g, u):
     r, leaf, d = (quantum - starts[at]) / counts[at], order[at], g.dim
     grid = isinstance(measure, QuantizedMeasure)
     cell = np.asarray(measure.cells)[leaf].tolist() if grid else [0] * d
+    # The axis of the longest side changes places with the last, on the way in and on the way out.
+    axis = int(np.broadcast_to(g.axes, (measure.size,))[leaf])
     sums, digits = list(cell), [[] for _ in range(d)]
+    sums[axis], sums[-1] = sums[-1], sums[axis]
     for _, i in itertools.product(range(g.extra_levels), range(d)):
         r *= 3
         digit, r = math.floor(r), r - math.floor(r)
@@ -39,6 +42,7 @@ def meant(g, u):
     for i, own in enumerate(digits):
         for digit in reversed(own):
             inside[i] = (digit + inside[i]) / 3
+    inside[axis], inside[-1] = inside[-1], inside[axis]
     if grid:
         box = zip(
             *(np.asarray(a, float).tolist() for a in (measure.low, measure.high)), measure.resolution, strict=True
