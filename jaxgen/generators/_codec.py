@@ -3,19 +3,21 @@
 | kind | body |
 |---|---|
 | 1 `SawtoothGenerator` | folds; the measure |
-| 2 `CurveGenerator` | `8 extra_levels + 2 path + other` (path: 0 line, 1 diagonal, 2 centre); the measure |
+| 2 `CurveGenerator` | `8 extra_levels + 2 path + other` (see below); the measure |
 | 3 `IndependentGenerator` | the measure |
 | 4 `CodebookGenerator` | `2 (d - 1) + double`, atoms N, quanta K; the atoms in float32 or float64; payload: N counts |
 | 5 `MLPGenerator` | see `_write_mlp` |
 | 7 `GriddedCondition` | m, m resolutions, how the corners are written (two bits each), low, high; the generator |
 
-A curve other than Peano's (`other` is 1) stands before the measure, as an object after its length.
+The path of a curve is 0 for the line, 1 for the diagonal, 2 for the centre, 3 for the line along the longest side of
+each leaf, where that is not the last everywhere. A curve other than Peano's (`other` is 1) stands before the measure,
+as an object after its length.
 
 Section 7 of a sawtooth: `2 last + serpentine`, with `last` the axis that is nested last; then the other axes as they
 are nested, where that is not their own order. Without it the path is the zigzag, and the axes are in their own order.
 
-Section 7 of a curve: 0, for the longest side of each leaf; else 1 + the axis that changes places with the last; else
-d + 1, and the axis of each leaf. Without it no axis changes places.
+Section 7 of a curve: the axis that changes places with the last; or d, and the axis of each leaf. Without it none does,
+but for the path 3.
 """
 
 import itertools
@@ -41,7 +43,7 @@ from ._sawtooth import SawtoothGenerator
 _MAX_LEVELS = _MAX_SIZE = _MAX_DIM = 1 << 20
 _MAX_QUANTA = 1 << 24
 _NESTING = 7
-_PATHS = ("line", "diagonal", "centre")
+_PATHS, _LONGEST = ("line", "diagonal", "centre"), 3
 
 
 def _read_measure(data: Input) -> Any:
@@ -80,30 +82,28 @@ def _read_sawtooth(data: Input) -> SawtoothGenerator:
 
 def _write_curve(out: Output, generator: CurveGenerator) -> None:
     peano = type(generator.curve) is PeanoCurve
-    out.integer((generator.extra_levels << 2 | _PATHS.index(generator.path)) << 1 | (not peano))
+    longest, section = _axes_of(generator)
+    path = _LONGEST if longest else _PATHS.index(generator.path)
+    out.integer((generator.extra_levels << 2 | path) << 1 | (not peano))
     if not peano:
         curve = Output(out.depth)
         coding.write_object(curve, generator.curve)
         out.block(curve.finish())
-    if section := _axes_section(generator):
+    if section:
         out.sections[_NESTING] = section
     coding.write_object(out, generator.measure)
 
 
-def _axes_section(generator: CurveGenerator) -> bytes:
-    """The shortest that says the axes of the leaves; nothing where they are what they were once, the last."""
-    axes, last, out = np.asarray(generator.axes), generator.dim - 1, Output()
-    if np.all(axes == last):
-        return b""
+def _axes_of(generator: CurveGenerator) -> tuple[bool, bytes]:
+    """Whether a line runs along the longest sides and not along the last, and the section that says the axes else."""
+    axes, dim, out = np.asarray(generator.axes), generator.dim, Output()
+    if np.all(axes == dim - 1):
+        return False, b""
     if np.array_equal(axes, running_axes("auto", generator.path, generator.measure)):
-        out.integer(0)
-    elif axes.ndim == 0:
-        out.integer(1 + int(axes))
-    else:
-        out.integer(last + 2)
-        for axis in axes.tolist():
-            out.integer(axis)
-    return out.finish()
+        return True, b""
+    for number in [int(axes)] if axes.ndim == 0 else [dim, *axes.tolist()]:
+        out.integer(number)
+    return False, out.finish()
 
 
 def _read_curve(data: Input) -> CurveGenerator:
@@ -114,28 +114,26 @@ def _read_curve(data: Input) -> CurveGenerator:
         return CurveGenerator(measure, levels, path, axes=measure.dim - 1)
     curve = coding.read_object(Input(data.block(), data.version, depth=data.depth)) if levels & 1 else PeanoCurve()
     path = levels >> 1 & 3
-    if path >= len(_PATHS) or not isinstance(curve, AbstractCurve):
-        raise CodeError("the file holds an unknown path inside the cells, or no curve where one should be")
+    if not isinstance(curve, AbstractCurve):
+        raise CodeError("the file holds no curve where one should be")
     part = data.section(_NESTING)
-    section = b"" if part is None else bytes(part.part(part.left))
+    section = None if part is None else bytes(part.part(part.left))
     measure = _read_measure(data)
-    generator = CurveGenerator(measure, levels >> 3, _PATHS[path], curve, _read_axes(section, measure))
-    if _axes_section(generator) != section or (part is not None and not section):
+    axes = "auto" if path == _LONGEST else measure.dim - 1
+    if section is not None:
+        axes = _read_axes(Input(memoryview(section), data.version), measure)
+    generator = CurveGenerator(measure, levels >> 3, "line" if path == _LONGEST else _PATHS[path], curve, axes)
+    # One file for one generator: nothing is written that need not be.
+    if _axes_of(generator) != (path == _LONGEST, section or b"") or section == b"":
         raise CodeError("the axes of the curve in the file are written in a way in which none are")
     return generator
 
 
-def _read_axes(section: bytes, measure: Any) -> Any:
-    last = measure.dim - 1
-    if not section:
-        return last
-    part = Input(memoryview(section), 2)
-    how = part.integer("the axes", last + 2)
-    if how <= last + 1:
-        return "auto" if how == 0 else how - 1
-    axes = [part.integer("an axis", last) for _ in range(measure.size)]
-    part.end()
-    return axes
+def _read_axes(part: Input, measure: Any) -> int | list[int]:
+    axis = part.integer("the axis", measure.dim)
+    if axis < measure.dim:
+        return axis
+    return [part.integer("an axis", measure.dim - 1) for _ in range(measure.size)]
 
 
 def _path_1(sides: np.ndarray) -> str:

@@ -155,24 +155,31 @@ def test_files_keep_the_axes():
             assert jg.encode(back) == data and back.axes.dtype == g.axes.dtype
             np.testing.assert_array_equal(back.axes, g.axes)
             sizes.append(len(data))
-    # Nothing where no axis changes places; else a section of one byte, or one more a leaf.
-    assert np.diff(sizes[:2]) == 4 and (np.array(sizes[2:]) - sizes[2]).tolist() == [0, 0, 4, 0, 4, 4, 13, 13]
+    # Nothing for the last and the longest; else a section of one byte, or one more a leaf.
+    assert np.diff(sizes[:2]) == 0 and (np.array(sizes[2:]) - sizes[2]).tolist() == [0, 0, 0, 0, 4, 4, 13, 13]
 
 
 @pytest.mark.parametrize(
-    "section",
-    [b"", b"\x03", b"\x02", b"\x03\x01\x01", b"\x03\x00\x01", b"\x03\x01\x00\x00", b"\x04", b"\x00\x00"],
-)
-def test_axes_are_written_in_one_way(section):
-    """Leaves along axes 0 and 1: an empty section, lists that are too short or long, what has a shorter name."""
+    "path, section",
+    [
+        (0, b""), (0, b"\x01"), (0, b"\x02"), (0, b"\x02\x01\x01"), (0, b"\x02\x00\x01"), (0, b"\x02\x01\x00\x00"),
+        (0, b"\x03"), (0, b"\x00\x00"), (1, b"\x02\x02\x00"), (3, b""), (3, b"\x00"), (3, b"\x02\x01\x00"),
+    ],
+)  # fmt: skip
+def test_axes_are_written_in_one_way(path, section):
+    """Leaves whose longest axes are 0 and 1: empty sections, lists too short or too long, what has a shorter name."""
     g = QuantizedLeafMeasure(np.zeros((2, 2)), [[2, 1], [1, 2]], [1, 1]).generator(extra_levels=0)
-    out = Output()
-    out.integer(0)
-    jg.coding.write_object(out, g.measure)
-    good = read_body(Input(memoryview(out.finish()), 2, {7: memoryview(b"\x00")}), 2)
-    assert good.axes.tolist() == [0, 1]
+
+    def read(path, section):
+        out = Output()
+        out.integer(path << 1)
+        jg.coding.write_object(out, g.measure)
+        sections = {} if section is None else {7: memoryview(section)}
+        return read_body(Input(memoryview(out.finish()), 2, sections), 2).axes.tolist()
+
+    assert [read(*one) for one in ((0, None), (3, None), (0, b"\x00"), (0, b"\x02\x01\x00"))] == [1, [0, 1], 0, [1, 0]]
     with pytest.raises(CodeError):
-        read_body(Input(memoryview(out.finish()), 2, {7: memoryview(section)}), 2)
+        read(path, section)
 
 
 @pytest.mark.parametrize("axes", ["longest", 2, -1, 0.0, None, [0], [0, 1, 1, 2], [[0, 1, 1]], [0.0, 1.0, 1.0], True])
