@@ -18,6 +18,7 @@ from ._exact_source import Needs, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, on_a_grid
 from ._float_limits import warn_of_network
 from ._nested import Rows, nested_branches, nested_network, nested_push, nested_rows
+from ._parallel_lines import unfolded_distance
 from ._strata import nested_strata
 
 _PATHS = ("zigzag", "serpentine")
@@ -104,10 +105,17 @@ class SawtoothGenerator(AbstractExplicitGenerator):
 
         Of a serpentine the distance of a point of the box from its centre, which is exact. Of a zigzag, where an
         independent point of the box is coupled, `sqrt(sum h_k^2 / 6)` for W_2 whatever the joint law in the box is; for
-        W_1 see `curves.zigzag_distance`.
+        W_1 see `curves.zigzag_distance`. Without folds neighbouring lines are parallel, and there is a better coupling.
         """
-        sides = np.asarray(self.measure.cell_sides, np.float64)[np.asarray(self.axes)[:-1]] * 2.0**-self.folds
-        return centre_distance(sides) if self.path == "serpentine" else zigzag_distance(sides)
+        axes = np.asarray(self.axes)
+        sides = np.asarray(self.measure.cell_sides, np.float64)[axes] * 2.0**-self.folds
+        if self.path == "serpentine":
+            return centre_distance(sides[:-1])
+        if self.folds:
+            return zigzag_distance(sides[:-1])
+        part, order, labels = self._part(condition), np.asarray(self.order), self.measure.labels
+        cells, weights = np.asarray(self.measure.cells)[order][part][:, axes], self.measure._weights()[order][part]
+        return unfolded_distance(cells, weights, None if labels is None else np.asarray(labels)[part], sides)
 
     def cell_moments(self) -> CellMoments | None:
         """Every one-dimensional marginal of a zigzag is uniform on its bins, but a cell sees more of some stretches
