@@ -6,11 +6,11 @@ from typing import SupportsFloat, SupportsIndex
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import Numbers, ramp_width, whole_number
 from ..curves import centre_distance, zigzag_distance
-from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, QuantizedMeasure, label_code
+from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, QuantizedMeasure, label_code, unit_roundoff
 from ..relu import ReLUNetwork
 from ..source import Branches
 from ._axes import longest_axis
@@ -18,6 +18,7 @@ from ._exact_source import Needs, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, on_a_grid
 from ._float_limits import warn_of_network
 from ._nested import Rows, nested_branches, nested_network, nested_push, nested_rows
+from ._nested_floats import nested_floats
 from ._parallel_lines import unfolded_distance
 from ._strata import nested_strata
 
@@ -166,6 +167,15 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         warn_of_network(self)
         width, axes = ramp_width(ramp), np.asarray(self.axes)
         return nested_network(self._rows(), self.measure, width, self.folds, self.path == "serpentine", axes)
+
+    def network_floats(
+        self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
+    ) -> Bound | None:
+        """What evaluating `network(ramp)` in floats adds to W_1 and W_2 (theory, section 9)."""
+        measure = self.measure.relative() if relative else self.measure
+        axes, order, rests = np.asarray(self.axes), np.asarray(self.order), self.path == "serpentine"
+        width, u, part = ramp_width(ramp), unit_roundoff(dtype), self._part(condition)
+        return nested_floats(self._rows(), measure, width, u, self.folds, rests, axes, order, part)
 
     def _rows(self) -> Iterator[Rows]:
         return nested_rows(self.branches, self.measure._weights()[np.asarray(self.order)], self.dim)

@@ -87,7 +87,7 @@ def test_no_distance_is_larger(kind, shape, side, height):
     before = zigzag_distance(np.array([side]))
     assert found[0] - wide <= w1 <= before[0] and found[1] - wide <= w2 <= before[1]
     # No slack but that, where bins are not as wide as the box is high.
-    assert side == 2 or w1 <= 1.06 * found[0] + wide / 2 and w2 <= 1.03 * found[1] + wide / 2
+    assert side == 2 or (w1 <= 1.06 * found[0] + wide / 2 and w2 <= 1.03 * found[1] + wide / 2)
 
 
 @pytest.mark.slow
