@@ -58,7 +58,7 @@ def nested_floats(
     low, sides, bins = (np.asarray(a, np.float64)[axes] for a in (measure.low, measure.cell_sides, measure.resolution))
     net = _Nested(list(rows), masses, low, sides, bins, folds, rests)
     with np.errstate(over="ignore"):
-        lost, stairs, near = _levels(net, u)
+        lost, stairs, near = _levels(net, ramp, u)
     box = float(np.linalg.norm(_box(net, u)))
     share = net.masses / net.masses.sum()
     out = [
@@ -68,24 +68,27 @@ def nested_floats(
     return out[0], out[1]
 
 
-def _levels(net: _Nested, u: float):
+def _levels(net: _Nested, ramp: float, u: float):
     """How often a coordinate and the later ones are lost, and how far that is; the same for a stair missed; how far off
     each leaf is else."""
     dim, parts = len(net.rows), 2.0 ** (net.folds or 0)
     shares, width = _shares(net), net.sides * net.bins
     # Fresh numbers are cut off at the end of the box.
     alive = 1.0 if net.folds is None else _alive(net.rows, u)
+    # Where branches die in ramps, they pass through all values of the next row once more.
+    crowd = 1.0 if net.folds else (1 - ramp) ** (1 - dim)
     often, far, missed, off = [], [], [], []
     eps, square = np.array([SOURCE * u]), np.zeros(1)
     for k, (rows, share, side, n) in enumerate(zip(net.rows, shares, net.sides, net.bins, strict=True)):
         known, later = eps[rows.row], k < dim - 1
-        # A border on either side, and the inner end of a ramp. In ramps that pass through the values of a row, as
-        # branches die, the later borders are met once more, for a share of less than 4/3 of the ramp, 1/3 in all.
+        # A border on either side, and the inner end of a ramp.
         borders, steep = (2.0 + (not net.folds), rows.length) if later else _last_borders(rows)
-        bad = np.minimum(4 / 3 * (borders + (rows.gap != 0)) * (known + BORDER * u) / rows.length, 1.0)
+        bad = np.minimum(crowd * (borders + (rows.gap != 0)) * (known + BORDER * u) / rows.length, 1.0)
         often.append(share @ bad)
         far.append(np.linalg.norm(width[k:] * alive ** np.arange(dim - k)))
-        x = np.where(known + READ * u <= steep, (known + READ * u) / steep, n) + (2 * n + 8) * n * u
+        # The value stays in the half of a neighbour that is nearer, which has no ramp.
+        reach = known + READ * u
+        x = np.where(later | (reach <= steep / 2), np.minimum(reach / steep, n), n) + (2 * n + 8) * n * u
         if later and net.rests:
             wrong = parts * x + (6 * n + STAIRS) * n * parts * u
             missed.append(share * np.minimum(4 * wrong, 1.0))

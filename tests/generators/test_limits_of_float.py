@@ -379,7 +379,6 @@ def test_floats_that_lose_the_last_coordinate_cost_about_its_width(evaluate):
     ramp = 2.0**-20
     single, double = (g.certificate(ramp, dtype=dtype).parts["float"] for dtype in ("float32", "float64"))
     found = float_network(g, ramp, 1 << 10, evaluate, "float32")
-    print(found, single, double)  # TODO
     # Two independent places on the axis are a third apart. The bound allows branches to be alive beside each other.
     assert 0.25 < found[0] <= single[0] < 4 and found[1] <= single[1] < 4
     assert double[0] < 1e-3
