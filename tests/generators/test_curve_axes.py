@@ -42,8 +42,14 @@ def test_a_line_runs_along_the_longest_side():
     assert leaves.generator(axes=[1, 1, 1]).axes.tolist() == leaves.generator(axes=1).axes.tolist() == 1
 
 
-@pytest.mark.parametrize("curve", [jg.PeanoCurve(), jg.HilbertCurve()])
-@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(
+    "axis, curve",
+    [
+        (0, jg.PeanoCurve()),
+        pytest.param(0, jg.HilbertCurve(), marks=pytest.mark.slow),
+        pytest.param(1, jg.PeanoCurve(), marks=pytest.mark.slow),
+    ],
+)
 def test_the_certificate_of_a_long_cell_is_attained(axis, curve):
     """One cell of sides 1 and 0.2: 0.05 and 0.0577 along it, 0.25 and 0.289 across, by exact assignment."""
     measure = QuantizedMeasure([[0, 0]], [1], 0.0, [1.0, 0.2], 1)
@@ -77,7 +83,7 @@ def test_no_axes_have_a_smaller_certificate(levels):
 @pytest.mark.parametrize(
     "curve, path, labels",
     [
-        (jg.PeanoCurve(), "line", 3),
+        pytest.param(jg.PeanoCurve(), "line", 3, marks=pytest.mark.slow),
         pytest.param(jg.PeanoCurve(), "line", None, marks=pytest.mark.slow),
         pytest.param(jg.HilbertCurve(), "line", 3, marks=pytest.mark.slow),
         pytest.param(jg.PeanoCurve(), "diagonal", None, marks=pytest.mark.slow),
@@ -115,7 +121,7 @@ def test_each_leaf_runs_along_its_own_axis(path, x64, kernel):
     assert np.all(x >= corners - 1e-12) and np.all(x <= corners + sides + 1e-12)
 
 
-@pytest.mark.parametrize("levels", [0, 1])
+@pytest.mark.parametrize("levels", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_networks_of_leaves_with_axes_of_their_own(levels, x64, evaluate, kernel):
     g = boxes(3, 2, labels=3).generator(extra_levels=levels)
     assert set(np.asarray(g.axes).tolist()) == {0, 1, 2}

@@ -349,7 +349,7 @@ NESTED = [
     *itertools.product(("zigzag", "serpentine"), (3,), (3,), (3,), ("float32", "float64")),
     *itertools.product(("independent",), (None,), (2, 3), (None, 3), ("float32", "float64")),
 ]
-QUICK = [("zigzag", 3, 3, 2, "float32"), ("independent", None, 2, None, "float64")]
+QUICK = [("zigzag", 3, 3, 2, "float32")]
 
 
 @pytest.mark.parametrize(
@@ -369,6 +369,7 @@ def test_nested_networks_in_floats_are_as_near_as_their_certificate_says(kind, f
             assert parts["float"][0] < 1e-4 and parts["float"][1] < 1e-2
 
 
+@pytest.mark.slow
 def test_floats_that_lose_the_last_coordinate_cost_about_its_width(evaluate):
     """Folds double what is not known, and it is divided by lengths: 2**27, and the product of all of these."""
     counts = np.random.default_rng(0).integers(1, 9, 81)
@@ -385,6 +386,48 @@ def test_floats_that_lose_the_last_coordinate_cost_about_its_width(evaluate):
     # The doubling: of two folds and one, all that is left are the first terms.
     few = [jg.SawtoothGenerator(dense, s).certificate(ramp, dtype="float64").parts["float"][0] for s in (1, 2, 3)]
     assert few[1] / few[0] > 4 and few[2] / few[1] > 4 and few[0] < 1e-9
+
+
+def test_what_floats_add_to_a_nested_network_number_by_number():
+    """Proposition 22b where it can be written down, u = 2**-24."""
+
+    def floats(g, ramp=0.25, relative=False):
+        found = np.array(g.certificate(ramp, relative=relative, dtype="float32").parts["float"])
+        return found / [2.0**-24, 2.0**-12]
+
+    def expected(lost, far, near, box):
+        """In units of u, and of its root."""
+        u = 2.0**-24
+        return lost * far + near + box, math.sqrt(lost) * far + (near + box) * math.sqrt(u)
+
+    # One cell of sides 2 and 3, the second last: a border on either side of the first, and no jump.
+    cell = QuantizedMeasure([[0, 0]], [1], 0.0, [2.0, 3.0], 1)
+    near = math.hypot(2 * (44 + 10), 3 * (4 * 180 + 32 + 10))
+    want = expected(2 * 140, math.hypot(2, 2 * 3), near, 14 * math.hypot(2, 3))
+    np.testing.assert_allclose(floats(jg.SawtoothGenerator(cell, 2)), want, rtol=1e-5)
+    # Without folds branches die in ramps, and are read but once; fresh numbers are cut off at the end of the box.
+    near = math.hypot(2 * (44 + 10), 3 * (180 + 32 + 10))
+    want = expected(4 / 3 * 3 * 140, math.hypot(2, 2 * 3), near, 14 * math.hypot(2, 3))
+    np.testing.assert_allclose(floats(jg.SawtoothGenerator(cell, 0)), want, rtol=1e-5)
+    want = expected(4 / 3 * 3 * 140, math.hypot(2, 3), (44 + 10) * math.hypot(2, 3), 14 * math.hypot(2, 3))
+    np.testing.assert_allclose(floats(jg.IndependentGenerator(cell)), want, rtol=1e-5)
+    # The first of a serpentine: twice, and how often the wave of four parts takes another, which is a part away.
+    first, waves = 2 * 2 * 54 + 2 * 380, 4 * 54 + 378 * 4
+    near, stairs = math.hypot(first, 3 * (4 * 180 + 42)), 4 * waves * (2 * 2 / 4)
+    want = expected(2 * 140, math.hypot(2, 2 * 3), near, 14 * math.hypot(2, 3))
+    np.testing.assert_allclose(floats(jg.SawtoothGenerator(cell, 2, "serpentine"))[0], want[0] + stairs, rtol=1e-3)
+    # Two cells and a gap: the jump's ramp, its ends, and the end of the cell before it; half of the mass each.
+    gap = QuantizedMeasure([[0], [2]], [1, 1], [6.0], [9.0], 3)
+    line = jg.SawtoothGenerator(gap, 5)
+    near, lost = 3 * (44 / 1.5 + 14), 0.5 * 140 / 0.5 + 0.5 * 2 * 140 / 0.5
+    np.testing.assert_allclose(floats(line, relative=True), expected(lost, 3, near, 3 * 18), rtol=1e-5)
+    np.testing.assert_allclose(floats(line), expected(lost, 3, near, 3 * 18 + 4 * 9), rtol=1e-5)
+    # A neighbour of 1/4096 makes the coordinate steep; one shorter than twice the error, and it may be anywhere.
+    for light, steep in ((1, 44 * 4096 / 2), (2.0**-8, 2.0**24)):
+        heavy = int(4095 / light)
+        pair = QuantizedMeasure([[0], [1]], [heavy, 1], [0.0], [2.0], 2)
+        near = 2 * (steep + 12)
+        assert floats(jg.SawtoothGenerator(pair, 1))[0] == pytest.approx(near + 2 * 16, rel=1e-3)
 
 
 def test_a_network_whose_floats_are_not_bounded_says_so():
