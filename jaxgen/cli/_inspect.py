@@ -90,6 +90,9 @@ def _generator(generator: AbstractGenerator) -> Iterator[tuple[str, str]]:
     try:
         certificate = generator.certificate()
         yield "certificate", f"W1 <= {certificate.w1:.4g}, W2 <= {certificate.w2:.4g} to its measure"
+        if certificate.to_points is not None:
+            w1, w2 = certificate.to_points
+            yield "to the points", f"W1 <= {w1:.4g}, W2 <= {w2:.4g}, certified, to those that the measure was made from"
     except (ValueError, NotImplementedError) as error:
         yield "certificate", f"none: {error}"
 

@@ -14,7 +14,7 @@ Where the version is left out, the kind has 128 added, and 64 more if sections f
 **Sections** are each a number, a length and bytes; a number of 0 ends them. A reader may skip those of even numbers
 that it does not know, not those of odd ones. 1: the labels. 4: the record of what was proven (bounds on W_1 and W_2 by
 name, also label by label). Set aside: 2, metadata in JSON, such as names and units of columns; 3, the lattice that the
-coordinates lie on; 5, a tree. 7: path and axes of a sawtooth.
+coordinates lie on; 5, a tree. 7: path and axes of a sawtooth, axes of a curve.
 
 **Kinds**: 0 measure, 1 sawtooth, 2 Peano, 3 independent, 4 codebook, 5 trained network, 6 generator that takes prompts,
 7 gridded condition, 8 leaves, 10 tree, 11 packed measure, 12 ReLU network; 64 to 126 for the classes of others

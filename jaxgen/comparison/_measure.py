@@ -73,11 +73,21 @@ def _with_its_own_word(entry: Entry, generator: AbstractGenerator, law: GridMeas
     bits = answer("code", generator.bits)
     certificate = answer("certificate", generator.certificate)
     bound = None if certificate is None else Bound(float(certificate.w1), float(certificate.w2))
+    # Somebody's own certificate need not have the field.
+    points = None if certificate is None else getattr(certificate, "to_points", None)
+    points = None if points is None else Bound(*map(float, points))
     sizes = {} if size is None else size._asdict()
     limit = row_limit(generator, sizes.get("depth"), sizes.get("width"), law)
     rounding = None if certificate is None else certificate.parts.get("float", (None, None))[0]
     return dataclasses.replace(
-        entry, **sizes, bits=bits, certificate=bound, rounding=rounding, limit=limit, absent=tuple(absent)
+        entry,
+        **sizes,
+        bits=bits,
+        certificate=bound,
+        to_points=points,
+        rounding=rounding,
+        limit=limit,
+        absent=tuple(absent),
     )
 
 

@@ -24,7 +24,8 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, F
     )
     yield (
         "Certificates are proven bounds on W1 and W2 between the law of a generator, as floats of the type that comes "
-        "out, and the measure it was built from."
+        "out, and the measure it was built from; beside them to the points that the measure was made from, for the "
+        "explicit ones the training points."
     )
     coarse = [entry for entry in entries if entry.w1 and entry.rounding and entry.rounding > entry.w1.mean / 100]
     if coarse:

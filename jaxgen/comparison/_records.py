@@ -37,7 +37,8 @@ class Spread(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """Proven bounds on W_1 and W_2 between the law of a generator and its measure, in the units of the data."""
+    """Proven bounds on W_1 and W_2 between the law of a generator and its measure, or the points behind that, in the
+    units of the data."""
 
     w1: float
     w2: float
@@ -88,7 +89,8 @@ class Entry:
       how many numbers the arrays of a user's module hold.
     - `bits`: of the whole encoded generator, or of its arrays.
     - `w1`, `w2`: distances to the held-out points, in the units of the data.
-    - `certificate`: what is proven, if anything; `rounding`: its part for the last rounding to a float, of W_1.
+    - `certificate`: what is proven, if anything, of the distance to its measure; `to_points`: to the points that the
+      measure was made from; `rounding`: the part for the last rounding to a float, of W_1.
     - `limit`: the least W_1 that anything of its size can have to the training points on a grid: so many atoms, or a
       network with one input of such depth and width (theory, section 10).
     - `seconds`: to build or to train it. `nanoseconds_per_sample`: to draw from it.
@@ -114,6 +116,7 @@ class Entry:
     w1: Spread | None = None
     w2: Spread | None = None
     certificate: Bound | None = None
+    to_points: Bound | None = None
     rounding: float | None = None
     limit: float | None = None
     seconds: float | None = None

@@ -16,7 +16,7 @@ from ._settings import Settings
 
 _HEADERS = (
     "generator", "source", "depth", "width", "weights", "bits", "W1 to held-out", "W2 to held-out", "certified W1, W2",
-    "least W1 of its size", "build s", "ns/sample",
+    "certified to its points", "least W1 of its size", "build s", "ns/sample",
 )  # fmt: skip
 
 
@@ -194,6 +194,7 @@ def _row(entry: Entry) -> list[Any]:
     if entry.failed is not None:
         return [entry.name, entry.source_dim, *[None] * 4, f"failed: {entry.failed}"]
     none = {absence.what: "none" for absence in entry.absent}
+    bounds = (entry.certificate, entry.to_points)
     size = [entry.depth, entry.width, entry.connectivity]
     return [
         entry.name,
@@ -202,7 +203,7 @@ def _row(entry: Entry) -> list[Any]:
         none.get("code") if entry.bits is None else round(entry.bits),
         None if entry.w1 is None else str(entry.w1),
         None if entry.w2 is None else str(entry.w2),
-        "none" if entry.certificate is None else ", ".join(f"{w:.3g}" for w in entry.certificate),
+        *["none" if bound is None else ", ".join(f"{w:.3g}" for w in bound) for bound in bounds],
         "none" if entry.limit is None else f"{entry.limit:.2g}",
         None if entry.seconds is None else f"{entry.seconds:.1f}",
         None if entry.nanoseconds_per_sample is None else f"{entry.nanoseconds_per_sample:.0f}",

@@ -282,7 +282,8 @@ class CodebookGenerator(AbstractExplicitGenerator):
         low = atoms.min(axis=0)
         starts, masses = (np.cumsum(counts) - counts) / self.quanta, counts / self.quanta
         corners, origin = atoms - low, np.zeros_like(low) if relative else low
-        leaves = Leaves(starts, masses, corners, np.zeros_like(atoms), origin, None, 0)
+        axes, runs = np.zeros(len(atoms), np.int32), np.zeros(len(atoms))
+        leaves = Leaves(starts, masses, corners, np.zeros_like(atoms), axes, runs, origin, None, 0)
         return network_floats(leaves, ramp_width(ramp), unit_roundoff(dtype), slice(None))
 
     def network(self, ramp: SupportsFloat = 2.0**-20) -> ReLUNetwork:
@@ -297,7 +298,8 @@ class CodebookGenerator(AbstractExplicitGenerator):
         warn_of_network(self)
         counts, corners = np.asarray(self.counts, np.float64), np.asarray(self.atoms, np.float64) - low
         return leaf_network(
-            counts=counts, corners=corners, sides=np.zeros_like(corners), backward=np.zeros(corners.shape, bool),
+            counts=counts, corners=corners, sides=np.zeros_like(corners), axes=np.zeros(len(corners), np.int32),
+            backward=np.zeros(corners.shape, bool),
             path=None, top=1, low=low, unit=np.ones(self.dim), ramp=ramp,
         )  # fmt: skip
 

@@ -3,16 +3,21 @@
 | kind | body |
 |---|---|
 | 1 `SawtoothGenerator` | folds; the measure |
-| 2 `CurveGenerator` | `8 extra_levels + 2 path + other` (path: 0 line, 1 diagonal, 2 centre); the measure |
+| 2 `CurveGenerator` | `8 extra_levels + 2 path + other` (see below); the measure |
 | 3 `IndependentGenerator` | the measure |
 | 4 `CodebookGenerator` | `2 (d - 1) + double`, atoms N, quanta K; the atoms in float32 or float64; payload: N counts |
 | 5 `MLPGenerator` | see `_write_mlp` |
 | 7 `GriddedCondition` | m, m resolutions, how the corners are written (two bits each), low, high; the generator |
 
-A curve other than Peano's (`other` is 1) stands before the measure, as an object after its length.
+The path of a curve is 0 for the line, 1 for the diagonal, 2 for the centre, 3 for the line along the longest side of
+each leaf, where that is not the last everywhere. A curve other than Peano's (`other` is 1) stands before the measure,
+as an object after its length.
 
 Section 7 of a sawtooth: `2 last + serpentine`, with `last` the axis that is nested last; then the other axes as they
 are nested, where that is not their own order. Without it the path is the zigzag, and the axes are in their own order.
+
+Section 7 of a curve: the axis that changes places with the last; or d, and the axis of each leaf. Without it none does,
+but for the path 3.
 """
 
 import itertools
@@ -28,7 +33,7 @@ from .. import coding
 from ..coding import CodeError, Input, Output
 from ..curves import AbstractCurve, PeanoCurve, centre_distance, diagonal_distance
 from ._codebook import CodebookGenerator
-from ._curve import CurveGenerator
+from ._curve import CurveGenerator, running_axes
 from ._explicit import on_a_grid
 from ._gridded_condition import GriddedCondition
 from ._independent import IndependentGenerator
@@ -38,7 +43,7 @@ from ._sawtooth import SawtoothGenerator
 _MAX_LEVELS = _MAX_SIZE = _MAX_DIM = 1 << 20
 _MAX_QUANTA = 1 << 24
 _NESTING = 7
-_PATHS = ("line", "diagonal", "centre")
+_PATHS, _LONGEST = ("line", "diagonal", "centre"), 3
 
 
 def _read_measure(data: Input) -> Any:
@@ -77,24 +82,58 @@ def _read_sawtooth(data: Input) -> SawtoothGenerator:
 
 def _write_curve(out: Output, generator: CurveGenerator) -> None:
     peano = type(generator.curve) is PeanoCurve
-    out.integer((generator.extra_levels << 2 | _PATHS.index(generator.path)) << 1 | (not peano))
+    longest, section = _axes_of(generator)
+    path = _LONGEST if longest else _PATHS.index(generator.path)
+    out.integer((generator.extra_levels << 2 | path) << 1 | (not peano))
     if not peano:
         curve = Output(out.depth)
         coding.write_object(curve, generator.curve)
         out.block(curve.finish())
+    if section:
+        out.sections[_NESTING] = section
     coding.write_object(out, generator.measure)
+
+
+def _axes_of(generator: CurveGenerator) -> tuple[bool, bytes]:
+    """Whether a line runs along the longest sides and not along the last, and the section that says the axes else."""
+    axes, dim, out = np.asarray(generator.axes), generator.dim, Output()
+    if np.all(axes == dim - 1):
+        return False, b""
+    if np.array_equal(axes, running_axes("auto", generator.path, generator.measure)):
+        return True, b""
+    for number in [int(axes)] if axes.ndim == 0 else [dim, *axes.tolist()]:
+        out.integer(number)
+    return False, out.finish()
 
 
 def _read_curve(data: Input) -> CurveGenerator:
     levels = data.integer("extra_levels", 8 * _MAX_LEVELS)
     if data.version == 1:
         measure = _read_measure(data)
-        return CurveGenerator(measure, levels, _path_1(np.asarray(measure.cell_sides, np.float64)))
+        path = _path_1(np.asarray(measure.cell_sides, np.float64))
+        return CurveGenerator(measure, levels, path, axes=measure.dim - 1)
     curve = coding.read_object(Input(data.block(), data.version, depth=data.depth)) if levels & 1 else PeanoCurve()
     path = levels >> 1 & 3
-    if path >= len(_PATHS) or not isinstance(curve, AbstractCurve):
-        raise CodeError("the file holds an unknown path inside the cells, or no curve where one should be")
-    return CurveGenerator(_read_measure(data), levels >> 3, _PATHS[path], curve)
+    if not isinstance(curve, AbstractCurve):
+        raise CodeError("the file holds no curve where one should be")
+    part = data.section(_NESTING)
+    section = None if part is None else bytes(part.part(part.left))
+    measure = _read_measure(data)
+    axes = "auto" if path == _LONGEST else measure.dim - 1
+    if section is not None:
+        axes = _read_axes(Input(memoryview(section), data.version), measure)
+    generator = CurveGenerator(measure, levels >> 3, "line" if path == _LONGEST else _PATHS[path], curve, axes)
+    # One file for one generator: nothing is written that need not be.
+    if _axes_of(generator) != (path == _LONGEST, section or b"") or section == b"":
+        raise CodeError("the axes of the curve in the file are written in a way in which none are")
+    return generator
+
+
+def _read_axes(part: Input, measure: Any) -> int | list[int]:
+    axis = part.integer("the axis", measure.dim)
+    if axis < measure.dim:
+        return axis
+    return [part.integer("an axis", measure.dim - 1) for _ in range(measure.size)]
 
 
 def _path_1(sides: np.ndarray) -> str:

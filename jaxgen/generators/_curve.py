@@ -1,15 +1,16 @@
 """Generator B: leaves along a curve, one search and one walk, in any dimension (theory, section 4)."""
 
 import math
+from collections.abc import Sequence
 from typing import SupportsFloat, SupportsIndex
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, DTypeLike, Float, Int, UInt32
+from jaxtyping import Array, Bool, DTypeLike, Float, Int, Shaped, UInt32
 
-from .._checks import ramp_width, whole_number
+from .._checks import Numbers, ramp_width, whole_number
 from ..curves import AbstractCurve, PeanoCurve, check_path
 from ..measures import (
     AbstractGridMeasure,
@@ -22,6 +23,7 @@ from ..measures import (
 )
 from ..relu import ReLUNetwork
 from ..source import Branches, branches
+from ._axes import exchanged, longest_axis
 from ._exact_source import Needs, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, in_quanta
 from ._float_limits import warn_of_network
@@ -35,8 +37,8 @@ class CurveGenerator(AbstractExplicitGenerator):
     """One uniform number to any law on leaves in any dimension: a quantile function, then a curve inside the leaf.
 
     The cells of a grid are taken in the order of the curve, other leaves in their own; u chooses the leaf by its
-    quantum, and the position of u inside the leaf goes on along the curve for `extra_levels` levels more. Time, memory
-    and connectivity grow with the leaves, never with all cells. Theory, section 4.
+    quantum, and the position of u inside the leaf goes on along the curve for `extra_levels` levels more, and sweeps
+    along the longest side. Time, memory and connectivity grow with the leaves, never with all cells. Theory, section 4.
 
     `PeanoGenerator` is its name for the curve that it takes by default.
 
@@ -55,6 +57,7 @@ class CurveGenerator(AbstractExplicitGenerator):
     measure: AbstractMeasure
     branches: Branches
     curve: AbstractCurve
+    axes: Int[Array, "*leaves"]
     extra_levels: int = eqx.field(static=True)
     path: str = eqx.field(static=True)
     digit_bits: int = eqx.field(static=True)
@@ -66,16 +69,21 @@ class CurveGenerator(AbstractExplicitGenerator):
         extra_levels: SupportsIndex | object = 2,
         path: str = "line",
         curve: AbstractCurve | object = PeanoCurve(),  # noqa: B008  (a module without fields)
+        axes: SupportsIndex | Sequence[SupportsIndex] | Numbers | str | object = "auto",
     ):
         """**Arguments:**
 
         - `measure`: on a grid, or on leaves of any sizes; labels included.
         - `extra_levels`: s >= 0; each makes the finest cells `curve.base` times smaller.
-        - `path`: through a finest cell: "line" (through the centre, along the last axis), "diagonal" or "centre".
+        - `path`: through a finest cell: "line" (through the centre, along one axis), "diagonal" or "centre".
         - `curve`: the order of the cells of a grid, and the walk inside a leaf.
+        - `axes`: the axis that a line runs along, one for all leaves or, where they are on no grid, `(m,)`, one for
+            each leaf of `measure.counted()`. It changes places with the last axis of the curve. "auto" takes the
+            longest side, which makes the certificate least (of several, to six digits, the last; the last for the
+            other paths, whose certificate does not depend on it).
 
-        **Raises:** `ValueError` for negative levels, or so many that the source would need more than 2**20 bits, and an
-        unknown path; `TypeError` for a measure or a curve that is none.
+        **Raises:** `ValueError` for negative levels, or so many that the source would need more than 2**20 bits, an
+        unknown path, and axes that are none; `TypeError` for a measure or a curve that is none.
         """
         if not isinstance(curve, AbstractCurve):
             raise TypeError(f"curve must be an AbstractCurve, such as PeanoCurve(); got {type(curve).__name__}")
@@ -84,8 +92,10 @@ class CurveGenerator(AbstractExplicitGenerator):
         self.digit_bits = digits_for(self.measure, self.position_bits, "extra_levels")
         order = np.arange(self.measure.size)
         labels = None if self.measure.labels is None else np.asarray(self.measure.labels)
+        running = running_axes(axes, self.path, self.measure)
+        self.axes = jax.device_put(running.astype(np.int32))
         if isinstance(self.measure, AbstractGridMeasure):
-            order = curve.argsort(np.asarray(self.measure.cells), self._cell_levels)
+            order = curve.argsort(exchanged(np.asarray(self.measure.cells), running), self._cell_levels)
             order = order if labels is None else order[np.argsort(labels[order], kind="stable")]
         self.branches = branches([order], len(order), None if labels is None else labels[order])
         self._needs = Needs(self)
@@ -109,18 +119,21 @@ class CurveGenerator(AbstractExplicitGenerator):
         """Locate, then place."""
         label, leaf, r = self._tree.locate(words[0], code)
         measure, cell = self.measure, jnp.zeros((self.dim,), jnp.int32)
+        axis = self.axes if self.axes.ndim == 0 else self.axes[leaf]
         if isinstance(measure, AbstractGridMeasure):
-            cell = measure.cells[leaf]
+            cell = _exchange(measure.cells[leaf], axis)
         inside = self.curve.walk(cell, self._cell_levels, r, self.extra_levels, jnp.result_type(float), self.path)
-        return measure.place(leaf, inside), label
+        return measure.place(leaf, _exchange(inside, axis)), label
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """The constants of the path inside the finest cells, of side `side / base**extra_levels`; over all leaves."""
-        scale = float(self.curve.base) ** -self.extra_levels
+        scale, axes = float(self.curve.base) ** -self.extra_levels, np.asarray(self.axes)
         if isinstance(self.measure, AbstractGridMeasure):
-            return self.curve.filling(np.asarray(self.measure.cell_sides, np.float64) * scale, self.path)
+            side = exchanged(np.asarray(self.measure.cell_sides, np.float64)[None], axes)[0]
+            return self.curve.filling(side * scale, self.path)
         part = self._part(condition)
-        sides, which = np.unique(np.asarray(self.measure.sides, np.float64)[part], axis=0, return_inverse=True)
+        sides = exchanged(np.asarray(self.measure.sides, np.float64), axes)[part]
+        sides, which = np.unique(sides, axis=0, return_inverse=True)
         weights = np.bincount(which.ravel(), self.measure._weights()[part].astype(np.float64))
         each = np.array([self.curve.filling(side * scale, self.path) for side in sides])
         w1, square = np.average(each * [1, 0] + each**2 * [0, 1], axis=0, weights=weights)
@@ -131,16 +144,14 @@ class CurveGenerator(AbstractExplicitGenerator):
         if not isinstance(self.measure, AbstractGridMeasure):
             return None
         squares = np.asarray(self.measure.cell_sides, np.float64) ** 2 / 12
-        resting = self._resting
         fine = float(self.curve.base) ** (-2 * self.extra_levels)
-        return CellMoments(float(squares @ (1 - fine * resting)), True)
+        return CellMoments(float(squares @ (1 - fine * self._resting(1)[0])), True)
 
-    @property
-    def _resting(self) -> np.ndarray:
-        """Which coordinates stand at the centre of a finest cell."""
-        resting = np.full(self.dim, self.path != "diagonal")
-        resting[-1] = self.path == "centre"
-        return resting
+    def _resting(self, leaves: int) -> Bool[np.ndarray, "leaves d"]:
+        """Which coordinates stand at the centre of a finest cell, in each leaf."""
+        resting = np.full((leaves, self.dim), self.path != "diagonal")
+        resting[:, -1] = self.path == "centre"
+        return exchanged(resting, np.asarray(self.axes))
 
     def strata(self, n: int, condition: Label | None = None) -> Bound:
         part = np.asarray(self._order)[self._part(condition)]
@@ -148,7 +159,9 @@ class CurveGenerator(AbstractExplicitGenerator):
         sides = np.asarray(measure.sides, np.float64)[part]
         low = measure._host_centers()[part] - sides / 2  # pyright: ignore[reportAttributeAccessIssue]
         cells = np.asarray(measure.cells)[part] if grid else np.zeros(sides.shape, np.int32)  # pyright: ignore[reportAttributeAccessIssue]
-        filled = Filled(self.curve, self.extra_levels, cells, self._cell_levels, self._resting)
+        axes = self._each_axis()[part]
+        resting = self._resting(measure.size)[part]
+        filled = Filled(self.curve, self.extra_levels, exchanged(cells, axes), self._cell_levels, axes, resting)
         return leaf_strata(measure._weights()[part], low, sides, n, filled)
 
     def ramp_measure(self, ramp: SupportsFloat) -> float:
@@ -188,6 +201,7 @@ class CurveGenerator(AbstractExplicitGenerator):
             counts=counts,
             corners=corners,
             sides=sides,
+            axes=self._each_axis()[order],
             backward=self._backward()[order],
             path=None if atoms else self.curve.network(self.dim, self.extra_levels, math.ceil(1 / ramp), self.path),
             top=self.curve.base**self.extra_levels,
@@ -216,18 +230,51 @@ class CurveGenerator(AbstractExplicitGenerator):
             corners = np.asarray(measure.cells)[order] * whole  # pyright: ignore[reportAttributeAccessIssue]
             sides = np.broadcast_to(whole, corners.shape)
         starts = (np.cumsum(counts) - counts) / counts.sum()
-        leaves = Leaves(starts, counts / counts.sum(), corners, sides, low, whole, self.extra_levels)
+        moving = np.where(self._resting(len(order))[order], 0.0, sides)
+        axes, runs = self._each_axis()[order], np.linalg.norm(moving, axis=1)
+        leaves = Leaves(starts, counts / counts.sum(), corners, sides, axes, runs, low, whole, self.extra_levels)
         part = slice(None)
         if condition is not None:
             code = label_code(condition, self.vocabulary)
             part = slice(*(int(end) for end in measure.label_offsets[code : code + 2]))
         return network_floats(leaves, ramp_width(ramp), unit_roundoff(dtype), part)
 
+    def _each_axis(self) -> Int[np.ndarray, " m"]:
+        return np.broadcast_to(np.asarray(self.axes), (self.measure.size,))
+
     def _backward(self) -> np.ndarray:
-        """Which coordinates run backwards in each leaf, `(m, d)`."""
+        """Which coordinates of the path run backwards in each leaf, `(m, d)`."""
         if not isinstance(self.measure, AbstractGridMeasure) or (self.path == "centre" and self.extra_levels == 0):
             return np.zeros((self.measure.size, self.dim), bool)
-        return np.asarray(_entered(self.curve, self._cell_levels, self.measure.cells))
+        cells = jax.device_put(exchanged(np.asarray(self.measure.cells), np.asarray(self.axes)))
+        return np.asarray(_entered(self.curve, self._cell_levels, cells))
+
+
+def running_axes(axes: object, path: str, measure: AbstractMeasure) -> Int[np.ndarray, "*leaves"]:
+    """The axis that changes places with the last, one for all leaves where it is the same for all.
+
+    **Raises:** `ValueError` for what is neither "auto", nor an axis, nor one for each leaf of no grid.
+    """
+    grid, dim = isinstance(measure, AbstractGridMeasure), measure.dim
+    if isinstance(axes, str) and axes == "auto":
+        sides = np.asarray(
+            measure.cell_sides if isinstance(measure, AbstractGridMeasure) else measure.sides, np.float64
+        )
+        found = longest_axis(sides) if path == "line" else np.array(dim - 1)
+    else:
+        found = np.asarray(axes)
+        shapes = ((),) if grid else ((), (measure.size,))
+        if found.dtype.kind not in "iu" or found.shape not in shapes or np.any((found < 0) | (found >= dim)):
+            each = "" if grid else f", or {measure.size} of them"
+            raise ValueError(f"axes must be 'auto' or an axis, 0 to {dim - 1}{each}; got {axes!r}")
+    first = found.reshape(-1)[0]
+    return np.asarray(first) if np.all(found == first) else found
+
+
+def _exchange(row: Shaped[Array, " d"], axis: Int[Array, ""]) -> Shaped[Array, " d"]:
+    """A row with the entry of an axis in the place of the last, and the last in its."""
+    k, last = jnp.arange(len(row)), len(row) - 1
+    return jnp.where(k == axis, row[last], jnp.where(k == last, row[axis], row))
 
 
 @eqx.filter_jit

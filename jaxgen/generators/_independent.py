@@ -4,16 +4,17 @@ from typing import NoReturn, SupportsFloat
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import ramp_width
-from ..measures import AbstractMeasure, Label, QuantizedMeasure
+from ..measures import AbstractMeasure, Bound, Label, QuantizedMeasure, unit_roundoff
 from ..relu import ReLUNetwork
 from ..source import Branches
 from ._exact_source import Needs, digits_for
 from ._explicit import AbstractExplicitGenerator, on_a_grid
 from ._float_limits import warn_of_network
 from ._nested import nested_branches, nested_network, nested_push, nested_rows
+from ._nested_floats import nested_floats
 
 
 class IndependentGenerator(AbstractExplicitGenerator):
@@ -88,3 +89,12 @@ class IndependentGenerator(AbstractExplicitGenerator):
         warn_of_network(self)
         rows = nested_rows(self.branches, self.measure._weights(), self.dim)
         return nested_network(rows, self.measure, ramp_width(ramp), None)
+
+    def network_floats(
+        self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
+    ) -> Bound | None:
+        """What evaluating `network(ramp)` in floats adds to W_1 and W_2 (theory, section 9)."""
+        measure = self.measure.relative() if relative else self.measure
+        rows = nested_rows(self.branches, measure._weights(), self.dim)
+        width, u, part = ramp_width(ramp), unit_roundoff(dtype), self._part(condition)
+        return nested_floats(rows, measure, width, u, None, part=part)

@@ -9,20 +9,25 @@ elsewhere, so that no large numbers cancel. Then x = corner + side * path(r), ea
 
 - corners are counted in whole cells on a grid, where sums of floats are exact; the last layer brings them into the box;
 - where a leaf runs along an axis backwards, p becomes |p - 1|;
-- where the sides of an axis differ, each of its few distinct sides S has an indicator `on`, a staircase in u, and
-  `rho(S p + S (on - 1))` is S p where it is on and 0 elsewhere, since 0 <= p <= 1.
+- where the sides of an axis differ, or the coordinates of the path that it takes, each of its few distinct pairs of a
+  side S and a coordinate p has an indicator `on`, a staircase in u, and `rho(S p + S (on - 1))` is S p where it is on
+  and 0 elsewhere, since 0 <= p <= 1.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from ..relu import NetworkBuilder, ReLUNetwork, Signal, clip_inner, clip_outer
+from ._axes import exchanged
 
 
 def leaf_network(
     counts: Float[np.ndarray, " m"],
     corners: Float[np.ndarray, "m d"],
     sides: Float[np.ndarray, "m d"],
+    axes: Int[np.ndarray, " m"],
     backward: Bool[np.ndarray, "m d"],
     path: ReLUNetwork | None,
     top: float | int,
@@ -35,7 +40,9 @@ def leaf_network(
     **Arguments:**
 
     - `counts`: quanta of the leaves, in their order; `corners`, nonnegative, and `sides`, in multiples of `unit`.
-    - `backward`: where the path runs backward. `path`: r -> [0, top]^d inside a leaf; `None` for leaves that are atoms.
+    - `axes`: of each leaf, the one that takes the last coordinate of the path, and the last axis takes its.
+    - `backward`: which coordinates of the path run backward. `path`: r -> [0, top]^d inside a leaf; `None` for leaves
+        that are atoms.
     - `ramp`: the share of each leaf that its ramps take, on either side: u of measure `2 ramp` in all.
     """
     leaves = _Leaves(NetworkBuilder(u=1), counts, ramp)
@@ -44,9 +51,10 @@ def leaf_network(
     turning = np.flatnonzero(np.any(backward, axis=0)) if path is not None else np.array([], int)
     if turning.size:
         stairs["backward"] = backward[:, turning].astype(float)
-    uneven, gates = _gates(sides) if path is not None else ([], np.zeros((len(counts), 0)))
-    if gates.shape[1]:
-        stairs["gate"] = gates
+    taken = exchanged(np.broadcast_to(np.arange(len(low)), sides.shape), axes)
+    gates = _gates(sides, taken) if path is not None else None
+    if gates is not None:
+        stairs["gate"] = gates.open
     net = leaves.locate(stairs, path is not None)
     if path is None:
         return net.network(low + unit * net["corner"])
@@ -58,7 +66,7 @@ def leaf_network(
         net.define(inside=1 - net["beyond"])
     if turning.size:
         net.layer(
-            **net.carry("corner", *(["gate"] if gates.shape[1] else [])),
+            **net.carry("corner", *(["gate"] if gates is not None else [])),
             inside=net["inside"],
             over=net["inside"][turning] - net["backward"],
             under=net["backward"] - net["inside"][turning],
@@ -67,9 +75,9 @@ def leaf_network(
         kept[turning] = 0
         turned = (net["over"] + net["under"]).add_at(turning, len(low))
         net.define(inside=turned if not kept.any() else kept * net["inside"] + turned)
-    if gates.shape[1]:
-        return net.network(low + unit * _gated(net, sides, uneven))
-    return net.network(low + unit * (net["corner"] + sides[0] * net["inside"]))
+    if gates is not None:
+        return net.network(low + unit * _gated(net, len(low), gates))
+    return net.network(low + unit * (net["corner"] + sides[0] * net["inside"][taken[0]]))
 
 
 class _Leaves:
@@ -107,16 +115,25 @@ class _Leaves:
         return net
 
 
-def _gates(sides: np.ndarray) -> tuple[list[tuple[int, float]], np.ndarray]:
-    """The (axis, side) of each gate, on every axis as soon as the sides of one differ, and where each gate is open."""
-    distinct = [np.unique(sides[:, k]) for k in range(sides.shape[1])]
-    if all(len(values) == 1 for values in distinct):
-        return [], np.zeros((len(sides), 0))
-    pairs = [(k, float(s)) for k, values in enumerate(distinct) for s in values]
-    return pairs, np.stack([sides[:, k] == s for k, s in pairs], axis=1).astype(float)
+class _Gates(NamedTuple):
+    """Of each gate the axis, the side and the coordinate of the path that it takes; and where it is open."""
+
+    axis: Int[np.ndarray, " gates"]
+    side: Float[np.ndarray, " gates"]
+    coordinate: Int[np.ndarray, " gates"]
+    open: Float[np.ndarray, "m gates"]
 
 
-def _gated(net: NetworkBuilder, sides: np.ndarray, pairs: list[tuple[int, float]]) -> Signal:
-    axis, size = np.array([k for k, _ in pairs]), np.array([s for _, s in pairs])
-    net.layer(**net.carry("corner"), open=size * (net["inside"][axis] + net["gate"] - 1))
-    return net["corner"] + net["open"].add_at(axis, sides.shape[1])
+def _gates(sides: np.ndarray, taken: np.ndarray) -> _Gates | None:
+    """A gate for each distinct pair of a side and a coordinate, on every axis as soon as one differs; else none."""
+    if np.all(sides == sides[0]) and np.all(taken == taken[0]):
+        return None
+    pairs = sides + 1j * taken
+    axis, distinct = zip(*((k, pair) for k, column in enumerate(pairs.T) for pair in np.unique(column)), strict=True)
+    axis, distinct = np.array(axis), np.array(distinct)
+    return _Gates(axis, np.real(distinct), np.imag(distinct).astype(int), (pairs[:, axis] == distinct).astype(float))
+
+
+def _gated(net: NetworkBuilder, dim: int, gates: _Gates) -> Signal:
+    net.layer(**net.carry("corner"), open=gates.side * (net["inside"][gates.coordinate] + net["gate"] - 1))
+    return net["corner"] + net["open"].add_at(gates.axis, dim)

@@ -8,9 +8,10 @@ makes an error three times larger and adds `WAVE u` to it at most.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ..measures import Bound
+from ._axes import exchanged
 
 BORDER = 32.0
 WAVE = 240.0
@@ -21,12 +22,16 @@ class Leaves(NamedTuple):
 
     - `starts`, `masses`: `(m,)`; `corners`, `sides`: `(m, d)`, corners relative to `low`; `whole`: the size of a cell
         on each axis where corners are counted in cells, or `None`.
+    - `axes`: which coordinate of the path changes places with the last, `(m,)`; `runs`: how far the path inside a
+        finest cell runs, scaled to the leaf, `(m,)`.
     """
 
     starts: Float[np.ndarray, " m"]
     masses: Float[np.ndarray, " m"]
     corners: Float[np.ndarray, "m d"]
     sides: Float[np.ndarray, "m d"]
+    axes: Int[np.ndarray, " m"]
+    runs: Float[np.ndarray, " m"]
     low: Float[np.ndarray, " d"]
     whole: Float[np.ndarray, " d"] | None
     levels: int
@@ -56,7 +61,8 @@ def _box(leaves: Leaves, u: float) -> Float[np.ndarray, " d"]:
     whole = leaves.whole
     exact = np.zeros(len(width), bool) if whole is None else climbs * u < np.where(whole > 0, whole, 1.0)
     sums = np.where(exact, 0.0, 2 * (m + 2) * u * climbs)
-    gates = max(len(np.unique(column)) for column in leaves.sides.T)
+    taken = exchanged(np.broadcast_to(np.arange(len(width)), leaves.sides.shape), leaves.axes)
+    gates = max(len(np.unique(column)) for column in (leaves.sides + 1j * taken).T)
     arithmetic = (gates + 12) * u * (width + 4 * leaves.sides.max(axis=0))
     largest = np.maximum(np.abs(leaves.low), np.abs(leaves.low + width)) + arithmetic + sums
     return sums + arithmetic + 2 * np.where(leaves.low == 0, 0.0, 2 * u * largest)
@@ -88,8 +94,7 @@ def _inside(leaves: Leaves, u: float, part: slice) -> tuple[np.ndarray, np.ndarr
     dim, levels, spread = sides.shape[1], leaves.levels, np.linalg.norm(sides, axis=1)
     known = u * ((8 + 8 * starts) / masses + 10)
     if levels == 0:
-        # The path is a line along the last axis, or rests.
-        near = sides[:, -1] * np.minimum(known + 12 * u, 1.0) + 12 * u * spread
+        near = leaves.runs[part] * np.minimum(known + 12 * u, 1.0) + 12 * u * spread
         return np.zeros((len(masses), 1)), spread, near[:, None]
     trusted = np.arange(levels + 1)
     with np.errstate(over="ignore", invalid="ignore"):

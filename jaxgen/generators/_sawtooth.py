@@ -6,21 +6,23 @@ from typing import SupportsFloat, SupportsIndex
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import Numbers, ramp_width, whole_number
 from ..curves import centre_distance, zigzag_distance
-from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, QuantizedMeasure, label_code
+from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, QuantizedMeasure, label_code, unit_roundoff
 from ..relu import ReLUNetwork
 from ..source import Branches
+from ._axes import longest_axis
 from ._exact_source import Needs, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, on_a_grid
 from ._float_limits import warn_of_network
 from ._nested import Rows, nested_branches, nested_network, nested_push, nested_rows
+from ._nested_floats import nested_floats
+from ._parallel_lines import unfolded_distance
 from ._strata import nested_strata
 
 _PATHS = ("zigzag", "serpentine")
-_EQUAL = 2.0**-20
 
 
 class SawtoothGenerator(AbstractExplicitGenerator):
@@ -104,10 +106,17 @@ class SawtoothGenerator(AbstractExplicitGenerator):
 
         Of a serpentine the distance of a point of the box from its centre, which is exact. Of a zigzag, where an
         independent point of the box is coupled, `sqrt(sum h_k^2 / 6)` for W_2 whatever the joint law in the box is; for
-        W_1 see `curves.zigzag_distance`.
+        W_1 see `curves.zigzag_distance`. Without folds neighbouring lines are parallel, and there is a better coupling.
         """
-        sides = np.asarray(self.measure.cell_sides, np.float64)[np.asarray(self.axes)[:-1]] * 2.0**-self.folds
-        return centre_distance(sides) if self.path == "serpentine" else zigzag_distance(sides)
+        axes = np.asarray(self.axes)
+        sides = np.asarray(self.measure.cell_sides, np.float64)[axes] * 2.0**-self.folds
+        if self.path == "serpentine":
+            return centre_distance(sides[:-1])
+        if self.folds:
+            return zigzag_distance(sides[:-1])
+        part, order, labels = self._part(condition), np.asarray(self.order), self.measure.labels
+        cells, weights = np.asarray(self.measure.cells)[order][part][:, axes], self.measure._weights()[order][part]
+        return unfolded_distance(cells, weights, None if labels is None else np.asarray(labels)[part], sides)
 
     def cell_moments(self) -> CellMoments | None:
         """Every one-dimensional marginal of a zigzag is uniform on its bins, but a cell sees more of some stretches
@@ -151,13 +160,24 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         with labels; connectivity O(occupied cells + folds * occupied rows), which is O(n^d + s n^(d-1)) on a full grid.
         A serpentine of n cells an axis and s >= 1 folds is `ceil(log2(n)) + 2` layers deeper, and has four weights more
         for each occupied bin of the coordinates that rest, and O(d (s + log2(n))) to move them. It agrees with the
-        generator to rounding except on a set of u of measure at most `ramp_measure(ramp)`.
+        generator to rounding except on a set of u of measure at most `ramp_measure(ramp)`; what rounding adds is the part
+        `float` of `certificate(ramp)`. A `UserWarning` says, and names what would fit, where the float type has fewer
+        bits than resolve the law.
 
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
         warn_of_network(self)
         width, axes = ramp_width(ramp), np.asarray(self.axes)
         return nested_network(self._rows(), self.measure, width, self.folds, self.path == "serpentine", axes)
+
+    def network_floats(
+        self, ramp: SupportsFloat, relative: bool, dtype: DTypeLike | None, condition: Label | None
+    ) -> Bound | None:
+        """What evaluating `network(ramp)` in floats adds to W_1 and W_2 (theory, section 9)."""
+        measure = self.measure.relative() if relative else self.measure
+        axes, order, rests = np.asarray(self.axes), np.asarray(self.order), self.path == "serpentine"
+        width, u, part = ramp_width(ramp), unit_roundoff(dtype), self._part(condition)
+        return nested_floats(self._rows(), measure, width, u, self.folds, rests, axes, order, part)
 
     def _rows(self) -> Iterator[Rows]:
         return nested_rows(self.branches, self.measure._weights()[np.asarray(self.order)], self.dim)
@@ -167,9 +187,7 @@ def _permutation(axes: object, measure: AbstractGridMeasure) -> Int[np.ndarray, 
     """The axes in the order of nesting. Raises `ValueError` for what is neither "auto" nor a permutation."""
     natural = np.arange(measure.dim)
     if isinstance(axes, str) and axes == "auto":
-        # In the corners as they are stored, equal sides may differ by some roundings.
-        sides = np.asarray(measure.cell_sides, np.float64)
-        last = np.flatnonzero(sides >= sides.max() * (1 - _EQUAL))[-1]
+        last = longest_axis(np.asarray(measure.cell_sides, np.float64))
         return np.append(np.delete(natural, last), last)
     given = np.asarray(axes)
     if given.dtype.kind not in "iu" or not np.array_equal(np.sort(given, axis=None), natural) or given.ndim != 1:

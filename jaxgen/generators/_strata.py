@@ -11,11 +11,12 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, Integer, UInt32
+from jaxtyping import Array, Bool, Float, Int, Integer, UInt32
 
 from ..curves import AbstractCurve
 from ..measures import Bound
 from ..source import Branches, padded_size
+from ._axes import exchanged
 
 # Digits of a place that are worth having: a stratum has at least 2**-24 of the mass.
 _DIGIT_BITS = 26
@@ -49,13 +50,15 @@ def _bound(low: Float[np.ndarray, "n d"], high: Float[np.ndarray, "n d"]) -> Bou
 
 
 class Filled(NamedTuple):
-    """How a curve fills leaves: its levels, the cells that they are, and which axes rest at centres of the finest."""
+    """How a curve fills leaves: its levels; the cells that they are, and which axis of each changes places with the
+    last, for the curve; which coordinates of each rest at centres of the finest."""
 
     curve: AbstractCurve
     levels: int
     cells: Int[np.ndarray, "m d"]
     cell_levels: int
-    resting: np.ndarray
+    axes: Int[np.ndarray, " m"]
+    resting: Bool[np.ndarray, "m d"]
 
 
 def leaf_strata(
@@ -88,6 +91,8 @@ def leaf_strata(
     lower, upper = np.full((n, low.shape[1]), np.inf), np.full((n, low.shape[1]), -np.inf)
     for stretch in stretches:
         leaf, (begin, end) = stretch.node[0], _stretch(stretch, filled, low.shape[1])
+        if filled is not None:
+            begin, end = (exchanged(corner, filled.axes[leaf]) for corner in (begin, end))
         lower = np.minimum(lower, low[leaf] + sides[leaf] * begin + margin[leaf])
         upper = np.maximum(upper, low[leaf] + sides[leaf] * end - margin[leaf])
     between = np.flatnonzero(last - first > 1)

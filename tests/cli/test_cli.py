@@ -139,6 +139,8 @@ def test_build_inspect_sample(data, tmp_path):
     assert rows["depth, width"] == f"{network.depth}, {network.width}"
     assert rows["bits"] == str(code_length(generator)) and rows["connectivity"].startswith(str(network.connectivity))
     assert f"W2 <= {generator.certificate().w2:.4g}" in rows["certificate"]
+    near = generator.certificate().to_points
+    assert rows["to the points"].startswith(f"W1 <= {near[0]:.4g}, W2 <= {near[1]:.4g}, certified")
 
     out = {s: tmp_path / f"out{s}" for s in (".npy", ".csv")}
     for path in out.values():

@@ -133,6 +133,16 @@ def test_only_what_is_proven_has_a_certificate(entries):
     assert entries["sawtooth (explicit)"].certificate.w2 > 0
 
 
+def test_what_is_certified_to_the_points_holds(entries, report):
+    """Against exact assignment between the training points and samples, of which the floor is the noise."""
+    for name in EXPLICIT:
+        to_points, x = entries[name].to_points, np.asarray(entries[name].samples, float)
+        assert to_points.w2 >= to_points.w1 > entries[name].certificate.w1
+        n = min(len(x), len(report.train))
+        assert wasserstein(x[:n], report.train[:n], 1) <= to_points.w1 + 2 * report.floor.w1.mean
+    assert all(entries[name].to_points is None for name in TRAINED)
+
+
 def test_sizes_and_sources(entries):
     assert [entries[n].source_dim for n in (*EXPLICIT, *TRAINED)] == [1, 1, 2, 1, 1, 2]
     assert [entries[n].source_dim for n in ("a callable", "a module", "one of ours")] == [1, 2, 2]
@@ -179,6 +189,10 @@ def test_the_table_names_everything(report):
     at = columns.index("certified W1, W2")
     assert rows[TRAINED[0]].split("|")[at].strip() == "none"
     assert "," in rows["Peano (explicit)"].split("|")[at]
+    near = [f"{w:.3g}" for entry in report.entries if entry.name == "Peano (explicit)" for w in entry.to_points]
+    assert columns[at + 1] == "certified to its points"
+    assert rows["Peano (explicit)"].split("|")[at + 1].strip() == ", ".join(near)
+    assert rows[TRAINED[0]].split("|")[at + 1].strip() == "none"
 
 
 def test_bits_for_the_same_error(report):

@@ -221,7 +221,7 @@ def test_to_points_holds_after_rounding_and_under_labels():
     exactly = jg.GridMeasure.from_samples(points, 5, weights=weights, labels=labels)
     measure = exactly.quantize(30).quantize(12)
     within = {name: weights * (labels == name) / weights[labels == name].sum() for name in WEIGHTS}
-    for g in (jg.PeanoGenerator(measure, 1), jg.SawtoothGenerator(measure, 0)):
+    for g in (jg.PeanoGenerator(measure, 1, axes=1), jg.SawtoothGenerator(measure, 0)):
         parts = {name: law(g, 256, name) for name in WEIGHTS}
         cases = [
             (None, weights, law(g), np.ones(512)),

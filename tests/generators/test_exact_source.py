@@ -169,7 +169,8 @@ def test_peano_digit_for_digit(dim, resolution, cells, quanta, extra, path):
 
 
 class LeafReference:
-    """Leaves in the order in which they are kept; inside each the curve, from its very beginning."""
+    """Leaves in the order in which they are kept; inside each the curve, from its very beginning. The longest side, the
+    last of several, changes places with the last axis."""
 
     def __init__(self, measure, extra):
         self.starts = [0, *itertools.accumulate(measure.counts.tolist())]
@@ -182,7 +183,9 @@ class LeafReference:
     def __call__(self, u):
         quantum = u * self.quanta
         j = bisect.bisect_right(self.starts, quantum) - 1
-        inside = self.inside((quantum - self.starts[j]) / self.counts[j])
+        inside = list(self.inside((quantum - self.starts[j]) / self.counts[j]))
+        axis = max(range(len(inside)), key=lambda k: (self.sides[j][k], k))
+        inside[axis], inside[-1] = inside[-1], inside[axis]
         return [Fraction(c) + Fraction(s) * v for c, s, v in zip(self.corners[j], self.sides[j], inside, strict=True)]
 
 

@@ -33,6 +33,7 @@ def objects() -> dict[str, object]:
     rounded = jg.GridMeasure.from_histogram([3.0, 1.0, 0.25]).quantize(5)
     many = jg.QuantizedMeasure(np.arange(5 * 64).reshape(5, 64) % 27, np.array([1, 2, 1, 1, 1]), 0.0, 1.0, 27)
     cellwise = jg.QuantizedMeasure([[0, 0], [1, 1]], np.array([1, 1]), 0.0, 1.0, 2, [0, 1], (0, 3))
+    sides = jg.LeafMeasure([[0.0, 1.0], [1.0, 2.5]], [[2.0, 1.0], [0.5, 0.75]], [1.0, 3.0]).quantize(4)
     atoms = np.array([[0.1, 2.0], [3.0, 4.0], [5.0, 6.0]], np.float32)
     network = eqx.tree_at(
         lambda net: (net.weights, net.biases),
@@ -55,6 +56,8 @@ def objects() -> dict[str, object]:
         "leaves": jg.LeafMeasure([[0.0, 1.0], [1.0, 2.5]], [0.25, 0.0], [1.0, 3.0], [0, 1], ("a", "b")).quantize(4),
         "curve": jg.CurveGenerator(plain, 0, "line", jg.HilbertCurve()),
         "peano": jg.PeanoGenerator(labelled, extra_levels=1),
+        "line_longest": sides.generator(),
+        "line_axes": sides.generator(axes=(1, 0)),
         "independent": jg.IndependentGenerator(plain),
         "codebook": jg.CodebookGenerator(atoms, counts[:3]),
         "mlp": network,
