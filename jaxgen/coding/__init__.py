@@ -69,3 +69,4 @@ from ._sections import (
     write_record as write_record,
     write_vocabulary as write_vocabulary,
 )
+from ._trellis import MAX_PLACES as MAX_PLACES, Trellis as Trellis

@@ -1,0 +1,139 @@
+"""A trellis on a lattice: which places may hold an atom, given those before it that do (theory, section 8).
+
+As in trellis-coded quantisation (Marcellin and Fischer, 1990), the places are four times finer an axis than what is
+told apart: in each state of a machine the places of two of the four classes of an axis, index mod 4, are open, and the
+class that is taken moves the machine on. The classes are those of Ungerboeck's convolutional codes (1982).
+
+The lattice is cut into blocks, and the machine starts anew in each; a block is scanned column by column along the first
+axis. All open places, in the order of the scan and for each step of it in all blocks, are a line of some length, and
+the atoms a subset of it.
+"""
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from ._errors import CodeError
+
+# Parity checks h0 and h1 of the codes of 2**memory states, in octal as in the literature.
+_CHECKS = {2: (0o5, 0o2), 3: (0o13, 0o4), 4: (0o23, 0o4), 5: (0o45, 0o10), 6: (0o103, 0o24), 7: (0o235, 0o126)}
+# The most columns of a block, and its width on the other axes.
+_BLOCKS = {1: (256,), 2: (256, 6), 3: (128, 4, 4)}
+# Places of a lattice with a trellis: all are walked through.
+MAX_PLACES = 1 << 24
+
+
+class Trellis:
+    """The machine of 2**memory states on a lattice of `resolution` places an axis, of one to three axes.
+
+    - `size`: of a block, places an axis; `blocks`: how many of them, an axis.
+    - `scan`: `(steps, d)`, the places of a block in their order; `targets`: `(steps, states)`, to where an atom on the
+        place of a step moves the machine, -1 where it is not open. Both are the same for all blocks.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> trellis = jg.coding.Trellis((8,), memory=2)
+        >>> trellis.targets[:4].tolist()  # in an even state the places 0 and 2 are open, in an odd one 1 and 3
+        [[0, -1, 1, -1], [-1, 2, -1, 3], [1, -1, 0, -1], [-1, 3, -1, 2]]
+        >>> trellis.positions(np.array([[2], [5]]))
+        (array([1, 3]), 5)
+        >>> trellis.places(np.array([1, 3]), 5).tolist()
+        [[2], [5]]
+    """
+
+    def __init__(self, resolution: Sequence[int], memory: int):
+        self.resolution, self.memory, dim = tuple(resolution), memory, len(resolution)
+        if memory not in _CHECKS:
+            raise ValueError(f"memory must be one of {sorted(_CHECKS)}; got {memory}")
+        if dim not in _BLOCKS:
+            raise ValueError(f"a trellis needs 1 to 3 axes; got {dim}")
+        if math.prod(self.resolution) > MAX_PLACES:
+            raise ValueError(f"a trellis needs at most 2**24 places; got {math.prod(self.resolution)}")
+        most, *widths = _BLOCKS[dim]
+        pieces = -(-self.resolution[0] // most)
+        self.size = (-(-self.resolution[0] // pieces), *widths)
+        self.blocks = tuple(-(-n // size) for n, size in zip(self.resolution, self.size, strict=True))
+        self.scan = np.stack(np.unravel_index(np.arange(math.prod(self.size)), self.size), axis=1)
+        self.targets = _targets(dim, memory)[np.ravel_multi_index(tuple(self.scan.T % 4), (4,) * dim)]
+
+    @functools.cached_property
+    def origins(self) -> Int[np.ndarray, "blocks d"]:
+        """The first place of each block, blocks in row-major order."""
+        block = np.stack(np.unravel_index(np.arange(math.prod(self.blocks)), self.blocks), axis=1)
+        return block * self.size
+
+    def inside(self, blocks: Int[np.ndarray, " blocks"] | slice = slice(None)) -> Bool[np.ndarray, "steps blocks"]:
+        """Whether the place of a step of a block lies on the lattice: the last blocks may reach beyond it."""
+        reach = [self.scan[:, axis, None] + origin for axis, origin in enumerate(self.origins[blocks].T)]
+        return np.logical_and.reduce([at < n for at, n in zip(reach, self.resolution, strict=True)])
+
+    def positions(self, places: Int[np.ndarray, "m d"]) -> tuple[Int[np.ndarray, " m"], int]:
+        """The positions of places on the line of open ones, sorted, and the length of the line.
+
+        **Raises:** `ValueError` for places that are not open one after the other.
+        """
+        block = np.ravel_multi_index(tuple((places // self.size).T), self.blocks)
+        step = np.ravel_multi_index(tuple((places % self.size).T), self.size)
+        taken = np.zeros((len(self.scan), math.prod(self.blocks)), bool)
+        taken[step, block] = True
+        found, length = [], 0
+        for open_, now in self._walk(lambda p, open_, _: taken[p]):
+            if np.any(now & ~open_):
+                raise ValueError("an atom is on a place that the trellis does not open")
+            found.append(length + np.cumsum(open_)[now] - 1)
+            length += int(open_.sum())
+        return np.concatenate(found), length
+
+    def places(self, positions: Int[np.ndarray, " m"], length: int) -> Int[np.ndarray, "m d"]:
+        """The places, row-major, of sorted positions on a line of some length: the inverse of `positions`.
+
+        **Raises:** `CodeError` where the line has another length.
+        """
+        line = np.zeros(length + math.prod(self.blocks), bool)
+        line[positions] = True
+
+        def take(p: int, open_: np.ndarray, start: int) -> np.ndarray:
+            now = np.zeros_like(open_)
+            now[open_] = line[min(start, length) :][: int(open_.sum())]
+            return now
+
+        found, walked = [], 0
+        for p, (open_, now) in enumerate(self._walk(take)):
+            walked += int(open_.sum())
+            found.append(self.origins[now] + self.scan[p])
+        if walked != length:
+            raise CodeError(f"the file claims a line of {length} open places; there are {walked}")
+        out = np.concatenate(found)
+        return out[np.lexsort(out.T[::-1])]
+
+    def _walk(self, take) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Step by step, which blocks have an open place, and which take it: `take(step, open, position)`."""
+        state, inside, start = np.zeros(math.prod(self.blocks), np.int64), self.inside(), 0
+        for p, targets in enumerate(self.targets):
+            target = targets[state]
+            open_ = (target >= 0) & inside[p]
+            now = take(p, open_, start)
+            yield open_, now
+            state = np.where(now & open_, target, state)
+            start += int(open_.sum())
+
+
+@functools.cache
+def _targets(dim: int, memory: int) -> Int[np.ndarray, "classes states"]:
+    """For each class of a place, its index mod 4 on each axis, and each state: the next state, -1 if it is not open."""
+    first, second = _CHECKS[memory]
+    out = np.full((4,) * dim + (1 << memory,), -1)
+    for *index, state in np.ndindex(out.shape):
+        now = state
+        for i in index:
+            # The lowest bit of a systematic encoder with feedback is the parity that the next class must have.
+            if now & 1 != i & 1:
+                break
+            now = (now >> 1) ^ (first >> 1 if i & 1 else 0) ^ (second >> 1 if i >> 1 else 0)
+        else:
+            out[(*index, state)] = now
+    return out.reshape(-1, 1 << memory)

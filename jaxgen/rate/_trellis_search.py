@@ -1,0 +1,301 @@
+"""Which places of a trellis the atoms of given points take: the least distance and bits together (theory, section 8).
+
+A Viterbi search in each block. The points are sorted along the first axis, and a state of the search says the state of
+the machine, how many points have been placed, and which of the next few have been placed before their turn. A point
+near the border of a block may be left to a neighbor that is searched later, at an estimate of what it costs there.
+Lengths are in units of the spacing of the lattice.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..coding import Trellis
+
+# What a bit costs in units of the spacing, by dimension: about the slope of the error over the bits where such codes
+# are used, 1.5 to 4 bits a point. How many points may be placed before their turn. Both by trial.
+_PRICES = {1: 0.42, 2: 0.27, 3: 0.22}
+_AHEAD = {1: 1, 2: 3, 3: 3}
+# The most points that are placed on one place, points, and not quanta: a point may stand for several.
+_LAYERS = 3
+# No point is moved further than this; one so near to the border of another block may be left to it, and costs there
+# what a point costs, and _SLOPE for each unit by which it is nearer to the border than _DEEP.
+_FAR, _NEAR, _DEEP, _SLOPE = 6.0, 1.4, 0.8, 0.6
+_NEVER = np.float32(np.inf)
+
+
+class Rates(NamedTuple):
+    """Bits of an open place that stays empty, of one that is taken, and of a further quantum on one that is taken."""
+
+    empty: float
+    taken: float
+    more: float
+
+    @classmethod
+    def of(cls, quanta: float, atoms: float, line: float) -> "Rates":
+        """Those of a line of so many open places: a subset of it, and a composition."""
+        share = min(max(atoms / line, 1e-6), 1 - 1e-6)
+        return cls(-math.log2(1 - share), -math.log2(share), math.log2(1 + atoms / (quanta - atoms + 1)))
+
+
+def search(
+    points: Float[np.ndarray, "n d"], weights: Int[np.ndarray, " n"], trellis: Trellis, rates: Rates
+) -> Int[np.ndarray, "n d"] | None:
+    """The place of each point, or None where points are too crowded for the search.
+
+    `points` in units of the spacing: the place of index i is at i + 1/2 on each axis.
+    """
+    dim = points.shape[1]
+    price = _PRICES[dim]
+    # What a point costs deep in a block: about the distance to be had with so few open places, and the bits.
+    usual = 0.5 * math.sqrt(dim) + price * (rates.taken - rates.empty)
+    candidates = _candidates(points, trellis)
+    out = np.full(points.shape, -1, np.int64)
+    for colour in range(1 << dim):
+        left = out[candidates.point, 0] < 0
+        later = left & (candidates.colour > colour)
+        skip = np.full(len(points), np.inf)
+        cost = usual + _SLOPE * np.maximum(0, _DEEP - candidates.depth[later])
+        np.minimum.at(skip, candidates.point[later], cost)
+        now = left & (candidates.colour == colour)
+        if not np.any(now):
+            continue
+        if not _phase(points, weights, trellis, rates, price, candidates.point[now], candidates.block[now], skip, out):
+            return None
+    return out
+
+
+class _Candidates(NamedTuple):
+    """Pairs of a point and a block that may take it; how deep it lies inside, negative outside; the block's phase."""
+
+    point: Int[np.ndarray, " pairs"]
+    block: Int[np.ndarray, " pairs"]
+    depth: Float[np.ndarray, " pairs"]
+    colour: Int[np.ndarray, " pairs"]
+
+
+def _candidates(points, trellis: Trellis) -> _Candidates:
+    size, blocks = np.array(trellis.size), np.array(trellis.blocks)
+    home = np.clip(np.floor(points / size).astype(np.int64), 0, blocks - 1)
+    parts = []
+    for step in np.ndindex((3,) * points.shape[1]):
+        block = home + step - 1
+        inside = points - block * size
+        # Where a block is the only one on an axis, there is no border on it.
+        depth = np.where(blocks > 1, np.minimum(inside, size - inside), np.inf).min(axis=1)
+        if np.array_equal(step, np.ones(len(size))):
+            depth = np.maximum(depth, -_NEAR / 2)
+        keep = np.all((block >= 0) & (block < blocks), axis=1) & (depth > -_NEAR)
+        colour = (block % 2) @ (1 << np.arange(len(size)))
+        at = np.flatnonzero(keep)
+        index = np.ravel_multi_index(tuple(block[at].T), trellis.blocks)
+        parts.append((at, index, depth[at], colour[at]))
+    return _Candidates(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+@functools.cache
+def _moves(ahead: int) -> tuple[tuple[int, int, int, int], ...]:
+    """All ways to place a point: (places ahead of its turn, b; mask before; how far the turn moves; mask after).
+
+    A mask has a bit for each of the next points but the first, which has not been placed, or it would not be next.
+    """
+    moves = []
+    for before in range(1 << (ahead - 1)):
+        for b in range(ahead):
+            mask = before << 1
+            if not mask >> b & 1:
+                moves.append((b, before, *_turned(mask | 1 << b)))
+    return tuple(moves)
+
+
+def _turned(mask: int) -> tuple[int, int]:
+    """How many of the next points have been placed, and the mask behind them."""
+    shift = 0
+    while mask & 1:
+        mask, shift = mask >> 1, shift + 1
+    return shift, mask >> 1
+
+
+def _phase(points, weights, trellis: Trellis, rates, price, which, block, skip, out) -> bool:
+    """Searches the blocks of one colour, all of them at once; whether it went well."""
+    dim = points.shape[1]
+    ahead, names = _AHEAD[dim], np.unique(block)
+    row = np.searchsorted(names, block)
+    order = np.lexsort([points[which, 0], row])
+    which, row = which[order], row[order]
+    held = np.bincount(row, minlength=len(names))
+    slot = np.arange(len(which)) - np.repeat(np.cumsum(held) - held, held)
+    most = int(held.max())
+    local = np.full((len(names), most, dim), np.inf)
+    local[row, slot] = points[which] - trellis.origins[names[row]]
+    leave, more = (np.full((len(names), most), np.inf, np.float32) for _ in range(2))
+    leave[row, slot] = skip[which]
+    more[row, slot] = price * rates.more * weights[which]
+    chosen = _viterbi(local, leave, more, held, trellis, names, price * rates.empty, price * rates.taken, ahead)
+    if chosen is None:
+        return False
+    step = chosen[row, slot]
+    taken = step >= 0
+    out[which[taken]] = trellis.origins[names[row[taken]]] + trellis.scan[step[taken]]
+    return True
+
+
+def _viterbi(local, leave, more, held, trellis: Trellis, names, empty, taken, ahead) -> np.ndarray | None:
+    """The step of the scan on which each point of each block is placed, -1 where it is left to another block."""
+    blocks, most, dim = local.shape
+    columns, rows = trellis.size[0], math.prod(trellis.size[1:])
+    # How many points of a block stand before the middle of each column, and in the end all.
+    before = np.stack([np.searchsorted(x[:n, 0], np.arange(columns) + 0.5) for x, n in zip(local, held, strict=True)])
+    before = np.concatenate([before, held[:, None]], axis=1)
+    # Turns are kept within `reach` of the number of points before the column.
+    crowd = int(np.max(before[:, 4:] - before[:, :-4], initial=0)) if columns >= 4 else most
+    reach = min(max(4, crowd + 2), 12, most + 1)
+    width = 2 * reach + 1
+    states, masks = trellis.targets.shape[1], 1 << (ahead - 1)
+    # Padded on both sides, so that the points around every turn are a slice of it.
+    pad = ((0, 0), (reach, reach + width + ahead))
+    place = np.pad(local, (*pad, (0, 0)), constant_values=np.inf)
+    leave = np.pad(leave, pad, constant_values=np.inf)
+    more = np.pad(more, pad, constant_values=np.inf)
+    window = np.arange(width + ahead - 1)
+    inside = trellis.inside(names)
+    cost = np.full((blocks, states, width, masks), _NEVER)
+    cost[:, 0, reach, 0] = 0
+    here = np.zeros(blocks, np.int64)
+    left: list[np.ndarray] = []
+    steps: list[tuple[np.ndarray, ...]] = []
+    for column in range(columns + 1):
+        cost = _shifted(cost, before[:, column] - here)
+        here = before[:, column]
+        near = here[:, None] + window
+        left.append(_leave(cost, np.take_along_axis(leave, near, axis=1), ahead))
+        if column == columns:
+            break
+        around = np.take_along_axis(place, near[:, :, None], axis=1)
+        extra = np.take_along_axis(more, near, axis=1)
+        for p in range(column * rows, (column + 1) * rows):
+            with np.errstate(invalid="ignore"):
+                distance = np.sqrt(np.sum((around - (trellis.scan[p] + 0.5)) ** 2, axis=2)).astype(np.float32)
+            distance[~(distance <= _FAR)] = np.inf
+            steps.append(_step(cost, distance, extra, trellis.targets[p], inside[p], empty, taken, ahead))
+    # In the end all points have had their turn.
+    final = cost[:, :, reach, 0]
+    state = final.argmin(axis=1)
+    if not np.all(np.isfinite(final[np.arange(blocks), state])):
+        return None
+    return _back(state, reach, left, steps, before, trellis, most, ahead)
+
+
+def _shifted(cost, by) -> np.ndarray:
+    """The costs with the turn counted from `by` points further on, in each block."""
+    if not np.any(by):
+        return cost
+    width = cost.shape[2]
+    at = np.arange(width) + by[:, None]
+    moved = np.take_along_axis(cost, np.minimum(at, width - 1)[:, None, :, None], axis=2)
+    moved[np.broadcast_to((at >= width)[:, None, :, None], moved.shape)] = np.inf
+    return moved
+
+
+def _leave(cost, leave, ahead: int) -> np.ndarray:
+    """Leaves points whose turn it is to other blocks; which states came about so, from which mask (or -1)."""
+    came = np.full(cost.shape, -1, np.int8)
+    width = cost.shape[2]
+    for k in range(width - 1):
+        if not np.any(np.isfinite(leave[:, k])):
+            continue
+        for mask in range(cost.shape[3]):
+            shift, after = _turned(mask << 1 | 1)
+            if k + shift < width:
+                new, old = cost[:, :, k, mask] + leave[:, k, None], cost[:, :, k + shift, after]
+                better = new < old
+                old[better] = new[better]
+                came[:, :, k + shift, after][better] = mask
+    return came
+
+
+def _step(cost, distance, extra, targets, inside, empty, taken, ahead) -> tuple[np.ndarray, ...]:
+    """Changes the costs to those after one more place; gives the layers of points on it, and the moves in each."""
+    source = np.flatnonzero(targets >= 0)
+    target = targets[source]
+    blocks = np.flatnonzero(inside)
+    all_in = len(blocks) == len(inside)
+    layer = cost[:, source] if all_in else cost[np.ix_(blocks, source)]
+    if not all_in:
+        distance, extra = distance[blocks], extra[blocks]
+    stay = layer + np.float32(empty)
+    best, count, moves = np.full(layer.shape, _NEVER), np.zeros(layer.shape, np.int8), []
+    for n in range(1, _LAYERS + 1):
+        layer, move = _placed(layer, distance if n == 1 else distance + extra, ahead)
+        moves.append(move)
+        better = layer < best
+        if not np.any(better):
+            break
+        best[better], count[better] = layer[better], n
+    best += np.float32(taken)
+    if all_in:
+        cost[:, source] = stay
+        old = cost[:, target]
+    else:
+        cost[np.ix_(blocks, source)] = stay
+        old = cost[np.ix_(blocks, target)]
+    count[best >= old] = 0
+    new = np.minimum(best, old)
+    if all_in:
+        cost[:, target] = new
+    else:
+        cost[np.ix_(blocks, target)] = new
+    return blocks, count, *moves
+
+
+def _placed(layer, distance, ahead: int) -> tuple[np.ndarray, np.ndarray]:
+    """The least cost with one point more on this place, and the move that gives it."""
+    out, move = np.full(layer.shape, _NEVER), np.zeros(layer.shape, np.int8)
+    width = layer.shape[2]
+    for n, (b, mask, shift, after) in enumerate(_moves(ahead)):
+        new = layer[:, :, : width - shift, mask] + distance[:, None, b : b + width - shift]
+        old = out[:, :, shift:, after]
+        better = new < old
+        np.copyto(old, new, where=better)
+        np.copyto(move[:, :, shift:, after], n, where=better)
+    return out, move
+
+
+def _back(state, reach, left, steps, before, trellis: Trellis, most, ahead) -> np.ndarray:
+    """Follows the choices from the end to the beginning."""
+    blocks = len(state)
+    out = np.full((blocks, most), -1, np.int64)
+    rows, moves = math.prod(trellis.size[1:]), _moves(ahead)
+    # From where an atom on the place of a step brings the machine to a state, and the how manieth such state that is.
+    source = np.full(trellis.targets.shape, -1)
+    rank = np.cumsum(trellis.targets >= 0, axis=1) - 1
+    step, old = np.nonzero(trellis.targets >= 0)
+    source[step, trellis.targets[step, old]] = old
+    sources, ranks = source.tolist(), rank.tolist()
+    for row in range(blocks):
+        s, k, mask = int(state[row]), reach, 0
+        for column in range(len(left) - 1, -1, -1):
+            while (came := int(left[column][row, s, k, mask])) >= 0:
+                k, mask = k - _turned(came << 1 | 1)[0], came
+            if column == 0:
+                break
+            here = int(before[row, column - 1])
+            k += int(before[row, column]) - here
+            for p in range(column * rows - 1, (column - 1) * rows - 1, -1):
+                if (old := sources[p][s]) < 0:
+                    continue
+                within, count, *layers = steps[p]
+                at = row if len(within) == blocks else int(np.searchsorted(within, row))
+                if at == len(within) or within[at] != row:
+                    continue
+                j = ranks[p][old]
+                n = int(count[at, j, k, mask])
+                for layer in layers[:n][::-1]:
+                    b, mask, shift, _ = moves[layer[at, j, k, mask]]
+                    k -= shift
+                    out[row, here + k - reach + b] = p
+                s = old if n else s
+    return out
