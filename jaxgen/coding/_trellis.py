@@ -16,7 +16,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Int
 
+from ._coder import Reader, Writer
 from ._errors import CodeError
+from ._fields import Input, Output
+from ._multisets import code_composition, code_subset, least_bits
 
 # Parity checks h0 and h1 of the codes of 2**memory states, in octal as in the literature.
 _CHECKS = {2: (0o5, 0o2), 3: (0o13, 0o4), 4: (0o23, 0o4), 5: (0o45, 0o10), 6: (0o103, 0o24), 7: (0o235, 0o126)}
@@ -59,6 +62,11 @@ class Trellis:
         self.blocks = tuple(-(-n // size) for n, size in zip(self.resolution, self.size, strict=True))
         self.scan = np.stack(np.unravel_index(np.arange(math.prod(self.size)), self.size), axis=1)
         self.targets = _targets(dim, memory)[np.ravel_multi_index(tuple(self.scan.T % 4), (4,) * dim)]
+
+    def expected(self, atoms: int) -> int:
+        """About how many places are open along the way: one in 2**d, and half of those that atoms would be beyond."""
+        axes = len(self.resolution)
+        return (math.prod(self.resolution) + atoms * ((1 << axes) - 1) // 2) >> axes
 
     @functools.cached_property
     def origins(self) -> Int[np.ndarray, "blocks d"]:
@@ -120,6 +128,61 @@ class Trellis:
             yield open_, now
             state = np.where(now & open_, target, state)
             start += int(open_.sum())
+
+
+def write_open(out: Output, trellis: Trellis, places: Int[np.ndarray, "m d"], counts: Int[np.ndarray, " m"]) -> None:
+    """Ends a body with a law in quanta on open places of a trellis, distinct, in row-major order.
+
+    Their positions are a subset of the line of open places, the counts a composition of the quanta, each coded in as
+    many bits as there are possibilities, without plain bits, so that nothing tells where they begin.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> out, trellis = jg.coding.Output(), jg.coding.Trellis((8,), memory=2)
+        >>> jg.coding.write_open(out, trellis, np.array([[2], [5]]), np.array([3, 1]))
+        >>> places, counts = jg.coding.read_open(jg.coding.Input(out.finish(), version=2), trellis)
+        >>> places.tolist(), counts.tolist()
+        ([[2], [5]], [3, 1])
+    """
+    positions, length = trellis.positions(places)
+    quanta = int(counts.sum())
+    out.integer(len(places))
+    out.integer(quanta - len(places))
+    # By how much the line is longer than expected, 0, -1, 1, -2, ... as 0, 1, 2, 3.
+    further = length - trellis.expected(len(places))
+    out.integer(2 * further if further >= 0 else -2 * further - 1)
+    writer = Writer()
+    code_subset(writer, positions, len(positions), length, tails=False)
+    code_composition(writer, counts, len(counts), quanta, tails=False)
+    out.raw(writer.finish()[0])
+
+
+def read_open(data: Input, trellis: Trellis) -> tuple[Int[np.ndarray, "m d"], Int[np.ndarray, " m"]]:
+    """The places and counts that `write_open` wrote.
+
+    **Raises:** `CodeError` for bytes that it did not write, before memory is taken for what they claim.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.coding.read_open(jg.coding.Input(b"\\x09\\x00\\x00", version=2), jg.coding.Trellis((8,), memory=2))
+        Traceback (most recent call last):
+        ...
+        jaxgen.coding._errors.CodeError: the file claims 9 atoms on 6 open places
+    """
+    m = data.integer("the number of atoms", MAX_PLACES)
+    quanta = m + data.integer("the other quanta", MAX_PLACES)
+    folded = data.integer("the length of the line", 2 * MAX_PLACES)
+    length = trellis.expected(m) + (folded >> 1 if folded % 2 == 0 else -(folded >> 1) - 1)
+    if not 1 <= m <= length:
+        raise CodeError(f"the file claims {m} atoms on {length} open places")
+    data.require(least_bits(m, math.log2(length)), f"{m} atoms on {length} open places")
+    reader = Reader(bytes(data.part(data.left)), b"")
+    positions = code_subset(reader, None, m, length, tails=False)
+    counts = code_composition(reader, None, m, quanta, tails=False)
+    reader.finish()
+    return trellis.places(positions, length), counts
 
 
 @functools.cache

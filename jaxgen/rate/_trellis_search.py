@@ -15,14 +15,14 @@ from jaxtyping import Float, Int
 
 from ..coding import Trellis
 
-# What a bit costs in units of the spacing, by dimension: about the slope of the error over the bits where such codes
-# are used, 1.5 to 4 bits a point. How many points may be placed before their turn. Both by trial.
-_PRICES = {1: 0.42, 2: 0.27, 3: 0.22}
+# By dimension: what a bit costs in units of the spacing, about the slope of the error over the bits where such codes are
+# used, 1.5 to 4 bits a point; how many points, itself included, may stand before one that is placed; and how many
+# points, not quanta, are placed on one place at most. All by trial.
+_PRICES = {1: 0.35, 2: 0.3, 3: 0.3}
 _AHEAD = {1: 1, 2: 3, 3: 3}
-# The most points that are placed on one place, points, and not quanta: a point may stand for several.
-_LAYERS = 3
-# No point is moved further than this; one so near to the border of another block may be left to it, and costs there
-# what a point costs, and _SLOPE for each unit by which it is nearer to the border than _DEEP.
+_LAYERS = 2
+# No point is moved further than _FAR. One that is nearer to another block than _NEAR may be left to it, and is thought
+# to cost there what a point costs, and _SLOPE for each unit by which it is nearer to the border than _DEEP.
 _FAR, _NEAR, _DEEP, _SLOPE = 6.0, 1.4, 0.8, 0.6
 _NEVER = np.float32(np.inf)
 
@@ -42,28 +42,55 @@ class Rates(NamedTuple):
 
 
 def search(
-    points: Float[np.ndarray, "n d"], weights: Int[np.ndarray, " n"], trellis: Trellis, rates: Rates
+    points: Float[np.ndarray, "n d"],
+    weights: Int[np.ndarray, " n"],
+    trellis: Trellis,
+    rates: Rates,
+    sweeps: int = 1,
 ) -> Int[np.ndarray, "n d"] | None:
     """The place of each point, or None where points are too crowded for the search.
 
-    `points` in units of the spacing: the place of index i is at i + 1/2 on each axis.
+    **Arguments:**
+
+    - `points`: `(n, d)` in units of the spacing: the place of index i is at i + 1/2 on each axis.
+    - `weights`: `(n,)`, quanta of each point.
+    - `rates`: what the places will cost, about.
+    - `sweeps`: the blocks are searched so often, in one order of their colours and the other, each time with what was
+        found before as the estimate of what a point costs another block; the best is returned.
     """
     dim = points.shape[1]
     price = _PRICES[dim]
-    # What a point costs deep in a block: about the distance to be had with so few open places, and the bits.
-    usual = 0.5 * math.sqrt(dim) + price * (rates.taken - rates.empty)
+    bits = price * (rates.taken - rates.empty)
     candidates = _candidates(points, trellis)
+    # What a point costs deep in a block: about the distance to be had with so few open places, and the bits.
+    cost = 0.5 * math.sqrt(dim) + bits + _SLOPE * np.maximum(0, _DEEP - candidates.depth)
+    found, least = None, np.inf
+    for sweep in range(sweeps):
+        turn = candidates.colour if sweep % 2 == 0 else (1 << dim) - 1 - candidates.colour
+        out = _sweep(points, weights, trellis, rates, candidates, turn, cost)
+        if out is None:
+            break
+        distance = np.sqrt(np.sum((points - out - 0.5) ** 2, axis=1))
+        total = float(distance.sum()) + bits * len(np.unique(out, axis=0))
+        if total < least:
+            found, least = out, total
+        owner = np.ravel_multi_index(tuple((out // trellis.size).T), trellis.blocks)
+        cost = np.where(owner[candidates.point] == candidates.block, distance[candidates.point] + bits, cost)
+    return found
+
+
+def _sweep(points, weights, trellis: Trellis, rates, candidates, turn, cost) -> np.ndarray | None:
+    """Searches all blocks, those of one turn at once; a point may be left where a block that takes it has a later."""
     out = np.full(points.shape, -1, np.int64)
-    for colour in range(1 << dim):
+    for now in range(1 << points.shape[1]):
         left = out[candidates.point, 0] < 0
-        later = left & (candidates.colour > colour)
+        later = left & (turn > now)
         skip = np.full(len(points), np.inf)
-        cost = usual + _SLOPE * np.maximum(0, _DEEP - candidates.depth[later])
-        np.minimum.at(skip, candidates.point[later], cost)
-        now = left & (candidates.colour == colour)
-        if not np.any(now):
-            continue
-        if not _phase(points, weights, trellis, rates, price, candidates.point[now], candidates.block[now], skip, out):
+        np.minimum.at(skip, candidates.point[later], cost[later])
+        some = left & (turn == now)
+        if np.any(some) and not _phase(
+            points, weights, trellis, rates, candidates.point[some], candidates.block[some], skip, out
+        ):
             return None
     return out
 
@@ -119,10 +146,10 @@ def _turned(mask: int) -> tuple[int, int]:
     return shift, mask >> 1
 
 
-def _phase(points, weights, trellis: Trellis, rates, price, which, block, skip, out) -> bool:
+def _phase(points, weights, trellis: Trellis, rates, which, block, skip, out) -> bool:
     """Searches the blocks of one colour, all of them at once; whether it went well."""
-    dim = points.shape[1]
-    ahead, names = _AHEAD[dim], np.unique(block)
+    dim, names = points.shape[1], np.unique(block)
+    price = _PRICES[dim]
     row = np.searchsorted(names, block)
     order = np.lexsort([points[which, 0], row])
     which, row = which[order], row[order]
@@ -134,7 +161,7 @@ def _phase(points, weights, trellis: Trellis, rates, price, which, block, skip, 
     leave, more = (np.full((len(names), most), np.inf, np.float32) for _ in range(2))
     leave[row, slot] = skip[which]
     more[row, slot] = price * rates.more * weights[which]
-    chosen = _viterbi(local, leave, more, held, trellis, names, price * rates.empty, price * rates.taken, ahead)
+    chosen = _viterbi(local, leave, more, held, trellis, names, price * rates.empty, price * rates.taken)
     if chosen is None:
         return False
     step = chosen[row, slot]
@@ -143,9 +170,10 @@ def _phase(points, weights, trellis: Trellis, rates, price, which, block, skip, 
     return True
 
 
-def _viterbi(local, leave, more, held, trellis: Trellis, names, empty, taken, ahead) -> np.ndarray | None:
+def _viterbi(local, leave, more, held, trellis: Trellis, names, empty, taken) -> np.ndarray | None:
     """The step of the scan on which each point of each block is placed, -1 where it is left to another block."""
     blocks, most, dim = local.shape
+    ahead = _AHEAD[dim]
     columns, rows = trellis.size[0], math.prod(trellis.size[1:])
     # How many points of a block stand before the middle of each column, and in the end all.
     before = np.stack([np.searchsorted(x[:n, 0], np.arange(columns) + 0.5) for x, n in zip(local, held, strict=True)])
@@ -171,7 +199,7 @@ def _viterbi(local, leave, more, held, trellis: Trellis, names, empty, taken, ah
         cost = _shifted(cost, before[:, column] - here)
         here = before[:, column]
         near = here[:, None] + window
-        left.append(_leave(cost, np.take_along_axis(leave, near, axis=1), ahead))
+        left.append(_leave(cost, np.take_along_axis(leave, near, axis=1)))
         if column == columns:
             break
         around = np.take_along_axis(place, near[:, :, None], axis=1)
@@ -180,7 +208,7 @@ def _viterbi(local, leave, more, held, trellis: Trellis, names, empty, taken, ah
             with np.errstate(invalid="ignore"):
                 distance = np.sqrt(np.sum((around - (trellis.scan[p] + 0.5)) ** 2, axis=2)).astype(np.float32)
             distance[~(distance <= _FAR)] = np.inf
-            steps.append(_step(cost, distance, extra, trellis.targets[p], inside[p], empty, taken, ahead))
+            steps.append(_step(cost, distance, extra, trellis.targets[p], inside[p], empty, taken))
     # In the end all points have had their turn.
     final = cost[:, :, reach, 0]
     state = final.argmin(axis=1)
@@ -200,7 +228,7 @@ def _shifted(cost, by) -> np.ndarray:
     return moved
 
 
-def _leave(cost, leave, ahead: int) -> np.ndarray:
+def _leave(cost, leave) -> np.ndarray:
     """Leaves points whose turn it is to other blocks; which states came about so, from which mask (or -1)."""
     came = np.full(cost.shape, -1, np.int8)
     width = cost.shape[2]
@@ -217,7 +245,7 @@ def _leave(cost, leave, ahead: int) -> np.ndarray:
     return came
 
 
-def _step(cost, distance, extra, targets, inside, empty, taken, ahead) -> tuple[np.ndarray, ...]:
+def _step(cost, distance, extra, targets, inside, empty, taken) -> tuple[np.ndarray, ...]:
     """Changes the costs to those after one more place; gives the layers of points on it, and the moves in each."""
     source = np.flatnonzero(targets >= 0)
     target = targets[source]
@@ -228,6 +256,7 @@ def _step(cost, distance, extra, targets, inside, empty, taken, ahead) -> tuple[
         distance, extra = distance[blocks], extra[blocks]
     stay = layer + np.float32(empty)
     best, count, moves = np.full(layer.shape, _NEVER), np.zeros(layer.shape, np.int8), []
+    ahead = layer.shape[3].bit_length()
     for n in range(1, _LAYERS + 1):
         layer, move = _placed(layer, distance if n == 1 else distance + extra, ahead)
         moves.append(move)
