@@ -12,7 +12,7 @@ from ..coding import MAX_PLACES, Trellis, code_length
 from ..curves import HilbertCurve
 from ..limits import type_class_bits
 from ..measures import Lattice, LatticeMeasure, Record
-from ._trellis_search import Rates, search
+from ._trellis_search import rates_of, search
 
 # Of the trellis, 2**7 states: more states gain less than they cost in time.
 _MEMORY = 7
@@ -150,7 +150,7 @@ def _on_trellis(atoms, weights, lattice: Lattice, sweeps: int) -> Int[np.ndarray
 
     def searched(points, weights):
         line = max(trellis.expected(len(points)), 1)
-        rates = Rates.of(quanta, 0.98 * min(len(points), line), line)
+        rates = rates_of(quanta, 0.98 * min(len(points), line), line)
         return search(points, weights, trellis, rates, sweeps)
 
     points = _index(atoms, lattice)

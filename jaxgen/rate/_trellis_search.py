@@ -34,11 +34,11 @@ class Rates(NamedTuple):
     taken: float
     more: float
 
-    @classmethod
-    def of(cls, quanta: float, atoms: float, line: float) -> "Rates":
-        """Those of a line of so many open places: a subset of it, and a composition."""
-        share = min(max(atoms / line, 1e-6), 1 - 1e-6)
-        return cls(-math.log2(1 - share), -math.log2(share), math.log2(1 + atoms / (quanta - atoms + 1)))
+
+def rates_of(quanta: int, atoms: float, line: int) -> Rates:
+    """Those of a subset of a line of so many open places, and of a composition."""
+    share = min(max(atoms / line, 1e-6), 1 - 1e-6)
+    return Rates(-math.log2(1 - share), -math.log2(share), math.log2(1 + atoms / (quanta - atoms + 1)))
 
 
 def search(
