@@ -23,7 +23,7 @@ from ._multisets import code_composition, code_subset, least_bits
 
 # Parity checks h0 and h1 of the codes of 2**memory states, in octal as in the literature.
 _CHECKS = {2: (0o5, 0o2), 3: (0o13, 0o4), 4: (0o23, 0o4), 5: (0o45, 0o10), 6: (0o103, 0o24), 7: (0o235, 0o126)}
-# The most columns of a block, and its width on the other axes.
+# The most columns of a block, and about its width on the other axes.
 _BLOCKS = {1: (256,), 2: (256, 6), 3: (128, 4, 4)}
 # Places of a lattice with a trellis: all are walked through.
 MAX_PLACES = 1 << 24
@@ -32,7 +32,8 @@ MAX_PLACES = 1 << 24
 class Trellis:
     """The machine of 2**memory states on a lattice of `resolution` places an axis, of one to three axes.
 
-    - `size`: of a block, places an axis; `blocks`: how many of them, an axis.
+    - `starts`: for each axis where its blocks begin, and the resolution; `blocks`: how many of them, an axis. They are
+        as equal as can be; `size`: places an axis of the largest.
     - `scan`: `(steps, d)`, the places of a block in their order; `targets`: `(steps, states)`, to where an atom on the
         place of a step moves the machine, -1 where it is not open. Both are the same for all blocks.
 
@@ -57,9 +58,10 @@ class Trellis:
         if math.prod(self.resolution) > MAX_PLACES:
             raise ValueError(f"a trellis needs at most 2**24 places; got {math.prod(self.resolution)}")
         most, *widths = _BLOCKS[dim]
-        pieces = -(-self.resolution[0] // most)
-        self.size = (-(-self.resolution[0] // pieces), *widths)
-        self.blocks = tuple(-(-n // size) for n, size in zip(self.resolution, self.size, strict=True))
+        across = (max(1, (n + width // 2) // width) for n, width in zip(self.resolution[1:], widths, strict=True))
+        self.blocks = (-(-self.resolution[0] // most), *across)
+        self.starts = [np.arange(k + 1) * n // k for n, k in zip(self.resolution, self.blocks, strict=True)]
+        self.size = tuple(int(np.diff(starts).max()) for starts in self.starts)
         self.scan = np.stack(np.unravel_index(np.arange(math.prod(self.size)), self.size), axis=1)
         self.targets = _targets(dim, memory)[np.ravel_multi_index(tuple(self.scan.T % 4), (4,) * dim)]
 
@@ -68,24 +70,32 @@ class Trellis:
         axes = len(self.resolution)
         return (math.prod(self.resolution) + atoms * ((1 << axes) - 1) // 2) >> axes
 
+    def corners(self, block: Int[np.ndarray, "n d"], end: int = 0) -> Int[np.ndarray, "n d"]:
+        """The first places of blocks, `(n, d)` of their numbers an axis; with `end = 1` the places behind them."""
+        return np.stack([starts[at + end] for starts, at in zip(self.starts, block.T, strict=True)], axis=1)
+
     @functools.cached_property
     def origins(self) -> Int[np.ndarray, "blocks d"]:
         """The first place of each block, blocks in row-major order."""
-        block = np.stack(np.unravel_index(np.arange(math.prod(self.blocks)), self.blocks), axis=1)
-        return block * self.size
+        return self.corners(self._all)
 
     def inside(self, blocks: Int[np.ndarray, " blocks"] | slice = slice(None)) -> Bool[np.ndarray, "steps blocks"]:
-        """Whether the place of a step of a block lies on the lattice: the last blocks may reach beyond it."""
-        reach = [self.scan[:, axis, None] + origin for axis, origin in enumerate(self.origins[blocks].T)]
-        return np.logical_and.reduce([at < n for at, n in zip(reach, self.resolution, strict=True)])
+        """Whether the place of a step is in a block, which may be smaller than the largest."""
+        sizes = (self.corners(self._all, 1) - self.origins)[blocks]
+        return np.all(self.scan[:, None] < sizes, axis=2)
+
+    @functools.cached_property
+    def _all(self) -> Int[np.ndarray, "blocks d"]:
+        return np.stack(np.unravel_index(np.arange(math.prod(self.blocks)), self.blocks), axis=1)
 
     def positions(self, places: Int[np.ndarray, "m d"]) -> tuple[Int[np.ndarray, " m"], int]:
         """The positions of places on the line of open ones, sorted, and the length of the line.
 
         **Raises:** `ValueError` for places that are not open one after the other.
         """
-        block = np.ravel_multi_index(tuple((places // self.size).T), self.blocks)
-        step = np.ravel_multi_index(tuple((places % self.size).T), self.size)
+        at = [np.searchsorted(starts, x, "right") - 1 for starts, x in zip(self.starts, places.T, strict=True)]
+        block = np.ravel_multi_index(tuple(at), self.blocks)
+        step = np.ravel_multi_index(tuple((places - self.origins[block]).T), self.size)
         taken = np.zeros((len(self.scan), math.prod(self.blocks)), bool)
         taken[step, block] = True
         found, length = [], 0

@@ -21,6 +21,7 @@ _MEMORY = 7
 _BITS_A_QUANTUM = 1.2
 # Budgets are spent to within this share, where the steps of the spacing allow it.
 _SPENT = 0.985
+_TRIALS = 10
 _MOST_RESOLUTION = 1 << 30
 
 
@@ -80,14 +81,22 @@ def lattice_atoms(points: ArrayLike, bits: SupportsFloat, p: int = 1) -> Lattice
         return None if places is None else made(lattice, places)
 
     first, each = _first_spacing(cloud, int(weights.sum()), budget), cloud.shape[1] * int(weights.sum())
-    found = [_fitted(plain, first, budget, each)]
+
+    def error(measure: LatticeMeasure) -> float:
+        return measure.record.bounds["points"][p - 1]
+
+    found = [_fitted(plain, error, first, budget, each)]
     if found[0] is None:
         least = code_length(made(_lattice(cloud, first * 2**40, 0), np.zeros(atoms.shape, np.int64)))
         raise ValueError(f"bits={bits} is less than the header takes; give at least {least}")
-    if cloud.shape[1] <= 3 and (good := _fitted(trellis, first / 2, budget, each)) is not None:
+    # A line of open places that is not longer than the atoms would crowd them.
+    fine = first / 2
+    while math.prod(_lattice(cloud, fine, 0).resolution) < len(atoms) << cloud.shape[1] and fine > first / 8:
+        fine *= 0.95
+    if cloud.shape[1] <= 3 and (good := _fitted(trellis, error, fine, budget, each)) is not None:
         better = trellis(good.lattice.spacing, sweeps=2) if cloud.shape[1] > 1 else None
         found += [good] if better is None or code_length(better) > budget else [good, better]
-    return min((m for m in found if m is not None), key=lambda m: m.record.bounds["points"][p - 1])
+    return min((m for m in found if m is not None), key=error)
 
 
 class _PointsAt(NamedTuple):
@@ -184,27 +193,39 @@ def _first_spacing(cloud, quanta: int, budget: float) -> float:
 
 
 def _fitted(
-    make: Callable[[float], LatticeMeasure | None], first: float, budget: float, each: int
+    make: Callable[[float], LatticeMeasure | None],
+    error: Callable[[LatticeMeasure], float],
+    first: float,
+    budget: float,
+    each: int,
 ) -> LatticeMeasure | None:
-    """The measure of the longest code of at most `budget` bits, over the spacings; `each` spacing halved takes so many."""
-    best, most, log_spacing = None, -1.0, math.log2(first)
+    """The measure of the least error in at most `budget` bits, over the spacings; halving one takes `each` bits, about.
+
+    The bits are nearly, but not exactly, monotone in the spacing: a bracket is closed by the chord.
+    """
+    best = None
     digits = 7 if budget < 1024 else 14  # of the spacing: a byte or two in the file
-    seen: list[tuple[float, float]] = []
-    for _ in range(12):
+    log_spacing, aim = math.log2(first), (1 + _SPENT) / 2 * budget
+    ends: dict[bool, tuple[float, float]] = {}  # by whether it fits: a spacing and its bits
+    for _ in range(_TRIALS):
         fraction, exponent = math.frexp(2.0**log_spacing)
         spacing = math.ldexp(math.ceil(math.ldexp(fraction, digits)), exponent - digits)
+        at = math.log2(spacing)
+        if any(at == end for end, _ in ends.values()):
+            break
         measure = make(spacing)
         if measure is None:
             break
         used = code_length(measure)
-        if most < used <= budget:
-            best, most = measure, used
+        if used <= budget and (best is None or error(measure) < error(best)):
+            best = measure
         if _SPENT * budget <= used <= budget or max(measure.lattice.resolution) == 1:
             break
-        slope = 0.7 * each
-        if seen and abs(math.log2(spacing) - seen[-1][0]) > 1e-4:
-            secant = (used - seen[-1][1]) / (seen[-1][0] - math.log2(spacing))
-            slope = min(max(secant, 0.2 * each), 1.1 * each)
-        seen.append((math.log2(spacing), used))
-        log_spacing = math.log2(spacing) + (used - (0.3 + 0.7 * _SPENT) * budget) / slope
+        ends[used <= budget] = at, used
+        if len(ends) == 2:
+            (fine, above), (coarse, below) = ends[False], ends[True]
+            share = (above - aim) / (above - below)
+            log_spacing = fine + min(max(share, 0.1), 0.9) * (coarse - fine)
+        else:
+            log_spacing = at + (used - aim) / (0.8 * each)
     return best

@@ -24,6 +24,8 @@ _LAYERS = 2
 # No point is moved further than _FAR. One that is nearer to another block than _NEAR may be left to it, and is thought
 # to cost there what a point costs, and _SLOPE for each unit by which it is nearer to the border than _DEEP.
 _FAR, _NEAR, _DEEP, _SLOPE = 6.0, 1.4, 0.8, 0.6
+# The search may be ahead of the column, or behind it, by as many points as lie within so many columns, or by _REACH.
+_WITHIN, _REACH = {1: 5, 2: 2, 3: 2}, 12
 _NEVER = np.float32(np.inf)
 
 
@@ -74,7 +76,7 @@ def search(
         total = float(distance.sum()) + bits * len(np.unique(out, axis=0))
         if total < least:
             found, least = out, total
-        owner = np.ravel_multi_index(tuple((out // trellis.size).T), trellis.blocks)
+        owner = np.ravel_multi_index(tuple(_home(out, trellis).T), trellis.blocks)
         cost = np.where(owner[candidates.point] == candidates.block, distance[candidates.point] + bits, cost)
     return found
 
@@ -105,22 +107,26 @@ class _Candidates(NamedTuple):
 
 
 def _candidates(points, trellis: Trellis) -> _Candidates:
-    size, blocks = np.array(trellis.size), np.array(trellis.blocks)
-    home = np.clip(np.floor(points / size).astype(np.int64), 0, blocks - 1)
-    parts = []
+    blocks = np.array(trellis.blocks)
+    home, parts = _home(points, trellis), []
     for step in np.ndindex((3,) * points.shape[1]):
         block = home + step - 1
-        inside = points - block * size
+        exists = np.all((block >= 0) & (block < blocks), axis=1)
+        block = np.clip(block, 0, blocks - 1)
+        to_border = np.minimum(points - trellis.corners(block), trellis.corners(block, 1) - points)
         # Where a block is the only one on an axis, there is no border on it.
-        depth = np.where(blocks > 1, np.minimum(inside, size - inside), np.inf).min(axis=1)
-        if np.array_equal(step, np.ones(len(size))):
-            depth = np.maximum(depth, -_NEAR / 2)
-        keep = np.all((block >= 0) & (block < blocks), axis=1) & (depth > -_NEAR)
-        colour = (block % 2) @ (1 << np.arange(len(size)))
-        at = np.flatnonzero(keep)
+        depth = np.where(blocks > 1, to_border, np.inf).min(axis=1)
+        at = np.flatnonzero(exists & ((depth > -_NEAR) | (min(step) == max(step) == 1)))
+        colour = (block % 2) @ (1 << np.arange(len(blocks)))
         index = np.ravel_multi_index(tuple(block[at].T), trellis.blocks)
         parts.append((at, index, depth[at], colour[at]))
     return _Candidates(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _home(points, trellis: Trellis) -> Int[np.ndarray, "n d"]:
+    """The block in which each point lies, its number an axis."""
+    at = [np.searchsorted(starts, x, "right") - 1 for starts, x in zip(trellis.starts, points.T, strict=True)]
+    return np.clip(np.stack(at, axis=1), 0, np.array(trellis.blocks) - 1)
 
 
 @functools.cache
@@ -179,8 +185,8 @@ def _viterbi(local, leave, more, held, trellis: Trellis, names, empty, taken) ->
     before = np.stack([np.searchsorted(x[:n, 0], np.arange(columns) + 0.5) for x, n in zip(local, held, strict=True)])
     before = np.concatenate([before, held[:, None]], axis=1)
     # Turns are kept within `reach` of the number of points before the column.
-    crowd = int(np.max(before[:, 4:] - before[:, :-4], initial=0)) if columns >= 4 else most
-    reach = min(max(4, crowd + 2), 12, most + 1)
+    near = min(_WITHIN[dim], columns)
+    reach = min(max(2, int(np.max(before[:, near:] - before[:, :-near]))), _REACH)
     width = 2 * reach + 1
     states, masks = trellis.targets.shape[1], 1 << (ahead - 1)
     # Padded on both sides, so that the points around every turn are a slice of it.
@@ -188,31 +194,30 @@ def _viterbi(local, leave, more, held, trellis: Trellis, names, empty, taken) ->
     place = np.pad(local, (*pad, (0, 0)), constant_values=np.inf)
     leave = np.pad(leave, pad, constant_values=np.inf)
     more = np.pad(more, pad, constant_values=np.inf)
-    window = np.arange(width + ahead - 1)
+    window = np.arange(width + ahead - 1)[:, None]
     inside = trellis.inside(names)
-    cost = np.full((blocks, states, width, masks), _NEVER)
-    cost[:, 0, reach, 0] = 0
+    cost = np.full((states, masks, width, blocks), _NEVER)
+    cost[0, 0, reach] = 0
     here = np.zeros(blocks, np.int64)
     left: list[np.ndarray] = []
     steps: list[tuple[np.ndarray, ...]] = []
     for column in range(columns + 1):
         cost = _shifted(cost, before[:, column] - here)
         here = before[:, column]
-        near = here[:, None] + window
-        left.append(_leave(cost, np.take_along_axis(leave, near, axis=1)))
+        near = np.arange(blocks), here + window
+        left.append(_leave(cost, leave[near]))
         if column == columns:
             break
-        around = np.take_along_axis(place, near[:, :, None], axis=1)
-        extra = np.take_along_axis(more, near, axis=1)
+        around, extra = place[near], more[near]
         for p in range(column * rows, (column + 1) * rows):
             with np.errstate(invalid="ignore"):
                 distance = np.sqrt(np.sum((around - (trellis.scan[p] + 0.5)) ** 2, axis=2)).astype(np.float32)
             distance[~(distance <= _FAR)] = np.inf
             steps.append(_step(cost, distance, extra, trellis.targets[p], inside[p], empty, taken))
     # In the end all points have had their turn.
-    final = cost[:, :, reach, 0]
-    state = final.argmin(axis=1)
-    if not np.all(np.isfinite(final[np.arange(blocks), state])):
+    final = cost[:, 0, reach]
+    state = final.argmin(axis=0)
+    if not np.all(np.isfinite(final[state, np.arange(blocks)])):
         return None
     return _back(state, reach, left, steps, before, trellis, most, ahead)
 
@@ -222,26 +227,26 @@ def _shifted(cost, by) -> np.ndarray:
     if not np.any(by):
         return cost
     width = cost.shape[2]
-    at = np.arange(width) + by[:, None]
-    moved = np.take_along_axis(cost, np.minimum(at, width - 1)[:, None, :, None], axis=2)
-    moved[np.broadcast_to((at >= width)[:, None, :, None], moved.shape)] = np.inf
+    at = np.arange(width)[:, None] + by
+    moved = cost[:, :, np.minimum(at, width - 1), np.arange(len(by))]
+    moved[:, :, at >= width] = np.inf
     return moved
 
 
 def _leave(cost, leave) -> np.ndarray:
     """Leaves points whose turn it is to other blocks; which states came about so, from which mask (or -1)."""
     came = np.full(cost.shape, -1, np.int8)
-    width = cost.shape[2]
+    _, masks, width, _ = cost.shape
     for k in range(width - 1):
-        if not np.any(np.isfinite(leave[:, k])):
+        if not np.any(np.isfinite(leave[k])):
             continue
-        for mask in range(cost.shape[3]):
+        for mask in range(masks):
             shift, after = _turned(mask << 1 | 1)
             if k + shift < width:
-                new, old = cost[:, :, k, mask] + leave[:, k, None], cost[:, :, k + shift, after]
-                better = new < old
-                old[better] = new[better]
-                came[:, :, k + shift, after][better] = mask
+                new = cost[:, mask, k] + leave[k]
+                better = new < cost[:, after, k + shift]
+                np.copyto(cost[:, after, k + shift], new, where=better)
+                np.copyto(came[:, after, k + shift], mask, where=better)
     return came
 
 
@@ -249,47 +254,36 @@ def _step(cost, distance, extra, targets, inside, empty, taken) -> tuple[np.ndar
     """Changes the costs to those after one more place; gives the layers of points on it, and the moves in each."""
     source = np.flatnonzero(targets >= 0)
     target = targets[source]
-    blocks = np.flatnonzero(inside)
-    all_in = len(blocks) == len(inside)
-    layer = cost[:, source] if all_in else cost[np.ix_(blocks, source)]
-    if not all_in:
-        distance, extra = distance[blocks], extra[blocks]
+    layer = cost[source]
     stay = layer + np.float32(empty)
     best, count, moves = np.full(layer.shape, _NEVER), np.zeros(layer.shape, np.int8), []
-    ahead = layer.shape[3].bit_length()
     for n in range(1, _LAYERS + 1):
-        layer, move = _placed(layer, distance if n == 1 else distance + extra, ahead)
+        layer, move = _placed(layer, distance if n == 1 else distance + extra)
         moves.append(move)
         better = layer < best
-        if not np.any(better):
-            break
-        best[better], count[better] = layer[better], n
+        np.copyto(best, layer, where=better)
+        np.copyto(count, n, where=better)
     best += np.float32(taken)
-    if all_in:
-        cost[:, source] = stay
-        old = cost[:, target]
-    else:
-        cost[np.ix_(blocks, source)] = stay
-        old = cost[np.ix_(blocks, target)]
-    count[best >= old] = 0
-    new = np.minimum(best, old)
-    if all_in:
-        cost[:, target] = new
-    else:
-        cost[np.ix_(blocks, target)] = new
-    return blocks, count, *moves
+    if not np.all(inside):
+        # Places beyond the lattice are not open.
+        best[..., ~inside] = np.inf
+        stay[..., ~inside] -= np.float32(empty)
+    cost[source] = stay
+    old = cost[target]
+    np.copyto(count, 0, where=best >= old)
+    cost[target] = np.minimum(best, old)
+    return count, *moves
 
 
-def _placed(layer, distance, ahead: int) -> tuple[np.ndarray, np.ndarray]:
+def _placed(layer, distance) -> tuple[np.ndarray, np.ndarray]:
     """The least cost with one point more on this place, and the move that gives it."""
     out, move = np.full(layer.shape, _NEVER), np.zeros(layer.shape, np.int8)
-    width = layer.shape[2]
-    for n, (b, mask, shift, after) in enumerate(_moves(ahead)):
-        new = layer[:, :, : width - shift, mask] + distance[:, None, b : b + width - shift]
-        old = out[:, :, shift:, after]
-        better = new < old
-        np.copyto(old, new, where=better)
-        np.copyto(move[:, :, shift:, after], n, where=better)
+    _, masks, width, _ = layer.shape
+    for n, (b, mask, shift, after) in enumerate(_moves(masks.bit_length())):
+        new = layer[:, mask, : width - shift] + distance[b : b + width - shift]
+        better = new < out[:, after, shift:]
+        np.copyto(out[:, after, shift:], new, where=better)
+        np.copyto(move[:, after, shift:], n, where=better)
     return out, move
 
 
@@ -307,7 +301,7 @@ def _back(state, reach, left, steps, before, trellis: Trellis, most, ahead) -> n
     for row in range(blocks):
         s, k, mask = int(state[row]), reach, 0
         for column in range(len(left) - 1, -1, -1):
-            while (came := int(left[column][row, s, k, mask])) >= 0:
+            while (came := int(left[column][s, mask, k, row])) >= 0:
                 k, mask = k - _turned(came << 1 | 1)[0], came
             if column == 0:
                 break
@@ -316,14 +310,11 @@ def _back(state, reach, left, steps, before, trellis: Trellis, most, ahead) -> n
             for p in range(column * rows - 1, (column - 1) * rows - 1, -1):
                 if (old := sources[p][s]) < 0:
                     continue
-                within, count, *layers = steps[p]
-                at = row if len(within) == blocks else int(np.searchsorted(within, row))
-                if at == len(within) or within[at] != row:
-                    continue
+                count, *layers = steps[p]
                 j = ranks[p][old]
-                n = int(count[at, j, k, mask])
+                n = int(count[j, mask, k, row])
                 for layer in layers[:n][::-1]:
-                    b, mask, shift, _ = moves[layer[at, j, k, mask]]
+                    b, mask, shift, _ = moves[layer[j, mask, k, row]]
                     k -= shift
                     out[row, here + k - reach + b] = p
                 s = old if n else s
