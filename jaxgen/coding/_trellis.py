@@ -26,7 +26,7 @@ _CHECKS = {2: (0o5, 0o2), 3: (0o13, 0o4), 4: (0o23, 0o4), 5: (0o45, 0o10), 6: (0
 # The most columns of a block, and about its width on the other axes.
 _BLOCKS = {1: (256,), 2: (256, 6), 3: (128, 4, 4)}
 # Places of a lattice with a trellis: all are walked through.
-MAX_PLACES = 1 << 24
+MAX_PLACES = 1 << 22
 
 
 class Trellis:
@@ -56,7 +56,7 @@ class Trellis:
         if dim not in _BLOCKS:
             raise ValueError(f"a trellis needs 1 to 3 axes; got {dim}")
         if math.prod(self.resolution) > MAX_PLACES:
-            raise ValueError(f"a trellis needs at most 2**24 places; got {math.prod(self.resolution)}")
+            raise ValueError(f"a trellis needs at most 2**22 places; got {math.prod(self.resolution)}")
         most, *widths = _BLOCKS[dim]
         across = (max(1, (n + width // 2) // width) for n, width in zip(self.resolution[1:], widths, strict=True))
         self.blocks = (-(-self.resolution[0] // most), *across)
