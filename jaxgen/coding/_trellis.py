@@ -24,7 +24,7 @@ from ._multisets import code_composition, code_subset, least_bits
 # Parity checks h0 and h1 of the codes of 2**memory states, in octal as in the literature.
 _CHECKS = {2: (0o5, 0o2), 3: (0o13, 0o4), 4: (0o23, 0o4), 5: (0o45, 0o10), 6: (0o103, 0o24), 7: (0o235, 0o126)}
 # The most columns of a block, and about its width on the other axes.
-_BLOCKS = {1: (256,), 2: (256, 6), 3: (128, 4, 4)}
+_BLOCKS = {1: (256,), 2: (256, 8), 3: (128, 5, 5)}
 # Places of a lattice with a trellis: all are walked through.
 MAX_PLACES = 1 << 22
 

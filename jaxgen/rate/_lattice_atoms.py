@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import NamedTuple, SupportsFloat
 
 import numpy as np
-from jaxtyping import ArrayLike, Float, Int
+from jaxtyping import Float, Int
 
-from .._checks import finite_points, real_number
+from .._checks import Numbers, finite_points, real_number
 from ..coding import MAX_PLACES, Trellis, code_length
 from ..curves import HilbertCurve
 from ..limits import type_class_bits
@@ -25,7 +25,7 @@ _TRIALS = 10
 _MOST_RESOLUTION = 1 << 30
 
 
-def lattice_atoms(points: ArrayLike, bits: SupportsFloat, p: int = 1) -> LatticeMeasure:
+def lattice_atoms(points: Numbers, bits: SupportsFloat, p: int = 1) -> LatticeMeasure:
     """Points as atoms on a lattice, at most `bits` bits for the whole file: near the covering limit for random points.
 
     Every point is moved to a place of a lattice of cubes, whose spacing makes the most of the budget. In one to three
@@ -159,7 +159,9 @@ def _on_trellis(atoms, weights, lattice: Lattice, sweeps: int) -> Int[np.ndarray
 
     def searched(points, weights):
         line = max(trellis.expected(len(points)), 1)
-        rates = rates_of(quanta, 0.98 * min(len(points), line), line)
+        # Few points share a place, and the fewer the more room there is around each.
+        apart = 1 - 0.02 / points.shape[1] ** 2
+        rates = rates_of(quanta, int(apart * min(len(points), line)), line)
         return search(points, weights, trellis, rates, sweeps)
 
     points = _index(atoms, lattice)

@@ -37,7 +37,7 @@ class Rates(NamedTuple):
     more: float
 
 
-def rates_of(quanta: int, atoms: float, line: int) -> Rates:
+def rates_of(quanta: int, atoms: int, line: int) -> Rates:
     """Those of a subset of a line of so many open places, and of a composition."""
     share = min(max(atoms / line, 1e-6), 1 - 1e-6)
     return Rates(-math.log2(1 - share), -math.log2(share), math.log2(1 + atoms / (quanta - atoms + 1)))
