@@ -1,9 +1,9 @@
 """Codes of random K-point laws against the covering limit: a table, and a figure that says where the rest is lost.
 
-`python benchmarks/near_the_limit.py [FIGURE.png]`; `--smoke` for a size that takes seconds. Laws of K atoms of mass 1/K,
-independent and uniform on the cube. K is, for each budget, about the one for which the volume bound is the strongest at
-the error that the code reaches (first table), or at the budget, 1.44 bits an atom (second table). The error is the exact
-W_1 between the points and the decoded file.
+`python benchmarks/near_the_limit.py [FIGURE.png]`; `--smoke` for a size that takes seconds. Laws of K atoms of mass
+1/K, independent and uniform on the cube. K is, for each budget, about the one for which the volume bound is the
+strongest at the error that the code reaches (first table), or at the budget, 1.44 bits an atom (second table). The
+error is the exact W_1 between the points and the decoded file.
 """
 
 import argparse
@@ -34,17 +34,6 @@ def best_error(d: int) -> float:
 def volume_error(bits: float, d: int) -> float:
     """The covering limit by the volume argument alone, which holds for K atoms of mass 1/K."""
     return best_error(d) * (bits * math.log(2)) ** (-1 / d)
-
-
-def lattice(d: int, bits: float, points: int) -> float:
-    """The error of K-types on a lattice at their count: mean distance to the centre of a cube of the right side."""
-    low, high = 1e-6, 1.0
-    for _ in range(60):
-        side = math.sqrt(low * high)
-        count = jg.limits.type_class_bits(max(1, round(side**-d)), points)
-        low, high = (side, high) if count > bits else (low, side)
-    centre = np.random.default_rng(0).random((100_000, d)) - 0.5
-    return side * float(np.linalg.norm(centre, axis=1).mean())
 
 
 def log2_binomial(n: int, k: int) -> float:
@@ -129,7 +118,9 @@ def figure(path: str, curves) -> None:
         limit = (best_error(d) / errors) ** d / math.log(2)
         # The same argument for centres that are K atoms of mass 1/K themselves: K! in place of K^K.
         atomic = limit if d == 1 else limit + (points * np.log(points) - gammaln(points + 1)) / math.log(2)
-        types = [jg.limits.type_class_bits(round((cube(d) / e) ** d), int(k)) for e, k in zip(errors, points, strict=True)]
+        types = [
+            jg.limits.type_class_bits(round((cube(d) / e) ** d), int(k)) for e, k in zip(errors, points, strict=True)
+        ]
         library = [jg.limits.covering_bits(e, d) for e in errors]
         for bits, style, label in (
             (types, "s-", "K-types on a lattice: log2 C(N + K - 1, K)"),

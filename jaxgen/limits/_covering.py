@@ -73,8 +73,8 @@ def covering_argument(epsilon: SupportsFloat, dim: SupportsIndex, volume: Suppor
 
     - "means": K = 1 or d = 1: `-K log2(kappa_d (K eps)^d)`. Laws near one center have atoms near the means of its K
       parts. The best at d = 1 for large eps, with K = 1 / (2 e eps), and at any d for the largest.
-    - "tuples": `-K log2(kappa_d d! K (e eps / d)^d)`. Laws near one center are near K-tuples of its points. The best for
-      d >= 2 and small eps, with `K = (d / (e eps))^d / (e kappa_d d!)`, and then `log2(e) K` bits.
+    - "tuples": `-K log2(kappa_d d! K (e eps / d)^d)`. Laws near one center are near K-tuples of its points. The best
+      for d >= 2 and small eps, with `K = (d / (e eps))^d / (e kappa_d d!)`, and then `log2(e) K` bits.
     - "paths": d = 1: `log2(e) (2 g K - s K^2 eps - ln(1.69)) - log2(1 / c(K))` with g = 0.3372, s = 0.4 and c(K) a
       lower bound on the probability that a random path ends in the corner. The best for small eps, 0.41 / eps.
 

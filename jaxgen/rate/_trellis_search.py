@@ -15,17 +15,19 @@ from jaxtyping import Float, Int
 
 from ..coding import Trellis
 
-# By dimension: what a bit costs in units of the spacing, about the slope of the error over the bits where such codes are
-# used, 1.5 to 4 bits a point; how many points, itself included, may stand before one that is placed; and how many
-# points, not quanta, are placed on one place at most. All by trial.
+# By dimension: what a bit costs in units of the spacing, about the slope of the error over the bits where such codes
+# are used, 1.5 to 4 bits a point; and among how many next points one may be placed. By trial, as all that follows.
 _PRICES = {1: 0.35, 2: 0.3, 3: 0.3}
 _AHEAD = {1: 1, 2: 3, 3: 3}
+# How many points, not quanta, are placed on one place at most.
 _LAYERS = 2
 # No point is moved further than _FAR. One that is nearer to another block than _NEAR may be left to it, and is thought
 # to cost there what a point costs, and _SLOPE for each unit by which it is nearer to the border than _DEEP.
 _FAR, _NEAR, _DEEP, _SLOPE = 6.0, 1.4, 0.8, 0.6
 # The search may be ahead of the column, or behind it, by as many points as lie within so many columns, or by _REACH.
 _WITHIN, _REACH = {1: 5, 2: 2, 3: 2}, 12
+# Blocks that are searched at once, which bounds the memory for the choices.
+_AT_ONCE = {1: 64, 2: 16, 3: 16}
 _NEVER = np.float32(np.inf)
 
 
@@ -57,7 +59,7 @@ def search(
     - `points`: `(n, d)` in units of the spacing: the place of index i is at i + 1/2 on each axis.
     - `weights`: `(n,)`, quanta of each point.
     - `rates`: what the places will cost, about.
-    - `sweeps`: the blocks are searched so often, in one order of their colours and the other, each time with what was
+    - `sweeps`: the blocks are searched so often, in one order of their colors and the other, each time with what was
         found before as the estimate of what a point costs another block; the best is returned.
     """
     dim = points.shape[1]
@@ -68,7 +70,7 @@ def search(
     cost = 0.5 * math.sqrt(dim) + bits + _SLOPE * np.maximum(0, _DEEP - candidates.depth)
     found, least = None, np.inf
     for sweep in range(sweeps):
-        turn = candidates.colour if sweep % 2 == 0 else (1 << dim) - 1 - candidates.colour
+        turn = candidates.color if sweep % 2 == 0 else (1 << dim) - 1 - candidates.color
         out = _sweep(points, weights, trellis, rates, candidates, turn, cost)
         if out is None:
             break
@@ -76,8 +78,8 @@ def search(
         total = float(distance.sum()) + bits * len(np.unique(out, axis=0))
         if total < least:
             found, least = out, total
-        owner = np.ravel_multi_index(tuple(_home(out, trellis).T), trellis.blocks)
-        cost = np.where(owner[candidates.point] == candidates.block, distance[candidates.point] + bits, cost)
+        owner = _number(_home(out, trellis), trellis)[candidates.point]
+        cost = np.where(owner == candidates.block, distance[candidates.point] + bits, cost)
     return found
 
 
@@ -89,21 +91,23 @@ def _sweep(points, weights, trellis: Trellis, rates, candidates, turn, cost) -> 
         later = left & (turn > now)
         skip = np.full(len(points), np.inf)
         np.minimum.at(skip, candidates.point[later], cost[later])
-        some = left & (turn == now)
-        if np.any(some) and not _phase(
-            points, weights, trellis, rates, candidates.point[some], candidates.block[some], skip, out
-        ):
-            return None
+        some = np.flatnonzero(left & (turn == now))
+        names = np.unique(candidates.block[some])
+        for part in range(0, len(names), _AT_ONCE[points.shape[1]]):
+            these = names[part : part + _AT_ONCE[points.shape[1]]]
+            few = some[np.isin(candidates.block[some], these)]
+            if not _part(points, weights, trellis, rates, candidates.point[few], candidates.block[few], skip, out):
+                return None
     return out
 
 
 class _Candidates(NamedTuple):
-    """Pairs of a point and a block that may take it; how deep it lies inside, negative outside; the block's phase."""
+    """Pairs of a point and a block that may take it; how deep it lies inside, negative outside; the block's color."""
 
     point: Int[np.ndarray, " pairs"]
     block: Int[np.ndarray, " pairs"]
     depth: Float[np.ndarray, " pairs"]
-    colour: Int[np.ndarray, " pairs"]
+    color: Int[np.ndarray, " pairs"]
 
 
 def _candidates(points, trellis: Trellis) -> _Candidates:
@@ -117,9 +121,8 @@ def _candidates(points, trellis: Trellis) -> _Candidates:
         # Where a block is the only one on an axis, there is no border on it.
         depth = np.where(blocks > 1, to_border, np.inf).min(axis=1)
         at = np.flatnonzero(exists & ((depth > -_NEAR) | (min(step) == max(step) == 1)))
-        colour = (block % 2) @ (1 << np.arange(len(blocks)))
-        index = np.ravel_multi_index(tuple(block[at].T), trellis.blocks)
-        parts.append((at, index, depth[at], colour[at]))
+        color = (block % 2) @ (1 << np.arange(len(blocks)))
+        parts.append((at, _number(block[at], trellis), depth[at], color[at]))
     return _Candidates(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
@@ -127,6 +130,11 @@ def _home(points, trellis: Trellis) -> Int[np.ndarray, "n d"]:
     """The block in which each point lies, its number an axis."""
     at = [np.searchsorted(starts, x, "right") - 1 for starts, x in zip(trellis.starts, points.T, strict=True)]
     return np.clip(np.stack(at, axis=1), 0, np.array(trellis.blocks) - 1)
+
+
+def _number(block, trellis: Trellis) -> Int[np.ndarray, " n"]:
+    """Blocks in row-major order."""
+    return np.asarray(np.ravel_multi_index(tuple(block.T), trellis.blocks))
 
 
 @functools.cache
@@ -152,8 +160,8 @@ def _turned(mask: int) -> tuple[int, int]:
     return shift, mask >> 1
 
 
-def _phase(points, weights, trellis: Trellis, rates, which, block, skip, out) -> bool:
-    """Searches the blocks of one colour, all of them at once; whether it went well."""
+def _part(points, weights, trellis: Trellis, rates, which, block, skip, out) -> bool:
+    """Searches blocks that share no border, at once, and fills `out`; whether it went well."""
     dim, names = points.shape[1], np.unique(block)
     price = _PRICES[dim]
     row = np.searchsorted(names, block)
@@ -185,8 +193,8 @@ def _viterbi(local, leave, more, held, trellis: Trellis, names, empty, taken) ->
     before = np.stack([np.searchsorted(x[:n, 0], np.arange(columns) + 0.5) for x, n in zip(local, held, strict=True)])
     before = np.concatenate([before, held[:, None]], axis=1)
     # Turns are kept within `reach` of the number of points before the column.
-    near = min(_WITHIN[dim], columns)
-    reach = min(max(2, int(np.max(before[:, near:] - before[:, :-near]))), _REACH)
+    within = min(_WITHIN[dim], columns)
+    reach = min(max(2, int(np.max(before[:, within:] - before[:, :-within]))), _REACH)
     width = 2 * reach + 1
     states, masks = trellis.targets.shape[1], 1 << (ahead - 1)
     # Padded on both sides, so that the points around every turn are a slice of it.

@@ -7,7 +7,16 @@ import pytest
 
 from jaxgen.coding import CodeError, Trellis
 
-LATTICES = [((1,), 2), ((5,), 3), ((700,), 7), ((1, 1), 2), ((40, 7), 4), ((300, 40), 7), ((9, 9, 9), 5), ((2, 1, 30), 6)]
+LATTICES = [
+    ((1,), 2),
+    ((5,), 3),
+    ((700,), 7),
+    ((1, 1), 2),
+    ((40, 7), 4),
+    ((300, 40), 7),
+    ((9, 9, 9), 5),
+    ((2, 1, 30), 6),
+]
 
 
 def open_places(trellis, share, seed):

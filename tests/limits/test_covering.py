@@ -48,7 +48,8 @@ def test_the_best_of_all_numbers_of_atoms_on_the_line(epsilon):
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "dim", "constant", "atoms"), [(1e-2, 2, 0.04573, 317), (1e-3, 2, 0.04573, 31696), (0.03, 3, 0.02839, 729)]
+    ("epsilon", "dim", "constant", "atoms"),
+    [(1e-2, 2, 0.04573, 317), (1e-3, 2, 0.04573, 31696), (0.03, 3, 0.02839, 729)],
 )
 def test_reference_values(epsilon, dim, constant, atoms):
     bound = covering_argument(epsilon, dim)

@@ -50,12 +50,18 @@ def ratio(dim, bits, atoms, seed):
     return error / volume_error(count_of(measure), dim), atoms * (error / one) ** dim
 
 
-@pytest.mark.parametrize(("dim", "bits", "atoms", "most"), [(1, 512, 200, 1.4), (2, 300, 50, 1.6), (3, 300, 45, 1.5)])
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("dim", "bits", "atoms", "most"),
+    [(1, 512, 200, 1.4), pytest.param(2, 512, 114, 1.52, marks=slow), pytest.param(3, 512, 105, 1.42, marks=slow)],
+)
 def test_a_random_law_is_near_the_covering_limit(dim, bits, atoms, most):
     assert ratio(dim, bits, atoms, 0)[0] < most
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize(("dim", "each", "most"), [(1, 1.86, 1.35), (2, 3.27, 1.5), (3, 3.53, 1.42)])
 @pytest.mark.parametrize("bits", [512, 1024, 2048, 4096])
 def test_random_laws_are_near_the_covering_limit(dim, each, most, bits):
@@ -65,7 +71,7 @@ def test_random_laws_are_near_the_covering_limit(dim, each, most, bits):
     assert 0.85 < found[:, 1].mean() < 1.15
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("bits", [512, 2048])
 def test_so_they_are_with_as_many_atoms_as_the_bits_are_the_limit_for(dim, bits):
@@ -92,10 +98,10 @@ KINDS = ["even", "heavy", "clusters", "integers", "equal", "constant axis"]
 
 
 @given(
-    kind=st.sampled_from(KINDS), n=st.sampled_from([1, 2, 30, 150]), dim=st.sampled_from([1, 2, 3, 6]),
+    kind=st.sampled_from(KINDS), n=st.sampled_from([1, 2, 30, 90]), dim=st.sampled_from([1, 2, 3, 6]),
     bits=st.sampled_from([500, 700, 1500]), seed=st.integers(0, 2**32 - 1), p=st.sampled_from([1, 2]),
 )  # fmt: skip
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_any_points(kind, n, dim, bits, seed, p):
     points = clouds(np.random.default_rng(seed), kind, n, dim)
     bits += 80 * dim
@@ -113,6 +119,7 @@ def test_any_points(kind, n, dim, bits, seed, p):
         assert measure.proven("points")[1] <= 1e-9 * scale
 
 
+@slow
 def test_more_points_than_bits_are_taken_together():
     points = np.random.default_rng(0).random((3000, 2))
     measure = lattice_atoms(points, 400)
