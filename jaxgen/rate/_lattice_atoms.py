@@ -19,10 +19,13 @@ _MEMORY = 7
 # A quantum for so many bits at least, where there are more points than that: with fewer bits a quantum the lattice is
 # so coarse that fewer quanta on a finer one are nearer to the points.
 _BITS_A_QUANTUM = 1.2
+# The trellis is searched place by place; where atoms are so few and far between that most are empty, it takes long.
+_PLACES_AN_ATOM = 64
 # Budgets are spent to within this share, where the steps of the spacing allow it.
 _SPENT = 0.985
 _TRIALS = 10
-_MOST_RESOLUTION = 1 << 30
+# Of the widest axis into places: a resolution fits 31 bits.
+_MOST_HALVINGS = 28
 
 
 def lattice_atoms(points: Numbers, bits: SupportsFloat, p: int = 1) -> LatticeMeasure:
@@ -43,8 +46,8 @@ def lattice_atoms(points: Numbers, bits: SupportsFloat, p: int = 1) -> LatticeMe
 
     **Returns:** a `LatticeMeasure`; `proven("points")` is its distance to the points, an upper bound on W_1 and W_2.
 
-    **Raises:** `ValueError` for a budget that the header alone exceeds, and for bad points; `TypeError` for anything but
-    numbers.
+    **Raises:** `ValueError` for a budget that the header alone exceeds, and for bad points; `TypeError` for anything
+    but numbers.
 
     **Example:**
 
@@ -70,11 +73,11 @@ def lattice_atoms(points: Numbers, bits: SupportsFloat, p: int = 1) -> LatticeMe
 
     def plain(spacing: float) -> LatticeMeasure | None:
         lattice = _lattice(cloud, spacing, 0)
-        return None if max(lattice.resolution) > _MOST_RESOLUTION else made(lattice, _nearest(atoms, lattice))
+        return None if max(lattice.resolution) > 1 << 30 else made(lattice, _nearest(atoms, lattice))
 
     def trellis(spacing: float, sweeps: int = 1) -> LatticeMeasure | None:
         lattice = _lattice(cloud, spacing, _MEMORY)
-        if math.prod(lattice.resolution) > MAX_PLACES:
+        if math.prod(lattice.resolution) > min(MAX_PLACES, _PLACES_AN_ATOM * len(atoms)):
             return None
         places = _on_trellis(atoms, weights, lattice, sweeps)
         return None if places is None else made(lattice, places)
@@ -181,12 +184,14 @@ def _first_spacing(cloud, quanta: int, budget: float) -> float:
     if not np.any(width > 0):
         return 1.0
 
-    def bits(log_spacing: float) -> float:
-        places = math.prod(int(x) + 1 for x in np.minimum(width * 2.0**-log_spacing, _MOST_RESOLUTION))
-        return type_class_bits(places, quanta)
+    with np.errstate(divide="ignore"):
+        log_width = np.log2(width)
 
-    above = math.log2(width.max())
-    below = above - 30
+    def bits(log_spacing: float) -> float:
+        return type_class_bits(math.prod(int(x) + 1 for x in np.exp2(log_width - log_spacing)), quanta)
+
+    above = float(log_width.max())
+    below = above - _MOST_HALVINGS
     while above - below > 0.01:
         middle = (below + above) / 2
         below, above = (below, middle) if bits(middle) < budget else (middle, above)
@@ -228,5 +233,5 @@ def _fitted(
             share = (above - aim) / (above - below)
             log_spacing = fine + min(max(share, 0.1), 0.9) * (coarse - fine)
         else:
-            log_spacing = at + (used - aim) / (0.8 * each)
+            log_spacing = at + min(max((used - aim) / (0.8 * each), -8.0), 8.0)
     return best
