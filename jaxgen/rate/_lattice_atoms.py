@@ -34,7 +34,7 @@ def lattice_atoms(points: Numbers, bits: SupportsFloat, p: int = 1) -> LatticeMe
     Every point is moved to a place of a lattice of cubes, whose spacing makes the most of the budget. In one to three
     dimensions the places are those of a trellis, searched by distance and bits together; or all, and each point goes to
     the nearest: whichever is nearer. On K random points in a cube, with as many bits as the volume bound is strongest
-    for, the distance is 1.3 (d = 1), 1.48 (d = 2) and 1.38 (d = 3) times that bound, header apart. Points with gaps and
+    for, the distance is 1.3 (d = 1), 1.5 (d = 2) and 1.35 (d = 3) times that bound, header apart. Points with gaps and
     clusters have better codes: nothing here looks for them. Theory, section 8.
 
     **Arguments:**
