@@ -20,7 +20,7 @@ _MEMORY = 7
 # so coarse that fewer quanta on a finer one are nearer to the points.
 _BITS_A_QUANTUM = 1.2
 # The trellis is searched place by place; where atoms are so few and far between that most are empty, it takes long.
-_PLACES_AN_ATOM = 64
+_PLACES_AN_ATOM = 128
 # Budgets are spent to within this share, where the steps of the spacing allow it.
 _SPENT = 0.985
 _TRIALS = 10
@@ -213,7 +213,7 @@ def _fitted(
     digits = 7 if budget < 1024 else 14  # of the spacing: a byte or two in the file
     log_spacing, aim = math.log2(first), (1 + _SPENT) / 2 * budget
     ends: dict[bool, tuple[float, float]] = {}  # by whether it fits: a spacing and its bits
-    for _ in range(_TRIALS):
+    for trial in range(_TRIALS):
         fraction, exponent = math.frexp(2.0**log_spacing)
         spacing = math.ldexp(math.ceil(math.ldexp(fraction, digits)), exponent - digits)
         at = math.log2(spacing)
@@ -221,7 +221,11 @@ def _fitted(
             break
         measure = make(spacing)
         if measure is None:
-            break
+            # Too many places at first: the guess may have been too fine.
+            if ends or trial > 2:
+                break
+            log_spacing += 0.3
+            continue
         used = code_length(measure)
         if used <= budget and (best is None or error(measure) < error(best)):
             best = measure
