@@ -69,3 +69,9 @@ from ._sections import (
     write_record as write_record,
     write_vocabulary as write_vocabulary,
 )
+from ._trellis import (
+    MAX_PLACES as MAX_PLACES,
+    Trellis as Trellis,
+    read_open as read_open,
+    write_open as write_open,
+)

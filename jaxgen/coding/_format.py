@@ -17,10 +17,10 @@ name, also label by label). Set aside: 2, metadata in JSON, such as names and un
 coordinates lie on; 5, a tree. 7: path and axes of a sawtooth, axes of a curve.
 
 **Kinds**: 0 measure, 1 sawtooth, 2 Peano, 3 independent, 4 codebook, 5 trained network, 6 generator that takes prompts,
-7 gridded condition, 8 leaves, 10 tree, 11 packed measure, 12 ReLU network; 64 to 126 for the classes of others
-(`register`); 127 any other Equinox module, by the name of its class and field by field (`_modules`). The body of each
-is described where it is written, in the file `_codec.py` beside its class. An object that holds another ends its body
-with it.
+7 gridded condition, 8 leaves, 9 atoms on a lattice, 10 tree, 11 packed measure, 12 ReLU network; 64 to 126 for the
+classes of others (`register`); 127 any other Equinox module, by the name of its class and field by field (`_modules`).
+The body of each is described where it is written, in the file `_codec.py` beside its class, or there. An object that
+holds another ends its body with it.
 
 **Integers** are LEB128: seven bits a byte, the lowest first. **Floats** take as many bytes as their significant bits
 need (`_numbers`). **Text** is UTF-8 behind its length.

@@ -19,16 +19,17 @@ from ._errors import CodeError
 SMALL = 1 << 62
 
 
-def code_multiset(coder: Coder, words: Words, places: int) -> None:
+def code_multiset(coder: Coder, words: Words, places: int, tails: bool = True) -> None:
     """Codes the sorted `words`, each below `places`; a reader gets words that are zero, and fills them.
 
-    A reader may fill in numbers of `places` and above, up to twice as large: the caller has to look.
+    A reader may fill in numbers of `places` and above, up to twice as large: the caller has to look. Without `tails`
+    every place is a bucket of its own, which takes time in proportion to the places, and no plain bits.
     """
     items = len(words)
     if items == 0 or places < 2:
         return
     bits = min((places // items).bit_length(), (places - 1).bit_length()) - 1
-    bits = max(bits, 0)
+    bits = max(bits, 0) if tails else 0
     problems = np.array([[items], [((places - 1) >> bits) + 1], [bits]], np.int64)
     rows = np.arange(items)
     while problems.size:
@@ -57,34 +58,40 @@ def _mask(buckets):
     return (1 << np.frexp((buckets - 1).astype(np.float64))[1].astype(np.int64)) - 1
 
 
-def _code_sorted(coder: Coder, values: Int[np.ndarray, " items"] | None, items: int, places: int):
+def _code_sorted(
+    coder: Coder, values: Int[np.ndarray, " items"] | None, items: int, places: int, tails: bool = True
+) -> Any:
     """A multiset of `items` places below `places < SMALL`, as sorted int64."""
     if places - 1 < items:
         # Stars and bars change parts: bar j of places - 1 stands behind the stars below j.
         bars = None if values is None else np.searchsorted(values, np.arange(1, places))
-        bars = _code_sorted(coder, bars, places - 1, items + 1)
+        bars = _code_sorted(coder, bars, places - 1, items + 1, tails)
         return np.searchsorted(bars, np.arange(items), side="right")
     words = np.zeros((items, 2), np.uint32)
     if values is not None:
         words[:, 0], words[:, 1] = values >> 32, values & 0xFFFFFFFF
-    code_multiset(coder, words, places)
+    code_multiset(coder, words, places, tails)
     values = words[:, 0].astype(np.int64) << 32 | words[:, 1]
     if items and values[-1] >= places:
         raise CodeError(f"a position lies beyond the last of {places} places")
     return values
 
 
-def code_subset(coder: Coder, values: Int[np.ndarray, " items"] | None, items: int, places: int) -> Any:
+def code_subset(
+    coder: Coder, values: Int[np.ndarray, " items"] | None, items: int, places: int, tails: bool = True
+) -> Any:
     """A set of `items` distinct places below `places < SMALL`, as sorted int64."""
     rank = np.arange(items)
-    return _code_sorted(coder, None if values is None else values - rank, items, places - items + 1) + rank
+    return _code_sorted(coder, None if values is None else values - rank, items, places - items + 1, tails) + rank
 
 
-def code_composition(coder: Coder, counts: Int[np.ndarray, " parts"] | None, parts: int, total: int) -> Any:
+def code_composition(
+    coder: Coder, counts: Int[np.ndarray, " parts"] | None, parts: int, total: int, tails: bool = True
+) -> Any:
     """`parts` positive integers that sum to `total`, as int64."""
     free = total - parts
     bars = None if counts is None else np.cumsum(counts.astype(np.int64) - 1)[:-1]
-    bars = _code_sorted(coder, bars, parts - 1, free + 1)
+    bars = _code_sorted(coder, bars, parts - 1, free + 1, tails)
     return np.diff(bars, prepend=0, append=free) + 1
 
 

@@ -7,6 +7,7 @@ from ._build import lexicographic as lexicographic
 from ._floats import POSITION_ERROR as POSITION_ERROR, unit_roundoff as unit_roundoff
 from ._generator import Generator as Generator
 from ._grid import GridMeasure as GridMeasure
+from ._lattice import Lattice as Lattice, LatticeMeasure as LatticeMeasure
 from ._leaves import (
     AbstractLeafMeasure as AbstractLeafMeasure,
     LeafMeasure as LeafMeasure,

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxgen as jg
+from jaxgen.measures import Lattice, LatticeMeasure
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -54,6 +55,8 @@ def objects() -> dict[str, object]:
         "sawtooth": jg.SawtoothGenerator(boxed, folds=3),
         "serpentine": jg.SawtoothGenerator(boxed, 3, "serpentine", axes=(1, 0)),
         "leaves": jg.LeafMeasure([[0.0, 1.0], [1.0, 2.5]], [0.25, 0.0], [1.0, 3.0], [0, 1], ("a", "b")).quantize(4),
+        "lattice": LatticeMeasure([[2], [5]], [3, 1], Lattice((0.25,), 0.375, (8,), memory=2)),
+        "lattice_all": LatticeMeasure([[0, 2, 0], [6, 1, 0]], [3, 1], Lattice((0.1, -2.0, 7.25), 0.3, (7, 3, 1))),
         "curve": jg.CurveGenerator(plain, 0, "line", jg.HilbertCurve()),
         "peano": jg.PeanoGenerator(labelled, extra_levels=1),
         "line_longest": sides.generator(),
