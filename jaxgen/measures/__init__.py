@@ -13,6 +13,7 @@ from ._leaves import (
     QuantizedLeafMeasure as QuantizedLeafMeasure,
 )
 from ._line_law import line_error as line_error
+from ._node_bound import node_bound as node_bound
 from ._quantized import QuantizedMeasure as QuantizedMeasure
 from ._record import Bound as Bound, Record as Record, fingerprint as fingerprint
 from ._rounding import (

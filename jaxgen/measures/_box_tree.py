@@ -28,11 +28,11 @@ class BoxTree(NamedTuple):
     axis: Int[np.ndarray, " nodes"]
     cut: Float[np.ndarray, " nodes"]
     child: Int[np.ndarray, "nodes 2"]
-    levels: list[int]
     mass: Float[np.ndarray, " nodes"]
     mean: Float[np.ndarray, "nodes d"]
     variance: Float[np.ndarray, " nodes"]
     uniform: Bool[np.ndarray, " nodes"]
+    levels: list[int]
     moved: float
 
 
@@ -85,12 +85,8 @@ def box_tree(
         levels.append(levels[-1] + n)
         node_low, node_high, back = _halves(node_low, node_high, back, axis, cut, split)
         node, low, high, masses = _parts(node, low, high, masses, axis, cut, split, slack)
-    return BoxTree(
-        *(np.concatenate(each) for each in zip(*(row[:5] for row in out), strict=True)),
-        levels,
-        *(np.concatenate(each) for each in zip(*(row[5:] for row in out), strict=True)),
-        moved,
-    )
+    nodes = [np.concatenate(each) for each in zip(*out, strict=True)]
+    return BoxTree(*nodes, levels, moved)
 
 
 def _middles(low, high, useful, cell):

@@ -16,9 +16,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, added
+from ._abstract import AbstractMeasure
+from ._abstract_grid import AbstractGridMeasure
 from ._box_tree import BoxTree, box_tree
 from ._evenness import evenness, product_mean, squared
+from ._record import Bound
+from ._rounding import added
 
 _CHUNK = 1 << 15
 
