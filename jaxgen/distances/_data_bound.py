@@ -54,7 +54,8 @@ def data_bound(points: Numbers, law: object, p: SupportsFloat = 1, *, relative: 
     """
     if p not in (1, 2):
         raise ValueError(f"p must be 1 or 2; got {p}")
-    order, measure = int(p), getattr(law, "measure", law)
+    generator: Any = law
+    order, measure = int(p), getattr(generator, "measure", generator)
     gridded = hasattr(measure, "cells") and hasattr(measure, "resolution")
     if not (gridded or isinstance(measure, AbstractMeasure)):
         raise TypeError(f"law must be a measure or a generator of one; got {type(law).__name__}")
@@ -64,7 +65,6 @@ def data_bound(points: Numbers, law: object, p: SupportsFloat = 1, *, relative: 
     nodes = node_bound(cloud, measure)[order - 1] if isinstance(measure, AbstractMeasure) else math.inf
     if not hasattr(law, "cell_moments"):
         return min(nodes, _along_the_curve(cloud, measure, None, order) if gridded else math.inf)
-    generator: Any = law
     own, floats = generator.cell_moments(), measure.float_error(relative)[order - 1]
     filling = generator.filling()[order - 1] if hasattr(law, "filling") else math.inf
     if not gridded:

@@ -89,7 +89,7 @@ def squared(
     away: Float[np.ndarray, "n d"],
     variance: Float[np.ndarray, " n"],
     side: Float[np.ndarray, "n d"],
-    common: Float[np.ndarray, "n d"] | float = 0.0,
+    common: Float[np.ndarray, "n d"] | None = None,
 ) -> Float[np.ndarray, " n"]:
     """The mean square of how far a map moves the uniform law on a box, from the covariances g.
 
@@ -97,7 +97,7 @@ def squared(
     """
     square = np.einsum("nd,nd->n", away, away) + variance + np.einsum("nd,nd->n", side, side) / 12
     # The difference is of a square that is larger, and must not be below the truth by what that was rounded.
-    return square if isinstance(common, float) else np.maximum(square * (1 + 2.0**-48) - 2 * common.sum(axis=1), 0.0)
+    return square if common is None else np.maximum(square * (1 + 2.0**-48) - 2 * common.sum(axis=1), 0.0)
 
 
 def product_mean(
@@ -189,7 +189,7 @@ class _Merging:
 
     def __init__(self, arranged: Arranged):
         points, key, height, self.low, self.side, self.shapes = arranged
-        self.line = np.count_nonzero(self.side.max(axis=0, initial=0.0)) == 1
+        self.line = int(np.count_nonzero(self.side.max(axis=0, initial=0.0))) == 1
         starts = clusters(arranged, _MOST_NODES)
         apart = np.zeros(len(height), bool)
         apart[starts[1:] - 1] = True

@@ -201,7 +201,7 @@ class _Law:
     def __init__(self, tree: BoxTree):
         n = len(tree.axis)
         self.side, self.centre = tree.high - tree.low, tree.low / 2 + tree.high / 2
-        self.line = np.count_nonzero(self.side[0]) == 1
+        self.line = int(np.count_nonzero(self.side[0])) == 1
         self.mass, self.mean, self.variance = np.zeros(n), self.centre.copy(), np.zeros(n)
         self.common, self.error = np.zeros_like(self.side), np.zeros((2, n))
 
