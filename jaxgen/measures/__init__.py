@@ -24,7 +24,7 @@ from ._rounding import (
 )
 from ._short_box import short_box as short_box
 from ._tree import TreeMeasure as TreeMeasure
-from ._tree_search import tree_of_leaves as tree_of_leaves, trees as trees
+from ._tree_search import tree_of_leaves as tree_of_leaves, trees as trees, with_bounds as with_bounds
 from ._vocabulary import (
     Condition as Condition,
     Label as Label,

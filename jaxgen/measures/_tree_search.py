@@ -141,9 +141,10 @@ def with_bounds(tree: TreeMeasure, points: Numbers, labels: Sequence[object] | n
     **Example:**
 
         >>> import jaxgen as jg
-        >>> t = jg.TreeMeasure.from_samples([0.0, 0.1, 0.9, 1.0], bits=200)
-        >>> [round(w, 3) for w in t.proven("law")]
-        [0.0, 0.0]
+        >>> from jaxgen.measures import with_bounds
+        >>> tree = with_bounds(jg.TreeMeasure([[0]], [[0]], [1], 0.0, 1.0), [0.5], None)
+        >>> [round(w, 4) for w in tree.proven("law")]  # E|U - 1/2|, and the root of E(U - 1/2)^2
+        [0.25, 0.2887]
     """
     cloud, each = finite_points(points).astype(np.float64), {}
     if tree.vocabulary is not None:

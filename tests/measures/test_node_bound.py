@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import jaxgen as jg
-from jaxgen.measures import GridMeasure, LeafMeasure, QuantizedLeafMeasure, TreeMeasure, _evenness, node_bound
+from jaxgen.measures import GridMeasure, LeafMeasure, QuantizedLeafMeasure, TreeMeasure, _evenness, node_bound, with_bounds
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -243,8 +243,11 @@ def test_near_the_distance_on_the_airports(bits, parts, ratio):
 
 def test_a_tree_knows_its_distance_to_the_points():
     rng = np.random.default_rng(5)
-    points, labels = rng.normal(size=(300, 2)), rng.integers(0, 2, 300)
-    tree = TreeMeasure.from_samples(points, 1500, labels=labels)
+    points, labels = rng.random((40, 2)), rng.integers(0, 2, 40)
+    halvings, cells = [[0, 0], [1, 0], [1, 1], [1, 1]], [[0, 0], [0, 0], [1, 0], [1, 1]]
+    plain = TreeMeasure(cells, halvings, [20, 10, 6, 4], 0.0, 1.0, [0, 1, 1, 1], [0, 1])
+    assert plain.proven("law") is None and plain.generator().certificate().to_points is None
+    tree = with_bounds(plain, points, labels)
     assert tree.proven("law") == node_bound(points, tree)
     assert tree.proven("law", 1) == node_bound(points[labels == 1], tree.given(1))
     generator = tree.generator(extra_levels=3)
@@ -255,7 +258,7 @@ def test_a_tree_knows_its_distance_to_the_points():
     assert generator.certificate(condition={0: 0.2, 1: 0.8}).to_points[0] > 0
     assert tree.relative().proven("law") == tree.proven("law")
     # Rounded again, the rounding is added; in a file nothing is known of the points.
-    again = tree.quantize(100)
+    again = tree.quantize(13)
     rounded = [a + b for a, b in zip(tree.proven("law"), again.proven("rounding"), strict=True)]
     generator = again.generator()
     filled = np.add(generator.filling(), generator.certificate().parts["float"])
