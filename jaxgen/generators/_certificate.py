@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import ArrayLike
 
-from ..measures import Bound
+from ..measures import Bound, added
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,14 +97,17 @@ def _to_points(source: Mapping[str, Bound | None], rounding: Bound | None) -> Bo
     Let P be a point, in a leaf of centre z', and X follow the law in the leaf of centre z that rounding makes of it;
     given both leaves, X and P are independent. If X has the mean z and the variance V, `spread` squared,
     E|X - P|^2 = V + E|z - P|^2, and z - P = (z - z') + (z' - P). Where X has another mean, `moved` is what it is from a
-    law that has.
+    law that has. Or `law` bounds it, before any rounding; the smaller counts.
     """
-    points, spread, moved = (source[name] for name in ("points", "spread", "moved"))
-    if points is None or rounding is None or spread is None or moved is None:
+    points, spread, moved, law = (source.get(name) for name in ("points", "spread", "moved", "law"))
+    if rounding is None:
         return None
-    w1, w2 = points[0] + rounding[0], points[1] + rounding[1]
-    w2 = math.hypot(w2, spread[1]) + moved[1]
-    return min(w1 + spread[0] + moved[0], w2), w2
+    known = [] if law is None else [added(law, rounding)]
+    if points is not None and spread is not None and moved is not None:
+        w1, w2 = added(points, rounding)
+        w2 = math.hypot(w2, spread[1]) + moved[1]
+        known.append((min(w1 + spread[0] + moved[0], w2), w2))
+    return (min(w1 for w1, _ in known), min(w2 for _, w2 in known)) if known else None
 
 
 def ramp_cost(wrong: float, sides: ArrayLike) -> Bound:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, DTypeLike, Float, Int
 
 from .._checks import Numbers, whole_number
-from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Bound, Condition, Label
+from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Bound, Condition, Label, added
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree
 from ._base import GUARD_BITS, AbstractGenerator, point_at
@@ -310,8 +310,9 @@ class AbstractExplicitGenerator(AbstractGenerator):
         return np.asarray(self.measure.high, np.float64) - np.asarray(self.measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _source(self, condition: Label | None) -> dict[str, Bound | None]:
-        """How far the points behind the measure are from the centres of leaves, and how far the law is spread there."""
-        moments = self.cell_moments()
+        """How far the points behind the measure are from the centres of leaves, and how far the law is spread there;
+        and how far they are from the law, before any rounding."""
+        moments, near = self.cell_moments(), self.measure.proven("law", condition)
         if moments is None:
             part = self._part(condition)
             sides, weights = np.asarray(self.measure.sides, np.float64)[part], self.measure._weights()[part]
@@ -319,7 +320,8 @@ class AbstractExplicitGenerator(AbstractGenerator):
         else:
             variance, moved = moments.variance, (0.0, 0.0)
         spread = math.sqrt(variance), math.sqrt(variance)
-        return {"points": self.measure.proven("points", condition), "spread": spread, "moved": moved}
+        near = None if near is None else added(near, self.filling(condition))
+        return {"points": self.measure.proven("points", condition), "spread": spread, "moved": moved, "law": near}
 
     def _floats(self, ramp, condition, relative, dtype) -> Bound | None:
         if ramp is None:

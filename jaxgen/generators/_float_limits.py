@@ -22,7 +22,7 @@ def warn_of_points(generator: "AbstractExplicitGenerator") -> None:
     """
     measure = generator.measure
     floats, filling = measure.float_error()[1], generator.filling()[1]
-    rest = filling + sum(w2 for name, (_, w2) in measure.record.bounds.items() if name != "points")
+    rest = filling + sum(w2 for name, (_, w2) in measure.record.bounds.items() if name not in ("points", "law"))
     if not filling:
         sides = np.asarray(measure.high, np.float64) - np.asarray(measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
         rest = max(rest, float(np.linalg.norm(sides)) * measure.size ** (-1 / measure.dim) / _PARTS)

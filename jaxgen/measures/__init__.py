@@ -14,6 +14,7 @@ from ._leaves import (
     QuantizedLeafMeasure as QuantizedLeafMeasure,
 )
 from ._line_law import line_error as line_error
+from ._node_bound import node_bound as node_bound
 from ._quantized import QuantizedMeasure as QuantizedMeasure
 from ._record import Bound as Bound, Record as Record, fingerprint as fingerprint
 from ._rounding import (
@@ -24,7 +25,7 @@ from ._rounding import (
 )
 from ._short_box import short_box as short_box
 from ._tree import TreeMeasure as TreeMeasure
-from ._tree_search import tree_of_leaves as tree_of_leaves, trees as trees
+from ._tree_search import tree_of_leaves as tree_of_leaves, trees as trees, with_bounds as with_bounds
 from ._vocabulary import (
     Condition as Condition,
     Label as Label,

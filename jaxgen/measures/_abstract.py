@@ -190,8 +190,8 @@ class AbstractMeasure(eqx.Module):
     def proven(self, name: str, condition: Label | None = None) -> Bound | None:
         """Bounds on W_1 and W_2 that were proven when the measure was made, for all labels or one of them.
 
-        "rounding": to the masses that were rounded; "points": between the points, where the measure was made from some,
-        and the centres of its leaves, before any rounding.
+        "rounding": to the masses that were rounded; between the points, where the measure was made from some, and,
+        before any rounding, "points": the centres of its leaves, "law": the law itself.
 
         Zeros where there was nothing to prove; `None` where the arrays were changed since, so that nothing holds any
         more, where the bounds of single labels are not known, and for points where there were none.
@@ -205,10 +205,11 @@ class AbstractMeasure(eqx.Module):
         """
         code = None if condition is None else label_code(condition, self.vocabulary)
         if name not in self.record.bounds:
-            return None if name == "points" else (0.0, 0.0)
+            return None if name in ("points", "law") else (0.0, 0.0)
         if not self.unchanged:
             return None
-        if code is None or not any(self.record.bounds[name]):
+        # Laws of points may agree where those under the labels do not; all else is known label by label.
+        if code is None or not (name == "law" or any(self.record.bounds[name])):
             return self.record.bounds[name]
         each = self.record.label_bounds.get(name)
         return None if each is None else each[code]

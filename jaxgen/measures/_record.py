@@ -13,8 +13,8 @@ class Record:
     """Frozen figures about the arrays of a measure or a generator, with a fingerprint of those arrays.
 
     - `bounds`: by name, bounds on W_1 and W_2 to what the arrays were made from: "rounding" to the masses that were
-        rounded, "quantization" to what a codebook was made from, and "points" between the points, where there were
-        any, and the centres of the leaves, before any rounding.
+        rounded, "quantization" to what a codebook was made from; between the points, where there were any, and,
+        before any rounding, "points" the centres of the leaves, "law" the law on the leaves.
     - `label_bounds`: the same for the conditional law of each label, where they are known.
     - `total`: the number of points, where the masses are multiples of 1/total.
     - `saved`: whether a file keeps the figures, which take bits.

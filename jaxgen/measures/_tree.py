@@ -112,6 +112,8 @@ class TreeMeasure(AbstractLeafMeasure):
         - `bits`: the budget.
         - `low`, `high`: the box; by default that of the points, rounded outwards to few bits.
 
+        **Returns:** the tree, whose record has its bounds to the points, "law", of each label too; no file keeps them.
+
         **Raises:** `ValueError` for points that are empty or not finite, or outside a given box, and for a budget that
         the header alone exceeds, naming the smallest; `TypeError` for anything but numbers.
 
@@ -122,9 +124,10 @@ class TreeMeasure(AbstractLeafMeasure):
             >>> t.sides.shape == t.low_corners.shape == (t.size, 2)
             True
         """
-        from ._tree_search import trees
+        from ._tree_search import trees, with_bounds
 
-        return min(trees(points, bits, low=low, high=high, labels=labels), key=lambda tree: tree[1])[0]
+        found = min(trees(points, bits, low=low, high=high, labels=labels), key=lambda tree: tree[1])[0]
+        return with_bounds(found, points, labels)
 
     @property
     def quanta(self) -> int:
@@ -175,6 +178,10 @@ class TreeMeasure(AbstractLeafMeasure):
         """The measure relative to the lower corner of its box, which is 0 then; what is proven of it still is."""
         low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
         return self._with(slice(None), low=np.zeros_like(low), high=high - low, **self._kept_record())
+
+    def with_record(self, record: Record) -> "TreeMeasure":
+        """The same tree, with another record of what is proven of it."""
+        return self._with(slice(None), record=record)
 
     def _with(self, part: Any, **fields: Any) -> "TreeMeasure":
         """Some of the leaves, with other fields."""

@@ -12,7 +12,9 @@ from ..coding import TreeLevel, code_length
 from ._dyadic_leaves import leaves_of
 from ._kd_tree import Cuts, kd_tree, unit_cloud
 from ._line_law import line_error
+from ._node_bound import node_bound
 from ._prune import Quanta, candidates
+from ._record import Record
 from ._rounding import MAX_QUANTA
 from ._short_box import short_box
 from ._tree import TreeMeasure
@@ -131,3 +133,26 @@ def tree_of_leaves(
     quanta = Quanta(depths, min(len(source.cloud), MAX_QUANTA))
     found = quanta.of_leaves(most)
     return source.measure(found)
+
+
+def with_bounds(tree: TreeMeasure, points: Numbers, labels: Sequence[object] | np.ndarray | None) -> TreeMeasure:
+    """The tree with bounds on its distance to the points, and on those under each label, in its record.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> from jaxgen.measures import with_bounds
+        >>> tree = with_bounds(jg.TreeMeasure([[0]], [[0]], [1], 0.0, 1.0), [0.5], None)
+        >>> [round(w, 4) for w in tree.proven("law")]  # E|U - 1/2|, and the root of E(U - 1/2)^2
+        [0.25, 0.2887]
+    """
+    cloud, each = finite_points(points).astype(np.float64), {}
+    if tree.vocabulary is not None:
+        codes, _ = encode_labels(labels, len(cloud))
+        parts = [cloud[np.asarray(codes) == code] for code in range(len(tree.vocabulary))]
+        each = {
+            "law": tuple(
+                node_bound(part, tree.given(label)) for part, label in zip(parts, tree.vocabulary, strict=True)
+            )
+        }
+    return tree.with_record(Record({"law": node_bound(cloud, tree)}, each, saved=False))

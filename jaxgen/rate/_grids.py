@@ -137,8 +137,8 @@ def _with_record(measure: QuantizedMeasure, record: Record | None) -> QuantizedM
 def _near(cloud: np.ndarray, measure: QuantizedMeasure) -> QuantizedMeasure:
     """With what is known of its distance to the points, which is kept beside it and takes no bits of its file."""
     at_centres = SimpleNamespace(measure=measure, cell_moments=lambda: CellMoments(0.0, True))
-    near = data_bound(cloud, at_centres, 1), data_bound(cloud, at_centres, 2)
-    return _with_record(measure, Record({"points": near}, saved=False))
+    near, law = ((data_bound(cloud, of, 1), data_bound(cloud, of, 2)) for of in (at_centres, measure))
+    return _with_record(measure, Record({"points": near, "law": law}, saved=False))
 
 
 def _affordable(cells: int, bits: float) -> int:

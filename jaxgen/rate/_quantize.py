@@ -10,7 +10,7 @@ from jaxtyping import Float
 from .._checks import Numbers, finite_points, positive_number, real_number, whole_number
 from ..coding import code_length
 from ..distances import data_bound, law_value
-from ..measures import AbstractMeasure, QuantizedMeasure, TreeMeasure, tree_of_leaves, trees
+from ..measures import AbstractMeasure, TreeMeasure, tree_of_leaves, trees, with_bounds
 from ._grids import best_grid
 from ._worth import worth
 
@@ -49,6 +49,7 @@ def quantize(
     - `low`, `high`: the box, by default that of the points, rounded outwards to as many bits as they are worth.
 
     **Returns:** a `TreeMeasure`, a `QuantizedMeasure` or whatever is best; `.generator(**options)` makes its generator.
+        Its record has its bounds to the points, "law", and so have certificates of its generators; no file keeps them.
 
     **Raises:** `ValueError` for a budget that the header and the box alone exceed, naming the smallest; for an error
     that no law within 2^26 bits reaches; for too few weights; for more or less than one budget; and for bad points;
@@ -72,14 +73,16 @@ def quantize(
         raise ValueError(f"p must be 1 or 2; got {p}")
     search = _Search(finite_points(points).astype(np.float64), order, low, high)
     if weights is not None:
-        return search.of_weights(whole_number(weights, "weights", 1))
-    if error is not None:
-        return search.of_error(positive_number(error, "error"))
-    if isinstance(bits, str):
-        if bits != "auto":
-            raise ValueError(f'bits must be a number or "auto"; got {bits!r}')
-        bits = worth(points)
-    return search.of_bits(real_number(bits, "bits"))[0]
+        law = search.of_weights(whole_number(weights, "weights", 1))
+    elif error is not None:
+        law = search.of_error(positive_number(error, "error"))
+    else:
+        if isinstance(bits, str):
+            if bits != "auto":
+                raise ValueError(f'bits must be a number or "auto"; got {bits!r}')
+            bits = worth(points)
+        law, _ = search.of_bits(real_number(bits, "bits"))
+    return with_bounds(law, search.cloud, None) if isinstance(law, TreeMeasure) else law
 
 
 class _Search:
@@ -129,7 +132,9 @@ class _Search:
     def _laws(self, bits: float) -> Iterator[tuple[AbstractMeasure, float]]:
         """Laws of so many bits, with a bound on their distance; `nan` where it is not known yet."""
         if self.cloud.shape[1] <= _TREE_DIMENSIONS:
-            yield from trees(self.cloud, bits, **self.box)
+            found = trees(self.cloud, bits, **self.box)
+            # What trees are pruned by chooses among them; between kinds of laws one bound must, which is nearer.
+            yield from [min(found, key=lambda pair: pair[1])] if self.p == 1 and not self._exact else found
         try:
             yield best_grid(self.cloud, bits, p=int(self.p), **self.box), math.nan
         except ValueError:
@@ -140,11 +145,14 @@ class _Search:
         size, dim = self.cloud.shape
         if dim == 1 and isinstance(law, TreeMeasure) and self.p == 1:
             return bound
-        if dim == 1 or size <= _EXACT_POINTS:
+        if self._exact:
             return law_value(law, self.cloud, self.p, n=max(2048, size if dim > 1 else 4 * size))
-        if isinstance(law, QuantizedMeasure) or self.p == 2:
-            return data_bound(self.cloud, law, self.p)
-        return bound
+        return data_bound(self.cloud, law, self.p)
+
+    @property
+    def _exact(self) -> bool:
+        """Whether the distance can be had."""
+        return self.cloud.shape[1] == 1 or len(self.cloud) <= _EXACT_POINTS
 
 
 def _between(short: float, enough: float, far: float, near: float, error: float) -> float:

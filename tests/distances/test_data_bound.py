@@ -92,7 +92,9 @@ def test_near_the_exact_distance_where_points_are_those_of_the_measure():
     points = np.random.default_rng(0).random((4000, 2))
     measure = GridMeasure.from_samples(points, 16)
     # Position inside a cell and point are independent: E|x - Y|^2 is 2 sum h^2/12 for uniform points, to 5 %.
-    assert data_bound(points, measure, 2) == pytest.approx(math.sqrt(2 * 2 / 12) / 16, rel=0.05)
+    assert curve_bound(points, measure, 2) == pytest.approx(math.sqrt(2 * 2 / 12) / 16, rel=0.05)
+    # There are 16 points in a cell, and they fill it nearly evenly.
+    assert data_bound(points, measure, 2) < 0.5 * curve_bound(points, measure, 2)
 
 
 LAWS = [
@@ -123,8 +125,26 @@ def test_never_below_the_exact_distance_to_the_law_of_a_generator(name, make, pi
             assert data_bound(points, generator, p) >= distance - away - 1e-6
     # The line rests on one axis, and has less variance than the cell; the zigzag has that of the cell on average.
     floats = generator.certificate().parts["float"][1]
-    ours, plain = data_bound(points, generator, 2) - floats, data_bound(points, measure, 2)
+    ours, plain = curve_bound(points, generator, 2) - floats, curve_bound(points, measure, 2)
     assert ours < plain if name == "Peano" else ours == pytest.approx(plain, rel=1e-12)
+
+
+def curve_bound(points, law, p=1):
+    """The bound along the curve alone, of a measure or a generator, as if nothing else were known of it."""
+    measure = getattr(law, "measure", law)
+    seen = types.SimpleNamespace(
+        cells=measure.cells,
+        low=measure.low,
+        high=measure.high,
+        resolution=measure.resolution,
+        dim=measure.dim,
+        float_error=measure.float_error,
+        _host_centers=measure._host_centers,
+        _weights=measure._weights,
+    )
+    if law is measure:
+        return data_bound(points, seen, p)
+    return data_bound(points, types.SimpleNamespace(measure=seen, cell_moments=law.cell_moments), p)
 
 
 class Centres:
@@ -164,7 +184,7 @@ def test_cells_in_any_order():
         _host_centers=lambda: measure._host_centers()[turned],
         _weights=lambda: measure._weights()[turned],
     )
-    assert data_bound(points, other, 2) == data_bound(points, measure, 2)
+    assert data_bound(points, other, 2) == curve_bound(points, measure, 2)
 
 
 @given(seed=SEEDS)
@@ -187,7 +207,9 @@ def test_exact_on_the_line_where_each_point_has_a_cell():
     points = np.array([5.0, -1.0, 2.5])
     assert data_bound(points, measure, 2) == pytest.approx(math.sqrt((1.5**2 + 0 + 1.5**2) / 3 + 1 / 12), rel=1e-6)
     expected = (2 * math.sqrt(1.5**2 + 1 / 12) + math.sqrt(1 / 12)) / 3
-    assert data_bound(points, measure, 1) == pytest.approx(expected, rel=1e-6)
+    assert curve_bound(points, measure, 1) == pytest.approx(expected, rel=1e-6)
+    # The distance itself is 3/2, 1/4 and 3/2, on average.
+    assert data_bound(points, measure, 1) == pytest.approx(13 / 12, rel=1e-6)
     # A point in the middle of a cell of length h: W_2 = h / sqrt(12).
     assert data_bound([0.5, 0.5], QuantizedMeasure([[0]], [1], 0.0, 1.0, 1), 2) == pytest.approx(12**-0.5, rel=1e-6)
 
@@ -220,7 +242,7 @@ def test_points_that_share_a_cell_are_split_in_order():
     x = np.array([0.1, 0.5, 0.9])
     square = (0.4**2 / 3 + 0 + 1 / 6 * 1 + 0.6**2 / 3) + 1 / 12
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
-        assert data_bound(x[order], measure, 2) == pytest.approx(math.sqrt(square), rel=1e-6)
+        assert curve_bound(x[order], measure, 2) == pytest.approx(math.sqrt(square), rel=1e-6)
 
 
 def test_labels_do_not_matter_to_the_joint_law():
@@ -247,12 +269,16 @@ def test_flat_sides_and_distances_beyond_the_range_of_squares():
 def test_measures_and_generators_of_every_kind(precision):
     points = np.random.default_rng(6).random((50, 2))
     measure = GridMeasure.from_samples(points, 4)
-    bound = data_bound(points, measure)
-    for law in (measure.quantize(50), IndependentGenerator(measure)):
-        assert data_bound(points, law) == pytest.approx(bound, rel=1e-5)
+    for bound in (data_bound, curve_bound):
+        for law in (measure.quantize(50), IndependentGenerator(measure)):
+            assert bound(points, law) == pytest.approx(bound(points, measure), rel=1e-5)
     # For p = 1 the zigzag has the bound of p = 2.
-    square = data_bound(points, measure, 2)
-    assert bound < data_bound(points, SawtoothGenerator(measure, 3)) == pytest.approx(square, rel=1e-5)
+    square, zigzag = curve_bound(points, measure, 2), SawtoothGenerator(measure, 3)
+    assert curve_bound(points, measure) < curve_bound(points, zigzag) == pytest.approx(square, rel=1e-5)
+    # What the construction costs is added to what is known of the measure, and atoms are leaves too.
+    floats = zigzag.certificate().parts["float"][0]
+    assert data_bound(points, zigzag) == pytest.approx(data_bound(points, measure) + zigzag.filling()[0] + floats)
+    assert data_bound(points, CodebookGenerator(points)) <= 1e-6
 
 
 @pytest.mark.parametrize(
@@ -277,9 +303,8 @@ def test_bad_order_and_bad_law():
         data_bound([[0.0, 0.0]], measure, 3)
     with pytest.raises(TypeError, match="points must be real numbers"):
         data_bound([["a", "b"]], measure)
-    codebook = CodebookGenerator(np.eye(2), [0.5, 0.5])
-    for law in (codebook, MLPGenerator(dim=2, width=2, depth=2, key=jax.random.key(0)), None):
-        with pytest.raises(TypeError, match="law must be a grid measure or a generator of one; got "):
+    for law in (MLPGenerator(dim=2, width=2, depth=2, key=jax.random.key(0)), None):
+        with pytest.raises(TypeError, match="law must be a measure or a generator of one; got "):
             data_bound([[0.0, 0.0]], law)
 
 

@@ -5,7 +5,7 @@ box crosses, on any axis; else boxes are cut too, which leaves the law what it i
 the cells of a grid are separated at their borders.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -28,11 +28,11 @@ class BoxTree(NamedTuple):
     axis: Int[np.ndarray, " nodes"]
     cut: Float[np.ndarray, " nodes"]
     child: Int[np.ndarray, "nodes 2"]
-    levels: list[int]
     mass: Float[np.ndarray, " nodes"]
     mean: Float[np.ndarray, "nodes d"]
     variance: Float[np.ndarray, " nodes"]
     uniform: Bool[np.ndarray, " nodes"]
+    levels: list[int]
     moved: float
 
 
@@ -51,14 +51,14 @@ def box_tree(
     - `slack`: borders that are no farther apart are taken to be the same.
     - `cell`: sides of the cells of a grid, where the boxes are such; nodes are cut at borders of cells then.
     """
-    dim, most = len(box), _MAX_PARTS * len(masses) + 1024
+    dim, most_parts = len(box), _MAX_PARTS * len(masses) + 1024
     node, levels, moved = np.zeros(len(masses), np.int64), [0], 0.0
     node_low, node_high, back = np.zeros((1, dim)), box[None].astype(np.float64), np.zeros(1)
-    out: list[tuple[np.ndarray, ...]] = []
+    out: list[tuple[Any, ...]] = []
     while len(back):
         n = len(back)
         inside_low, inside_high = node_low[node] + slack, node_high[node] - slack
-        covers = np.all((low <= inside_low) & (high >= inside_high), axis=1)
+        covers = ((low <= inside_low) & (high >= inside_high)).all(axis=1)
         if covers.any():
             at = node[covers]
             away = np.maximum(np.abs(low[covers] - node_low[at]), np.abs(high[covers] - node_high[at]))
@@ -71,26 +71,24 @@ def box_tree(
         inner = (low > inside_low) & (low < inside_high) | (high > inside_low) & (high < inside_high)
         useful = np.zeros((n, dim), bool)
         if len(first):
-            wide = np.maximum.reduceat(high, first) - np.minimum.reduceat(low, first) > slack
-            useful[held] = np.logical_or.reduceat(inner, first) & wide
-        split = useful.any(axis=1) & (len(levels) <= _MAX_CUTS * dim)
+            least, most_low = np.minimum.reduceat(low, first), np.maximum.reduceat(low, first)
+            least_high, most = np.minimum.reduceat(high, first), np.maximum.reduceat(high, first)
+            differ = (most_low - least > slack) | (most - least_high > slack)
+            useful[held] = (np.logical_or.reduceat(inner, first) | differ) & (most - least > slack)
+        split: Any = useful.any(axis=1) & (len(levels) <= _MAX_CUTS * dim)
         axis, cut = _middles(node_low, node_high, useful, cell)
         if cell is None and len(node):
-            _mend(axis, cut, split, node, low, high, node_low, node_high, useful, slack, len(node) <= most)
+            _mend(axis, cut, split, node, low, high, node_low, node_high, useful, slack, len(node) <= most_parts)
         axis[~split] = -1
         ends = _law(node, low, high, masses, node_low, node_high, back, ~split)
-        number = levels[-1] + n + 2 * (np.cumsum(split) - 1)
-        child = np.where(split[:, None], np.stack([number, number + 1], axis=1), -1)
+        number = levels[-1] + n - 2 + 2 * np.cumsum(split)[:, None]
+        child = np.where(split[:, None], number + np.arange(2), -1)
         out.append((node_low, node_high, axis, cut, child, *ends))
         levels.append(levels[-1] + n)
         node_low, node_high, back = _halves(node_low, node_high, back, axis, cut, split)
         node, low, high, masses = _parts(node, low, high, masses, axis, cut, split, slack)
-    return BoxTree(
-        *(np.concatenate(each) for each in zip(*(row[:5] for row in out), strict=True)),
-        levels,
-        *(np.concatenate(each) for each in zip(*(row[5:] for row in out), strict=True)),
-        moved,
-    )
+    nodes: Any = [np.concatenate(each) for each in zip(*out, strict=True)]
+    return BoxTree(*nodes, levels=levels, moved=moved)
 
 
 def _middles(low, high, useful, cell):
@@ -121,12 +119,13 @@ def _mend(axis, cut, split, node, low, high, node_low, node_high, useful, slack,
     axis[found], cut[found], broken[found] = along, place, False
     if not broken.any():
         return
-    split &= ~broken | may_break
     kept = broken[at]
     at, k, rows = at[kept], axis[at[kept]], np.arange(int(kept.sum()))
     edges = np.concatenate([low[kept][rows, k], high[kept][rows, k]])
     found, place, _ = _best(np.tile(at, 2), edges, np.tile(k, 2), node_low, node_high, slack)
     cut[found] = place
+    broken[found] &= not may_break
+    split &= ~broken
 
 
 def _gaps(node, low, high, node_low, node_high, slack):

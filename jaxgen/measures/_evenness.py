@@ -41,26 +41,55 @@ class Evenness(NamedTuple):
     error: Float[np.ndarray, " boxes"]
 
 
-def evenness(
+class Arranged(NamedTuple):
+    """Points in boxes, in an order in which those of each dyadic node stand together.
+
+    - `key`: of each point, the box and below it one bit a halving; `height`: of the borders between points, the bit at
+        which their keys part, -1 where they are the same.
+    """
+
+    points: Float[np.ndarray, "n d"]
+    key: Int[np.ndarray, " n"]
+    height: Int[np.ndarray, " borders"]
+    low: Float[np.ndarray, "boxes d"]
+    side: Float[np.ndarray, "boxes d"]
+    shapes: "_Shapes"
+
+
+def arranged(
     points: Float[np.ndarray, "n d"],
     box: Int[np.ndarray, " n"],
     low: Float[np.ndarray, "boxes d"],
     side: Float[np.ndarray, "boxes d"],
-) -> Evenness:
-    """How even the points of each box are; `box` says which box each point is in."""
+) -> Arranged:
+    """Points in order; `box` says which box each of them is in, from `low` to `low + side`."""
     shapes = _Shapes(side, max(1, len(low) - 1).bit_length())
     key = shapes.keys(points, box, low, side)
     order = np.argsort(key)
     key, points = key[order], points[order]
-    del order
-    return _Merging(key, points, low, side, shapes).merged()
+    differ = key[:-1] ^ key[1:]
+    # Of the digits but the highest one, those under a digit 1 are dropped, so that no rounding makes it another.
+    height = np.frexp((differ & ~(differ >> 1)).astype(np.float64))[1].astype(np.int8) - 1
+    return Arranged(points, key, height, low, side, shapes)
+
+
+def clusters(arranged: Arranged, most: int) -> Int[np.ndarray, " clusters"]:
+    """Where the largest nodes begin that hold no more than their part of the points, were all alike, at most so many;
+    equal points stay together."""
+    height, few = arranged.height, -(-len(arranged.key) // most)
+    return np.flatnonzero(np.append(True, _apart(height, few) | (height >= arranged.shapes.bits)))
+
+
+def evenness(arranged: Arranged) -> Evenness:
+    """How even the points of each box are."""
+    return _Merging(arranged).merged()
 
 
 def squared(
     away: Float[np.ndarray, "n d"],
     variance: Float[np.ndarray, " n"],
     side: Float[np.ndarray, "n d"],
-    common: Float[np.ndarray, "n d"] | float = 0.0,
+    common: Float[np.ndarray, "n d"] | None = None,
 ) -> Float[np.ndarray, " n"]:
     """The mean square of how far a map moves the uniform law on a box, from the covariances g.
 
@@ -68,15 +97,15 @@ def squared(
     """
     square = np.einsum("nd,nd->n", away, away) + variance + np.einsum("nd,nd->n", side, side) / 12
     # The difference is of a square that is larger, and must not be below the truth by what that was rounded.
-    return square if isinstance(common, float) else np.maximum(square * (1 + 2.0**-48) - 2 * common.sum(axis=1), 0.0)
+    return square if common is None else np.maximum(square * (1 + 2.0**-48) - 2 * common.sum(axis=1), 0.0)
 
 
 def product_mean(
     square: Float[np.ndarray, " n"], side: Float[np.ndarray, "n d"], line: bool
 ) -> Float[np.ndarray, " n"]:
-    """A bound on E|x - U| from the mean square of x - U, U uniform on a box and x independent: exact on a `line`, inside.
+    """A bound on E|x - U| from the mean square of x - U, U uniform on a box and x independent.
 
-    There E|x - U| = (x - c)^2/s + s/4, and E(x - U)^2 = (x - c)^2 + s^2/12.
+    On a `line`, for x inside, E|x - U| = (x - c)^2/s + s/4, and E(x - U)^2 = (x - c)^2 + s^2/12.
     """
     out = np.sqrt(square)
     if line:
@@ -158,17 +187,15 @@ class _Shapes:
 class _Merging:
     """Nodes, as runs of points in the order of their keys, merged two by two; kept where their first point stands."""
 
-    def __init__(self, key, points, low, side, shapes: _Shapes):
-        self.low, self.side, self.shapes = low, side, shapes
-        self.line = np.count_nonzero(side.max(axis=0, initial=0.0)) == 1
-        differ = key[:-1] ^ key[1:]
-        # Of the digits but the highest one, those under a digit 1 are dropped, so that no rounding makes it another.
-        height = np.frexp((differ & ~(differ >> 1)).astype(np.float64))[1].astype(np.int8) - 1
-        apart = _apart(height, -(-len(key) // _MOST_NODES)) | (height >= shapes.bits)
+    def __init__(self, arranged: Arranged):
+        points, key, height, self.low, self.side, self.shapes = arranged
+        self.line = int(np.count_nonzero(self.side.max(axis=0, initial=0.0))) == 1
+        starts = clusters(arranged, _MOST_NODES)
+        apart = np.zeros(len(height), bool)
+        apart[starts[1:] - 1] = True
         self.height = height[apart]
-        starts = np.flatnonzero(np.append(True, apart))
         self.size = np.diff(starts, append=len(key))
-        self.box = key[starts] >> shapes.bits
+        self.box = key[starts] >> self.shapes.bits
         self.at = points[starts]
         if len(starts) == len(key):
             self.mean, self.square = self.at.copy(), np.zeros(len(key))

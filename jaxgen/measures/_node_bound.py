@@ -16,11 +16,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, added
+from ._abstract import AbstractMeasure
+from ._abstract_grid import AbstractGridMeasure
 from ._box_tree import BoxTree, box_tree
-from ._evenness import evenness, product_mean, squared
+from ._evenness import Arranged, arranged, clusters, evenness, product_mean, squared
+from ._record import Bound
+from ._rounding import added
 
 _CHUNK = 1 << 15
+# Points are ranked in no more clusters than this, and only where what moves is more than this share of the bound.
+_MOST_RANKED, _WORTH = 1 << 18, 0.05
 
 
 def node_bound(points: Float[np.ndarray, "n d"], measure: AbstractMeasure) -> Bound:
@@ -51,9 +56,25 @@ def node_bound(points: Float[np.ndarray, "n d"], measure: AbstractMeasure) -> Bo
     masses = measure._weights().astype(np.float64)
     slack = 2.0**-50 + 2.0**-49 * (np.maximum(np.abs(low), np.abs(high)) / 2 / unit if cell is None else 0.0)
     tree = box_tree(corners, ends, masses / masses.sum(), sides, np.broadcast_to(slack, sides.shape), cell)
-    where = _ends_of(cloud, tree, cell, getattr(measure, "resolution", ()))
-    w1, w2 = (2 * unit * (tree.moved + bound) for bound in _from_node_to_node(cloud, where, tree))
+    found = _bounds(cloud, _ends_of(cloud, tree, cell, getattr(measure, "resolution", ())), tree)
+    w1, w2 = (2 * unit * (tree.moved + bound) for bound in found)
     return added(outside, (w1, w2))
+
+
+def _bounds(cloud, where, tree: BoxTree) -> Bound:
+    """In units of the tree: with each point where it is, and, if much is moved then, as many as the law has there."""
+    ends = np.flatnonzero(tree.axis < 0)
+    number = np.cumsum(tree.axis < 0) - 1
+    side = tree.high[ends] - tree.low[ends]
+    first = arranged(cloud, number[where], tree.low[ends], side)
+    bounds, moved = _from_node_to_node(first, ends, tree)
+    if moved <= _WORTH * bounds[0]:
+        return bounds
+    starts = clusters(first, _MOST_RANKED)
+    size = np.diff(starts, append=len(cloud))
+    where = np.repeat(_by_rank(np.add.reduceat(first.points, starts, axis=0) / size[:, None], size, tree), size)
+    second, _ = _from_node_to_node(arranged(first.points, number[where], tree.low[ends], side), ends, tree)
+    return min(bounds[0], second[0]), min(bounds[1], second[1])
 
 
 def _mean_length(vectors: Float[np.ndarray, "n d"]) -> Bound:
@@ -92,11 +113,32 @@ def _descend(cloud, tree: BoxTree):
     return out
 
 
-def _from_node_to_node(cloud, where, tree: BoxTree) -> Bound:
-    """The bounds at the root, from the ends up."""
-    ends = np.flatnonzero(tree.axis < 0)
-    place = (np.cumsum(tree.axis < 0) - 1)[where]
-    even = evenness(cloud, place, tree.low[ends], tree.high[ends] - tree.low[ends])
+def _by_rank(points, size, tree: BoxTree):
+    """The ends, with as many points in each half as its share of the law: those that are lowest along the axis."""
+    mass = tree.mass.copy()
+    for first, last in zip(tree.levels[-2::-1], tree.levels[:0:-1], strict=True):
+        at = np.flatnonzero(tree.axis[first:last] >= 0) + first
+        mass[at] = mass[tree.child[at]].sum(axis=1)
+    node = np.zeros(len(points), np.int64)
+    going = np.arange(len(points)) if tree.axis[0] >= 0 else node[:0]
+    while len(going):
+        at = node[going]
+        going = going[np.lexsort((points[going, tree.axis[at]], at))]
+        at, weight = node[going], size[going]
+        first = np.flatnonzero(np.diff(at, prepend=-1))
+        total, below = np.add.reduceat(weight, first), np.cumsum(weight) - weight
+        lower = mass[tree.child[at[first], 0]] / mass[at[first]] * total
+        count = np.diff(first, append=len(at))
+        upper = below - np.repeat(below[first], count) + weight / 2 > np.repeat(lower, count)
+        node[going] = tree.child[at, upper.astype(np.int64)]
+        going = going[tree.axis[node[going]] >= 0]
+    return node
+
+
+def _from_node_to_node(data: Arranged, ends, tree: BoxTree) -> tuple[Bound, float]:
+    """The bounds at the root, from the ends up; and what mass that is moved from half to half adds to the first."""
+    even = evenness(data)
+    cloud, where = data.points, ends[data.key >> data.shapes.bits]
     points, law = _Law(tree), _Law(tree)
     points.mass[ends], points.mean[ends], points.variance[ends] = even.size / len(cloud), even.mean, even.variance
     points.common[ends] = even.common
@@ -105,7 +147,7 @@ def _from_node_to_node(cloud, where, tree: BoxTree) -> Bound:
     law.common = np.where(tree.uniform[:, None], law.side**2 / 12, 0.0)
     law.settle(ends, np.where(tree.uniform[ends], 0.0, np.inf))
     # From the points of a node to the law there.
-    apart = points.error + law.error
+    apart, going = points.error + law.error, np.zeros(len(tree.axis))
     apart[:, tree.uniform] = points.error[:, tree.uniform]
     rough = np.flatnonzero(~tree.uniform)
     apart[:, rough] = np.minimum(apart[:, rough], _products(cloud, where, tree, rough))
@@ -130,9 +172,12 @@ def _from_node_to_node(cloud, where, tree: BoxTree) -> Bound:
                 np.sqrt(stay * apart[1, lower] ** 2 + rest * apart[1, upper] ** 2 + moved * far[1] ** 2),
             ]
         )
-        apart[:, at] = np.minimum(here, points.error[:, at] + law.error[:, at])
+        direct = points.error[:, at] + law.error[:, at]
+        going[at] = stay * going[lower] + rest * going[upper] + moved * far[0]
+        going[at] = np.where(direct[0] < here[0], 0.0, going[at])
+        apart[:, at] = np.minimum(here, direct)
         apart[0, at] = np.minimum(apart[0, at], apart[1, at])
-    return float(apart[0, 0]), float(apart[1, 0])
+    return (float(apart[0, 0]), float(apart[1, 0])), float(going[0])
 
 
 def _products(cloud, where, tree: BoxTree, rough):
@@ -156,7 +201,7 @@ class _Law:
     def __init__(self, tree: BoxTree):
         n = len(tree.axis)
         self.side, self.centre = tree.high - tree.low, tree.low / 2 + tree.high / 2
-        self.line = np.count_nonzero(self.side[0]) == 1
+        self.line = int(np.count_nonzero(self.side[0])) == 1
         self.mass, self.mean, self.variance = np.zeros(n), self.centre.copy(), np.zeros(n)
         self.common, self.error = np.zeros_like(self.side), np.zeros((2, n))
 
