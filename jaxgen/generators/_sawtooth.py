@@ -160,9 +160,9 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         with labels; connectivity O(occupied cells + folds * occupied rows), which is O(n^d + s n^(d-1)) on a full grid.
         A serpentine of n cells an axis and s >= 1 folds is `ceil(log2(n)) + 2` layers deeper, and has four weights more
         for each occupied bin of the coordinates that rest, and O(d (s + log2(n))) to move them. It agrees with the
-        generator to rounding except on a set of u of measure at most `ramp_measure(ramp)`; what rounding adds is the part
-        `float` of `certificate(ramp)`. A `UserWarning` says, and names what would fit, where the float type has fewer
-        bits than resolve the law.
+        generator to rounding except on a set of u of measure at most `ramp_measure(ramp)`; what rounding adds is the
+        part `float` of `certificate(ramp)`. A `UserWarning` says, and names what would fit, where the float type has
+        fewer bits than resolve the law.
 
         **Raises:** `ValueError` for a ramp outside (0, 1).
         """
