@@ -94,7 +94,7 @@ def trees(
     ways = math.lgamma(size) - math.lgamma(labelled) - math.lgamma(size - labelled + 1)
     overhead = code_length(root) + 16 + math.ceil(ways / math.log(2))
     if overhead > budget:
-        raise ValueError(f"bits={budget:g} must be at least {overhead}, which the header and the box take: a larger budget")
+        raise ValueError(f"bits={budget:g} must be at least {overhead}, which the header and the box take")
     payload, tolerance = budget - overhead, 0.4 / budget**2
     while True:
         found = candidates(source.depths(tolerance), payload, MAX_QUANTA)

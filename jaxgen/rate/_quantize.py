@@ -1,8 +1,9 @@
 """The best law for a budget: of bits, of error, or of weights (theory, section 8)."""
 
+import contextlib
 import math
 from collections.abc import Iterator
-from typing import Literal, SupportsFloat, SupportsIndex
+from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
 from jaxtyping import Float
@@ -12,10 +13,13 @@ from ..coding import code_length
 from ..distances import data_bound, law_value
 from ..measures import AbstractMeasure, TreeMeasure, tree_of_leaves, trees, with_bounds
 from ._grids import best_grid
+from ._lattice_atoms import lattice_atoms
 from ._worth import worth
 
 # Clouds up to this size are compared with laws by an exact solver, in this many dimensions with trees.
 _EXACT_POINTS, _TREE_DIMENSIONS = 4096, 64
+# With so many bits a point, atoms on a lattice are worth a look: few points, that have no density.
+_LATTICE_BITS = 1.5
 # Budgets are found to this ratio, and not beyond this many bits.
 _PRECISION, _MOST_BITS = 1.02, 1 << 26
 # Levels of the curve in the leaves of a network: so many make its error that of uniform leaves, or nearly (section 4).
@@ -34,7 +38,7 @@ def quantize(
 ) -> AbstractMeasure:
     """The best law of any kind for a budget of bits, or the fewest bits, or the best network, for points.
 
-    Trees of several numbers of quanta, and grids, are made for the budget, and the nearest to the points is taken: by
+    Trees of several numbers of quanta, grids, and for few points atoms on a lattice, are made for the budget, and the nearest to the points is taken: by
     the distance itself (`law_distance`) on the line and for up to 4,096 points, by the proven bounds for more. Give
     exactly one of `bits`, `error` and `weights`. Theory, section 8.
 
@@ -87,7 +91,8 @@ def quantize(
 
 class _Search:
     def __init__(self, cloud: Float[np.ndarray, "n d"], p: float, low: Numbers | None, high: Numbers | None):
-        self.cloud, self.p, self.box = cloud, p, {"low": low, "high": high}
+        self.cloud, self.p = cloud, p
+        self.box: dict[str, Any] = {"low": low, "high": high}
 
     def of_bits(self, bits: float) -> tuple[AbstractMeasure, float]:
         """The nearest of the laws of so many bits, and its distance, or a bound on it."""
@@ -140,6 +145,13 @@ class _Search:
         except ValueError:
             if self.cloud.shape[1] > _TREE_DIMENSIONS:
                 raise
+        if (
+            self._exact
+            and bits >= _LATTICE_BITS * len(self.cloud)
+            and not any(v is not None for v in self.box.values())
+        ):
+            with contextlib.suppress(ValueError):
+                yield lattice_atoms(self.cloud, bits, int(self.p)), math.nan
 
     def _error(self, law: AbstractMeasure, bound: float) -> float:
         size, dim = self.cloud.shape

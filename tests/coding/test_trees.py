@@ -82,9 +82,9 @@ def test_a_long_list_of_decisions_is_coded_as_many_short_ones():
     encoder.decide(words)
     data = np.frombuffer(encoder.finish(), np.uint8)
     begin = np.array([int.from_bytes(data[:4].tobytes(), "big"), 0xFFFFFFFF], np.uint32)
-    last, used, answers = decode_decisions(begin, data[4:], words & 0x7FFFFFFF)
+    _, used, answers = decode_decisions(begin, data[4:], words & 0x7FFFFFFF)
     np.testing.assert_array_equal(answers, words >> 31 == 1)
-    one, used_one, first = decode_decisions(begin, data[4:], words[:1000] & 0x7FFFFFFF)
+    _, used_one, first = decode_decisions(begin, data[4:], words[:1000] & 0x7FFFFFFF)
     np.testing.assert_array_equal(first, answers[:1000])
     assert used_one < used
 
