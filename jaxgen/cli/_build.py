@@ -1,14 +1,15 @@
 """`jaxgen build`: a generator of points, in a file."""
 
 import pathlib
+from collections.abc import Callable
 
 import click
 
 from ..coding import code_length, save
 from ..comparison import default_resolution
 from ..data import Dataset
-from ..generators import PeanoGenerator
-from ..measures import GridMeasure
+from ..generators import CurveGenerator
+from ..measures import AbstractMeasure, GridMeasure, TreeMeasure
 from ..rate import quantize
 from ._inspect import describe
 from ._options import PATH, show, takes_data
@@ -18,37 +19,48 @@ from ._options import PATH, show, takes_data
 @takes_data
 @click.option("-o", "--out", required=True, type=PATH, help="File to write: NAME.jaxgen")
 @click.option("--bits", type=float, help="Budget for the whole file; by default the exact counts on a grid.")
-@click.option("--resolution", type=int, help="Cells an axis, without --bits.")
-@click.option("--extra-levels", type=int, default=3, show_default=True, help="Levels of the curve inside a cell.")
+@click.option("--error", type=float, help="W_1 to the points that is allowed, in their units: the fewest bits for it.")
+@click.option("--resolution", type=int, help="Cells an axis, without --bits and --error.")
+@click.option("--extra-levels", type=int, default=3, show_default=True, help="Levels of the curve inside a leaf.")
 def build_command(
-    dataset: Dataset, out: pathlib.Path, bits: float | None, resolution: int | None, extra_levels: int
+    dataset: Dataset,
+    out: pathlib.Path,
+    bits: float | None,
+    error: float | None,
+    resolution: int | None,
+    extra_levels: int,
 ) -> None:
-    """Build a Peano generator of DATA (by default the US airports), in at most so many bits."""
-    if bits is None:
-        generator = _of_counts(dataset, resolution, extra_levels)
-    elif resolution is not None or dataset.labels is not None:
-        raise ValueError("bits chooses the resolution, and takes no labels: give either bits, or resolution and label")
+    """Build a generator of DATA (by default the US airports): the best in at most so many bits, or for an error."""
+    if sum(value is not None for value in (bits, error, resolution)) > 1:
+        raise ValueError("bits, error and resolution each say how fine the law is: give one of them")
+    if error is not None:
+        if dataset.labels is not None:
+            raise ValueError("error takes no labels: give bits, or resolution, or no label")
+        measure = quantize(dataset.points, error=error)
+    elif bits is not None:
+        measure = _within(lambda budget: _of_bits(dataset, budget), bits, extra_levels)
     else:
-        generator = _for_budget(dataset, bits, extra_levels)
+        cells = default_resolution(dataset.points.shape[1]) if resolution is None else resolution
+        measure = GridMeasure.from_samples(dataset.points, cells, labels=dataset.labels)
+    generator = CurveGenerator(measure, extra_levels)
     save(out, generator)
     show(describe(generator, dataset.points))
     click.echo(f"\nwritten: {out}")
 
 
-def _of_counts(dataset: Dataset, resolution: int | None, extra_levels: int) -> PeanoGenerator:
-    """The generator of the exact counts on a grid."""
-    cells = default_resolution(dataset.points.shape[1]) if resolution is None else resolution
-    return PeanoGenerator(GridMeasure.from_samples(dataset.points, cells, labels=dataset.labels), extra_levels)
+def _of_bits(dataset: Dataset, bits: float) -> AbstractMeasure:
+    if dataset.labels is not None:
+        return TreeMeasure.from_samples(dataset.points, bits, labels=dataset.labels)
+    return quantize(dataset.points, bits)
 
 
-def _for_budget(dataset: Dataset, bits: float, extra_levels: int) -> PeanoGenerator:
-    """The generator of `quantize`, whose file takes at most so many bits."""
-    generator = PeanoGenerator(quantize(dataset.points, bits), extra_levels)
-    if code_length(generator) <= bits:
-        return generator
-    # A generator takes a byte or two more than its measure, whatever the measure.
-    more = code_length(generator) - code_length(generator.measure)
+def _within(make: Callable[[float], AbstractMeasure], bits: float, extra_levels: int) -> AbstractMeasure:
+    """The measure whose generator takes at most so many bits: some bytes more than the measure itself."""
+    measure = make(bits)
+    more = code_length(CurveGenerator(measure, extra_levels)) - bits
+    if more <= 0:
+        return measure
     try:
-        return PeanoGenerator(quantize(dataset.points, bits - more), extra_levels)
+        return make(bits - more)
     except ValueError as error:
-        raise ValueError(f"bits={bits:g} is too small a budget; {code_length(generator)} bits are enough") from error
+        raise ValueError(f"bits={bits:g} is too small a budget; {bits + more:g} bits are enough") from error

@@ -27,8 +27,9 @@ need (`_numbers`). **Text** is UTF-8 behind its length.
 
 **Payload**, the end of the body of a law: the length of its first part; the first part, the occupancies, through the
 range coder of `_range`; the second part, plain bits, padded with zeros. The bodies of kinds 10 to 12 are *packed*: all
-of them is one stream of the range coder, plain bits and headers too. Model and coder use integers only, so a file
-means the same on every machine and in float32 and float64.
+of them is one stream of the range coder, plain bits and headers too. Coders use integers only, and models
+these, or +, -, *, / of float64 one by one, each of which is rounded alike everywhere: a file means the same on every
+machine and in float32 and float64.
 """
 
 import os

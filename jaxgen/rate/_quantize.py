@@ -20,6 +20,7 @@ from ._worth import worth
 _EXACT_POINTS, _TREE_DIMENSIONS = 4096, 64
 # With so many bits a point, atoms on a lattice are worth a look: few points, that have no density.
 _LATTICE_BITS = 1.5
+_SAVED = 0.95
 # Budgets are found to this ratio, and not beyond this many bits.
 _PRECISION, _MOST_BITS = 1.02, 1 << 26
 # Levels of the curve in the leaves of a network: so many make its error that of uniform leaves, or nearly (section 4).
@@ -38,9 +39,9 @@ def quantize(
 ) -> AbstractMeasure:
     """The best law of any kind for a budget of bits, or the fewest bits, or the best network, for points.
 
-    Trees of several numbers of quanta, grids, and for few points atoms on a lattice, are made for the budget, and the nearest to the points is taken: by
-    the distance itself (`law_distance`) on the line and for up to 4,096 points, by the proven bounds for more. Give
-    exactly one of `bits`, `error` and `weights`. Theory, section 8.
+    Trees of several numbers of quanta, grids, and for few points atoms on a lattice, are made for the budget, and the
+    nearest to the points is taken: by the distance itself (`law_distance`) on the line and for up to 4,096 points, by
+    the proven bounds for more. Give exactly one of `bits`, `error` and `weights`. Theory, section 8.
 
     **Arguments:**
 
@@ -94,28 +95,35 @@ class _Search:
         self.cloud, self.p = cloud, p
         self.box: dict[str, Any] = {"low": low, "high": high}
 
-    def of_bits(self, bits: float) -> tuple[AbstractMeasure, float]:
+    def of_bits(self, bits: float, lattice: bool = True) -> tuple[AbstractMeasure, float]:
         """The nearest of the laws of so many bits, and its distance, or a bound on it."""
         found = [(law, self._error(law, bound)) for law, bound in self._laws(bits)]
+        if lattice and (atoms := self._atoms(bits)) is not None:
+            found.append(atoms)
         return min(found, key=lambda pair: pair[1])
 
     def of_error(self, error: float) -> AbstractMeasure:
-        """The law of the fewest bits that is as near: a budget is doubled until it is enough, then cut."""
+        """The law of the fewest bits that is as near: a budget is doubled until it is enough, then cut.
+
+        Atoms on a lattice, which take time, are tried from there on down.
+        """
         enough = _least_bits(self)
-        law, distance = self.of_bits(enough)
+        law, distance = self.of_bits(enough, lattice=False)
         short, far = enough, distance
         while distance > error:
             short, far, enough = enough, distance, 2 * enough
             if enough > _MOST_BITS:
                 raise ValueError(f"error={error:g} is not reached by {short} bits, whose law is at {distance:g}")
-            law, distance = self.of_bits(enough)
+            law, distance = self.of_bits(enough, lattice=False)
         while enough > _PRECISION * short:
             budget = _between(short, enough, far, distance, error)
-            tried, value = self.of_bits(budget)
+            tried, value = self.of_bits(budget, lattice=False)
             if value <= error:
                 law, enough, distance = tried, min(budget, float(code_length(tried))), value
             else:
                 short, far = budget, value
+        while (atoms := self._atoms(_SAVED * enough)) is not None and atoms[1] <= error:
+            law, enough = atoms[0], _SAVED * enough
         return law
 
     def of_weights(self, weights: int) -> TreeMeasure:
@@ -178,7 +186,7 @@ def _least_bits(search: _Search) -> float:
     bits = 64.0
     while True:
         try:
-            search.of_bits(bits)
+            search.of_bits(bits, lattice=False)
         except ValueError:
             bits *= 1.25
         else:

@@ -24,7 +24,7 @@ from jaxgen.coding import code_length, load, save
 from jaxgen.comparison import PRESETS
 from jaxgen.distances import data_bound, law_distance
 from jaxgen.generators import CodebookGenerator, IndependentGenerator, MLPGenerator, PeanoGenerator
-from jaxgen.measures import GridMeasure
+from jaxgen.measures import GridMeasure, TreeMeasure
 
 POINTS = np.random.default_rng(0).normal([10.0, -3.0], [2.0, 0.5], (200, 2))
 NAMES = ["Alaska", "Alabama", "Texas"]
@@ -197,8 +197,8 @@ def test_build_for_a_budget(data, tmp_path, bits):
 
 def test_budgets_that_do_not_fit(data, table, tmp_path):
     file = tmp_path / "out.jaxgen"
-    assert failed(jaxgen("build", data, "-o", file, "--bits", 60), 2, "bits=60.0 must be finite and at least")
-    least = code_length(GridMeasure.from_samples(POINTS, 1).quantize(1))
+    assert failed(jaxgen("build", data, "-o", file, "--bits", 60), 2, "bits=60 must be at least")
+    least = code_length(TreeMeasure.from_samples(POINTS, 200))
     # Where the measure fits but the generator does not, the number named is enough.
     result = jaxgen("build", data, "-o", file, "--bits", least - least % 8)
     if result.exit_code:
@@ -206,12 +206,26 @@ def test_budgets_that_do_not_fit(data, table, tmp_path):
         assert failed(result, 2, "is too small a budget") and not file.exists()
         assert jaxgen("build", data, "-o", file, "--bits", enough).exit_code == 0
         assert 8 * file.stat().st_size <= enough
-    file.unlink()
-    result = jaxgen("build", data, "-o", file, "--bits", 900, "--resolution", 9)
-    assert failed(result, 2, "give either bits, or resolution and label")
-    result = jaxgen("build", table, "-o", file, "--bits", 900, "--label", "state")
-    assert failed(result, 2, "give either bits, or resolution and label")
+    file.unlink(missing_ok=True)
+    for options in (("--bits", 900, "--resolution", 9), ("--bits", 900, "--error", 1.0)):
+        assert failed(jaxgen("build", data, "-o", file, *options), 2, "give one of them")
+    result = jaxgen("build", table, "-o", file, "--error", 1.0, "--label", "state")
+    assert failed(result, 2, "error takes no labels")
     assert not file.exists()
+
+
+def test_labels_in_a_budget_of_bits(table, tmp_path):
+    file = tmp_path / "states.jaxgen"
+    result = jaxgen("build", table, "-o", file, "--bits", 1500, "--label", "state")
+    assert result.exit_code == 0, result.output
+    assert 8 * file.stat().st_size <= 1500 and load(file).vocabulary == ("Alabama", "Alaska", "Texas")
+
+
+@pytest.mark.slow
+def test_build_for_an_error(data, tmp_path):
+    file = tmp_path / "points.jaxgen"
+    assert jaxgen("build", data, "-o", file, "--error", 0.3).exit_code == 0
+    assert law_distance(file, POINTS, n=8192).value <= 0.31
 
 
 def test_conditions(table, tmp_path):
