@@ -153,13 +153,16 @@ class _Search:
         except ValueError:
             if self.cloud.shape[1] > _TREE_DIMENSIONS:
                 raise
-        if (
-            self._exact
-            and bits >= _LATTICE_BITS * len(self.cloud)
-            and not any(v is not None for v in self.box.values())
-        ):
-            with contextlib.suppress(ValueError):
-                yield lattice_atoms(self.cloud, bits, int(self.p)), math.nan
+
+    def _atoms(self, bits: float) -> tuple[AbstractMeasure, float] | None:
+        """Atoms on a lattice, where they are worth the time, and their distance."""
+        boxed = any(corner is not None for corner in self.box.values())
+        if boxed or not self._exact or bits < _LATTICE_BITS * len(self.cloud):
+            return None
+        with contextlib.suppress(ValueError):
+            law = lattice_atoms(self.cloud, bits, int(self.p))
+            return law, self._error(law, math.nan)
+        return None
 
     def _error(self, law: AbstractMeasure, bound: float) -> float:
         size, dim = self.cloud.shape
