@@ -17,14 +17,18 @@ _MAX_CUTS, _MAX_PARTS = 64, 16
 class BoxTree(NamedTuple):
     """Nodes from the root down, level by level.
 
-    - `low`, `high`: their boxes; `axis`, `cut`: where they are cut, axis -1 at the ends; `child`: the two halves.
+    - `low`, `high`: their boxes; `leaf_low`, `leaf_high`: of an end that has one box of the law in it, that box.
+    - `axis`, `cut`: where they are cut, axis -1 at the ends; `child`: the two halves.
     - `levels`: where each level begins, and the end.
-    - `mass`, `mean`, `variance`: of the law on each end, the variance summed over the axes; `uniform`: whether it is.
+    - `mass`, `mean`, `variance`: of the law on each end, the variance summed over the axes; `uniform`: whether it is
+        uniform on its leaf box.
     - `moved`: how far the law was moved at most to bring it on the ends: boxes that meet up to a last bit.
     """
 
     low: Float[np.ndarray, "nodes d"]
     high: Float[np.ndarray, "nodes d"]
+    leaf_low: Float[np.ndarray, "nodes d"]
+    leaf_high: Float[np.ndarray, "nodes d"]
     axis: Int[np.ndarray, " nodes"]
     cut: Float[np.ndarray, " nodes"]
     child: Int[np.ndarray, "nodes 2"]
@@ -69,21 +73,31 @@ def box_tree(
         first = np.flatnonzero(np.diff(node, prepend=-1))
         held = node[first]  # nodes that are not uniform
         inner = (low > inside_low) & (low < inside_high) | (high > inside_low) & (high < inside_high)
-        useful = np.zeros((n, dim), bool)
+        useful, leaf_low, leaf_high = np.zeros((n, dim), bool), node_low.copy(), node_high.copy()
         if len(first):
             least, most_low = np.minimum.reduceat(low, first), np.maximum.reduceat(low, first)
             least_high, most = np.minimum.reduceat(high, first), np.maximum.reduceat(high, first)
             differ = (most_low - least > slack) | (most - least_high > slack)
-            useful[held] = (np.logical_or.reduceat(inner, first) | differ) & (most - least > slack)
+            # One box alone is an end, whatever is around it.
+            alone = ~differ.any(axis=1) & (back[held] == 0)
+            leaf_low[held[alone]], leaf_high[held[alone]] = least[alone], most[alone]
+            away = np.maximum(most_low - least, most - least_high)[alone]
+            moved = max(moved, float(np.sqrt(np.sum(away**2, axis=1)).max(initial=0.0)))
+            useful[held] = (np.logical_or.reduceat(inner, first) | differ) & (most - least > slack) & ~alone[:, None]
+            rest = np.ones(n, bool)
+            rest[held[alone]] = False
+            back[held[alone]] = np.bincount(node, masses, n)[held[alone]]
+            kept = rest[node]
+            node, low, high, masses = (array[kept] for array in (node, low, high, masses))
         split: Any = useful.any(axis=1) & (len(levels) <= _MAX_CUTS * dim)
         axis, cut = _middles(node_low, node_high, useful, cell)
         if cell is None and len(node):
             _mend(axis, cut, split, node, low, high, node_low, node_high, useful, slack, len(node) <= most_parts)
         axis[~split] = -1
-        ends = _law(node, low, high, masses, node_low, node_high, back, ~split)
+        ends = _law(node, low, high, masses, leaf_low, leaf_high, back, ~split)
         number = levels[-1] + n - 2 + 2 * np.cumsum(split)[:, None]
         child = np.where(split[:, None], number + np.arange(2), -1)
-        out.append((node_low, node_high, axis, cut, child, *ends))
+        out.append((node_low, node_high, leaf_low, leaf_high, axis, cut, child, *ends))
         levels.append(levels[-1] + n)
         node_low, node_high, back = _halves(node_low, node_high, back, axis, cut, split)
         node, low, high, masses = _parts(node, low, high, masses, axis, cut, split, slack)

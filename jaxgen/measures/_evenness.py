@@ -110,7 +110,7 @@ def product_mean(
     out = np.sqrt(square)
     if line:
         length = side.max(axis=1)
-        out = np.minimum(out, square / np.where(length > 0, length, 1.0) + length / 6)
+        out = np.where(length > 0, np.minimum(out, square / np.where(length > 0, length, 1.0) + length / 6), out)
     return out
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from ._abstract import AbstractMeasure
 from ._abstract_grid import AbstractGridMeasure
 from ._box_tree import BoxTree, box_tree
-from ._evenness import Arranged, arranged, clusters, evenness, product_mean, squared
+from ._evenness import Arranged, arranged, clusters, evenness, product_mean, squared, stretched
 from ._record import Bound
 from ._rounding import added
 
@@ -65,15 +65,15 @@ def _bounds(cloud, where, tree: BoxTree) -> Bound:
     """In units of the tree: with each point where it is, and, if much is moved then, as many as the law has there."""
     ends = np.flatnonzero(tree.axis < 0)
     number = np.cumsum(tree.axis < 0) - 1
-    side = tree.high[ends] - tree.low[ends]
-    first = arranged(cloud, number[where], tree.low[ends], side)
+    low, side = tree.leaf_low[ends], tree.leaf_high[ends] - tree.leaf_low[ends]
+    first = arranged(cloud, number[where], low, side)
     bounds, moved = _from_node_to_node(first, ends, tree)
     if moved <= _WORTH * bounds[0]:
         return bounds
     starts = clusters(first, _MOST_RANKED)
     size = np.diff(starts, append=len(cloud))
     where = np.repeat(_by_rank(np.add.reduceat(first.points, starts, axis=0) / size[:, None], size, tree), size)
-    second, _ = _from_node_to_node(arranged(first.points, number[where], tree.low[ends], side), ends, tree)
+    second, _ = _from_node_to_node(arranged(first.points, number[where], low, side), ends, tree)
     return min(bounds[0], second[0]), min(bounds[1], second[1])
 
 
@@ -141,15 +141,22 @@ def _from_node_to_node(data: Arranged, ends, tree: BoxTree) -> tuple[Bound, floa
     cloud, where = data.points, ends[data.key >> data.shapes.bits]
     points, law = _Law(tree), _Law(tree)
     points.mass[ends], points.mean[ends], points.variance[ends] = even.size / len(cloud), even.mean, even.variance
-    points.common[ends] = even.common
-    points.settle(ends, even.error)
     law.mass, law.mean, law.variance = tree.mass.copy(), tree.mean.copy(), tree.variance.copy()
-    law.common = np.where(tree.uniform[:, None], law.side**2 / 12, 0.0)
-    law.settle(ends, np.where(tree.uniform[ends], 0.0, np.inf))
-    # From the points of a node to the law there.
-    apart, going = points.error + law.error, np.zeros(len(tree.axis))
-    apart[:, tree.uniform] = points.error[:, tree.uniform]
-    rough = np.flatnonzero(~tree.uniform)
+    # From the points of an end to the law there, and from both to the uniform law on the end, through the leaf in it.
+    apart, going = np.zeros((2, len(tree.axis))), np.zeros(len(tree.axis))
+    leaf = tree.leaf_high[ends] - tree.leaf_low[ends]
+    centre = tree.leaf_low[ends] / 2 + tree.leaf_high[ends] / 2
+    through = stretched(centre - points.centre[ends], points.side[ends] - leaf)
+    longer = points.side[ends] / np.where(leaf > 0, leaf, 1.0)
+    points.common[ends] = even.common * longer
+    points.settle(ends, even.error + through)
+    law.common[ends] = np.where(tree.uniform[ends, None], leaf * points.side[ends] / 12, 0.0)
+    law.settle(ends, np.where(tree.uniform[ends], through, np.inf))
+    map_ = np.sqrt(squared(even.mean - centre, even.variance, leaf, even.common))
+    apart[:, ends] = np.stack([even.error, map_])
+    rough = np.flatnonzero((tree.axis < 0) & ~tree.uniform)
+    apart[:, rough] = points.error[:, rough] + law.error[:, rough]
+    rough = np.flatnonzero((tree.axis < 0) & ~(tree.uniform & (tree.leaf_high > tree.leaf_low).any(axis=1)))
     apart[:, rough] = np.minimum(apart[:, rough], _products(cloud, where, tree, rough))
     for first, last in zip(tree.levels[-2::-1], tree.levels[:0:-1], strict=True):
         at = np.flatnonzero(tree.axis[first:last] >= 0) + first

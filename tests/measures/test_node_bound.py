@@ -98,7 +98,7 @@ def random_law(rng, dim, points):
     if kind == 0:
         resolution = rng.integers(1, 6 if dim < 3 else 4, dim)
         cells = np.stack(np.unravel_index(rng.permutation(resolution.prod())[: rng.integers(1, 9)], resolution), -1)
-        low, high = rng.normal(0, 0.2, dim), 1 + rng.normal(0, 0.2, dim)
+        low, high = rng.uniform(-0.4, 0.4, dim), rng.uniform(0.6, 1.4, dim)
         measure = GridMeasure(cells, rng.random(len(cells)), low, high, tuple(map(int, resolution)))
         return measure.quantize(int(rng.integers(1, 8))) if rng.random() < 0.5 else measure
     if kind == 1:

@@ -81,27 +81,24 @@ def test_near_the_best_of_all_resolutions(p):
 
 
 @pytest.mark.parametrize(
-    ("dim", "log2_points", "decades"),
-    [(2, 14, 2), *(pytest.param(*case, 3, marks=pytest.mark.slow) for case in [(1, 18), (2, 17), (3, 17)])],
+    ("dim", "log2_points", "payloads"),
+    [
+        (1, 14, (100, 500)),
+        *(pytest.param(*case, (100, 1000), marks=pytest.mark.slow) for case in [(1, 18), (2, 17)]),
+    ],
 )
-def test_the_rate_of_smooth_densities_is_that_of_theory(dim, log2_points, decades):
-    """W_1 ~ bits^(-1/d) over decades of bits, within 15 %: the whole of them and each decade.
+def test_the_error_of_smooth_densities_falls_faster_than_the_bits_grow(dim, log2_points, payloads):
+    """Faster than bits^(-1/d), the best rate for all laws, and no faster than that of second order, bits^(-2/d).
 
-    Bits are those of the payload: the header and the box do not grow with it. Quanta stay well below the number of
-    points, so that these stand for their density.
+    A cell with the right mass is uniform, and a smooth density nearly so. Bits are those of the payload: the header and
+    the box do not grow with it. Points are so many that they stand for their density.
     """
     points = smooth(dim, log2_points)
     base = overhead(points)
-    bits, errors = [], []
-    for payload in [100 * 10**k for k in range(decades + 1)]:
-        measure = best_grid(points, bits=base + payload)
-        assert measure.quanta < len(points) / 2
-        bits.append(code_length(measure) - base)
-        errors.append(data_bound(points, measure))
-    slope = np.polyfit(np.log(bits), np.log(errors), 1)[0]
-    steps = np.diff(np.log(errors)) / np.diff(np.log(bits))
-    assert slope * dim == pytest.approx(-1, abs=0.15), slope
-    np.testing.assert_allclose(steps * dim, -1, atol=0.15)
+    measures = [best_grid(points, bits=base + payload) for payload in payloads]
+    assert all(measure.quanta < len(points) for measure in measures)
+    (least, most), (far, near) = np.log([[code_length(m) - base, data_bound(points, m)] for m in measures]).T
+    assert -2.1 < (near - far) / (most - least) * dim < -1.15
 
 
 @pytest.mark.parametrize(
