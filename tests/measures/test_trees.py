@@ -156,6 +156,7 @@ def test_transformations():
     assert tree.counted() is tree
 
 
+@pytest.mark.slow
 def test_the_kernel_and_the_network_agree():
     tree = jg.TreeMeasure.from_samples(normal(100, 2), 500)
     g = jg.TreeGenerator(tree, extra_levels=1)

@@ -27,6 +27,7 @@ def test_the_budget_is_met_and_more_bits_are_no_worse():
     assert errors == sorted(errors, reverse=True) and errors[-1] < errors[0] / 2
 
 
+@pytest.mark.slow
 def test_a_grid_where_a_grid_is_better():
     # Uniform on the first and the last third: three cells say so, and halvings never end.
     third = (np.arange(500) + 0.5) / 1500
@@ -34,6 +35,7 @@ def test_a_grid_where_a_grid_is_better():
     assert isinstance(law, jg.QuantizedMeasure) and jg.law_distance(law, [*third, *(third + 2 / 3)]).value < 0.005
 
 
+@pytest.mark.slow
 def test_the_fewest_bits_for_an_error():
     points = np.random.default_rng(0).normal(size=2000)
     law = jg.quantize(points, error=0.02)
