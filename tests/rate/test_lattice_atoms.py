@@ -97,6 +97,7 @@ def clouds(rng, kind, n, dim):
 KINDS = ["even", "heavy", "clusters", "integers", "equal", "constant axis"]
 
 
+@slow
 @given(
     kind=st.sampled_from(KINDS), n=st.sampled_from([1, 2, 30, 90]), dim=st.sampled_from([1, 2, 3, 6]),
     bits=st.sampled_from([500, 700, 1500]), seed=st.integers(0, 2**32 - 1), p=st.sampled_from([1, 2]),
