@@ -35,6 +35,8 @@ def objects() -> dict[str, object]:
     many = jg.QuantizedMeasure(np.arange(5 * 64).reshape(5, 64) % 27, np.array([1, 2, 1, 1, 1]), 0.0, 1.0, 27)
     cellwise = jg.QuantizedMeasure([[0, 0], [1, 1]], np.array([1, 1]), 0.0, 1.0, 2, [0, 1], (0, 3))
     sides = jg.LeafMeasure([[0.0, 1.0], [1.0, 2.5]], [[2.0, 1.0], [0.5, 0.75]], [1.0, 3.0]).quantize(4)
+    where = np.array([[0, 0], [2, 0], [3, 0]]), np.array([[1, 0], [2, 0], [2, 0]])
+    tree = jg.TreeMeasure(*where, [30_001, 77, 5], [0.0, -1.0], [4.0, 1.0])
     atoms = np.array([[0.1, 2.0], [3.0, 4.0], [5.0, 6.0]], np.float32)
     network = eqx.tree_at(
         lambda net: (net.weights, net.biases),
@@ -57,6 +59,9 @@ def objects() -> dict[str, object]:
         "leaves": jg.LeafMeasure([[0.0, 1.0], [1.0, 2.5]], [0.25, 0.0], [1.0, 3.0], [0, 1], ("a", "b")).quantize(4),
         "lattice": LatticeMeasure([[2], [5]], [3, 1], Lattice((0.25,), 0.375, (8,), memory=2)),
         "lattice_all": LatticeMeasure([[0, 2, 0], [6, 1, 0]], [3, 1], Lattice((0.1, -2.0, 7.25), 0.3, (7, 3, 1))),
+        "tree": tree,
+        "tree_labels": jg.TreeMeasure([[0], [1], [0]], [[1], [1], [0]], [1, 2, 9], 0.0, 1.0, [0, 0, 1], ("a", "b")),
+        "tree_generator": jg.TreeGenerator(tree, extra_levels=1),
         "curve": jg.CurveGenerator(plain, 0, "line", jg.HilbertCurve()),
         "peano": jg.PeanoGenerator(labelled, extra_levels=1),
         "line_longest": sides.generator(),
