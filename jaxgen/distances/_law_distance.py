@@ -19,7 +19,7 @@ from ..curves import PeanoCurve
 from ..data import Dataset, load_points
 from ..generators import AbstractGenerator, CurveGenerator, SawtoothGenerator
 from ..measures import AbstractMeasure, Label, label_code
-from ..source import stratum_words
+from ..source import padded_size, stratum_words
 from ._clouds import Weights, as_pair
 from ._wasserstein import MAX_PAIRS, exact_distance
 from ._wasserstein_bounds import bracket
@@ -174,7 +174,7 @@ def _of_measure(measure: AbstractMeasure, labelled: bool) -> _Side:
     def cloud(n: int) -> _Cloud:
         # Levels enough that no two of the n values share a finest cell.
         levels = math.ceil(math.log(n, 3) / measure.dim)
-        if levels * measure.dim > _FLOAT_DIGITS:
+        if levels * measure.dim > _FLOAT_DIGITS or measure.size > n:
             return _pushed(CurveGenerator(measure, levels), n, None)
         return _filled(measure, n, levels)
 
@@ -182,15 +182,21 @@ def _of_measure(measure: AbstractMeasure, labelled: bool) -> _Side:
 
 
 def _filled(measure: AbstractMeasure, n: int, levels: int) -> _Cloud:
-    """Midpoints along a curve in each leaf: one program for all measures of one dimension, whatever their leaves."""
-    weights = measure._weights().astype(np.float64)
-    ends, u = np.cumsum(weights) / weights.sum(), (np.arange(n) + 0.5) / n
-    leaf = np.minimum(np.searchsorted(ends, u, side="right"), len(ends) - 1)
-    inside = (u - ends[leaf]) / (weights[leaf] / weights.sum()) + 1
-    path = np.asarray(_curve_points(np.clip(inside, 0.0, 1 - 2.0**-24).astype(np.float32), measure.dim, levels))
+    """Midpoints along a curve in each leaf: one program for all measures of one dimension, whatever their leaves.
+
+    About n in all, and every leaf keeps its mass: what is a quantum too much in one would be far from where it belongs.
+    """
+    masses = measure._weights().astype(np.float64)
+    masses /= masses.sum()
+    each = np.maximum(1, np.rint(n * masses)).astype(np.int64)
+    leaf = np.repeat(np.arange(len(masses)), each)
+    inside = (np.arange(len(leaf)) - (np.cumsum(each) - each)[leaf] + 0.5) / each[leaf]
+    padded = np.zeros(padded_size(len(leaf)), np.float32)
+    padded[: len(leaf)] = np.minimum(inside, 1 - 2.0**-24)
+    path = np.asarray(_curve_points(padded, measure.dim, levels))[: len(leaf)]
     sides = np.asarray(measure.sides, np.float64)[leaf]
     corners = measure._host_centers()[leaf] - sides / 2  # pyright: ignore[reportAttributeAccessIssue]
-    return _Cloud(corners + sides * path, None)
+    return _Cloud(corners + sides * path, (masses / each)[leaf])
 
 
 @eqx.filter_jit
