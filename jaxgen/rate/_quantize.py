@@ -17,7 +17,7 @@ from ._lattice_atoms import lattice_atoms
 from ._worth import worth
 
 # Clouds up to this size are compared with laws by an exact solver, in this many dimensions with trees.
-_EXACT_POINTS, _TREE_DIMENSIONS = 4096, 64
+_EXACT_POINTS, _TREE_DIMENSIONS = 4096, 8
 # With so many bits a point, atoms on a lattice are worth a look: few points, that have no density.
 _LATTICE_BITS = 1.5
 _SAVED = 0.95
