@@ -13,6 +13,7 @@ import functools
 import importlib
 import lzma
 import math
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -27,7 +28,7 @@ import jaxgen as jg
 from jaxgen.measures import line_error, trees
 from jaxgen.rate import lattice_atoms
 
-SEED, PARTS = 0, 4096
+SEED, PARTS = 0, 12288
 
 
 class File(NamedTuple):
@@ -95,7 +96,8 @@ def to_law(points: np.ndarray, law) -> float:
         return to_atoms(points, corners, masses)
     if points.shape[1] == 1:
         return line_error(points[:, 0], corners[:, 0], sides[:, 0], masses)
-    # A box of the plane is cut in t x t parts, each an atom at its centre: about one part in PARTS of the mass each.
+    # A box of the plane is cut in t x t parts, each an atom at its centre: about 1/PARTS of the mass each.
+    # Coarser parts make distances too small: 4,096 of them by 5 % at W_1 = 0.22 on the airports.
     atoms, shares = [], []
     for t in range(1, math.isqrt(PARTS) + 1):
         mine = np.maximum(np.round(np.sqrt(masses / masses.sum() * PARTS)), 1) == t
@@ -351,6 +353,8 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--only", help="one data set: normal, lognormal, two scales, airports")
     args = parser.parse_args()
+    # Components of a mixture have as many points as they have mass, no powers of two.
+    warnings.filterwarnings("ignore", "The balance properties of Sobol")
     few = slice(0, 2) if args.smoke else slice(None)
     packers = {"zlib": by_zlib, "lzma": by_lzma, "zstd": by_zstd, "constriction": by_constriction}
     packed = {f"grid, {name}": (counts_by(pack), [64, 256, 1024, 4096]) for name, pack in packers.items()}
@@ -374,7 +378,7 @@ def main() -> None:
     sets["airports"] = (airports[::16] if args.smoke else airports, plane)
     verdicts = []
     for name, (points, tools) in sets.items():
-        if args.only not in (None, name):
+        if args.only not in (None, name) or (args.smoke and name in ("normal", "lognormal")):
             continue
         d = points.shape[1]
         budgets = [round(2 ** (k / 2)) for k in (range(14, 27) if d == 1 else range(17, 29))]
