@@ -96,7 +96,7 @@ def to_law(points: np.ndarray, law) -> float:
     if points.shape[1] == 1:
         return line_error(points[:, 0], corners[:, 0], sides[:, 0], masses)
     # A box of the plane is cut in t x t parts, each an atom at its centre: about 1/PARTS of the mass each.
-    # Coarser parts make distances too small: 4,096 of them by 5 % at W_1 = 0.22 on the airports.
+    # Fewer are not enough: 4,096 give 0.213 for 0.225 at 8,192 bits on the airports.
     atoms, shares = [], []
     for t in range(1, math.isqrt(PARTS) + 1):
         mine = np.maximum(np.round(np.sqrt(masses / masses.sum() * PARTS)), 1) == t
