@@ -56,11 +56,11 @@ def _of_bits(dataset: Dataset, bits: float) -> AbstractMeasure:
 
 def _within(make: Callable[[float], AbstractMeasure], bits: float, extra_levels: int) -> AbstractMeasure:
     """The measure whose generator takes at most so many bits: some bytes more than the measure itself."""
-    measure = make(bits)
-    more = code_length(CurveGenerator(measure, extra_levels)) - bits
-    if more <= 0:
-        return measure
-    try:
-        return make(bits - more)
-    except ValueError as error:
-        raise ValueError(f"bits={bits:g} is too small a budget; {bits + more:g} bits are enough") from error
+    measure, budget = make(bits), bits
+    while (more := code_length(CurveGenerator(measure, extra_levels)) - bits) > 0:
+        budget -= more
+        try:
+            measure = make(budget)
+        except ValueError as error:
+            raise ValueError(f"bits={bits:g} is too small a budget; {bits + more:g} bits are enough") from error
+    return measure

@@ -114,7 +114,7 @@ def law_value(law: object, points: Float[np.ndarray, "k d"], p: float | int, n: 
         >>> jg.distances.law_value(jg.CodebookGenerator([0.0, 1.0]), np.array([[0.0], [1.0]]), 1, n=16)
         0.0
     """
-    return _between(_side(law, "law", None).cloud(n), _Cloud(points, None), p)[1]
+    return _between(_side(law, "law", None).cloud(n), _Cloud(points, None), float(p))[1]
 
 
 class _Cloud(NamedTuple):

@@ -36,7 +36,7 @@ def worth(points: Numbers) -> int:
     **Example:**
 
         >>> import jaxgen as jg, numpy as np
-        >>> 64 < jg.rate.worth(np.random.default_rng(0).normal(size=100)) < 1000
+        >>> 64 < jg.rate.worth(np.random.default_rng(0).normal(size=30)) < 1000
         True
     """
     cloud = finite_points(points).astype(np.float64)

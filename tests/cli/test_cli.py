@@ -185,7 +185,9 @@ def test_samples_are_streamed(data, tmp_path, monkeypatch):
     np.testing.assert_array_equal(rows, x)
 
 
-@pytest.mark.parametrize("bits", [700, 1007, 2000.5])
+@pytest.mark.parametrize(
+    "bits", [pytest.param(700, marks=pytest.mark.slow), 250.5, pytest.param(1007, marks=pytest.mark.slow)]
+)
 def test_build_for_a_budget(data, tmp_path, bits):
     file = tmp_path / "points.jaxgen"
     result = jaxgen("build", data, "-o", file, "--bits", bits)

@@ -305,7 +305,7 @@ def test_points_stay_in_the_record_as_long_as_they_are_true():
 def test_the_best_measure_for_a_budget_knows_its_points_and_its_file_does_not():
     rng = np.random.default_rng(6)
     points = rng.random((300, 2)) ** 3
-    measure = jg.quantize(points, 500)
+    measure = jg.rate.best_grid(points, 500)
     x = law(g := measure.generator(extra_levels=1))
     for p, bound in zip((1, 2), g.certificate().to_points, strict=True):
         exact = transport(points, np.ones(300), x, np.ones(512), p)

@@ -17,6 +17,7 @@ def airports():
     return points[np.random.default_rng(0).permutation(3376)[:1688]]
 
 
+@pytest.mark.slow
 def test_the_budget_is_met_and_more_bits_are_no_worse():
     points, errors = clusters(600), []
     for bits in (250, 400, 700):
