@@ -1,25 +1,25 @@
 """What data are worth: the bits beyond which a law learns nothing more about points it has not seen (section 8)."""
 
 import math
+from typing import SupportsIndex
 
 import numpy as np
 from jaxtyping import Float
 
-from .._checks import Numbers, finite_points
+from .._checks import Numbers, finite_points, whole_number
 from ..distances import law_value
 from ..measures import trees
 
-_HALVINGS = 10
 _STEP = math.sqrt(2)
 # Budgets without a gain, after which no larger one is tried.
 _PATIENCE = 4
 _MOST_POINTS = 8192
 
 
-def worth(points: Numbers) -> int:
+def worth(points: Numbers, halvings: SupportsIndex | object = 10) -> int:
     """How many bits N/2 such points are worth, in W_1: the fewest that serve unseen points as well as any more.
 
-    The points are halved at random, 10 times; a tree is made of one half for each of some budgets, a factor sqrt(2)
+    The points are halved at random, 10 times by default; a tree is made of one half for each of some budgets, a factor sqrt(2)
     apart, and its W_1 to the other half falls with the bits, and then stops: what a longer file says is about the
     points, not about their law. The answer is the fewest bits whose mean error is no more than one standard error above
     the least. The errors of two budgets are compared on the same halves, and as halvings overlap, the variance of their
@@ -27,7 +27,7 @@ def worth(points: Numbers) -> int:
 
     Takes a minute for some thousand points; of more than 8,192, so many are drawn, and it is these that are spoken of.
 
-    **Arguments:** `points`: `(N, d)` or `(N,)`, N >= 4.
+    **Arguments:** `points`: `(N, d)` or `(N,)`, N >= 4; `halvings`: how often they are halved, at least 2.
 
     **Returns:** bits of a file, header and box included.
 
@@ -36,7 +36,7 @@ def worth(points: Numbers) -> int:
     **Example:**
 
         >>> import jaxgen as jg, numpy as np
-        >>> 64 < jg.rate.worth(np.random.default_rng(0).normal(size=30)) < 1000
+        >>> 64 < jg.rate.worth(np.random.default_rng(0).normal(size=8), halvings=2) < 1000
         True
     """
     cloud = finite_points(points).astype(np.float64)
@@ -44,7 +44,8 @@ def worth(points: Numbers) -> int:
         raise ValueError(f"points must be at least 4, to be halved; got {len(cloud)}")
     if len(cloud) > _MOST_POINTS:
         cloud = cloud[np.random.default_rng(0).permutation(len(cloud))[:_MOST_POINTS]]
-    halves = [_halves(cloud, seed) for seed in range(_HALVINGS)]
+    times = whole_number(halvings, "halvings", 2)
+    halves = [_halves(cloud, seed) for seed in range(times)]
     budgets, errors = [_first(halves)], []
     while True:
         errors.append([_unseen(seen, unseen, budgets[-1]) for seen, unseen in halves])
@@ -54,7 +55,7 @@ def worth(points: Numbers) -> int:
             break
         budgets.append(budgets[-1] * _STEP)
     worse = np.asarray(errors) - errors[best]
-    allowed = np.sqrt((1 / _HALVINGS + 1) * worse.var(axis=1, ddof=1))
+    allowed = np.sqrt((1 / times + 1) * worse.var(axis=1, ddof=1))
     return math.ceil(budgets[int(np.argmax(worse.mean(axis=1) <= allowed))])
 
 

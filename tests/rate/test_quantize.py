@@ -102,3 +102,5 @@ def test_bad_arguments():
         jg.quantize(np.zeros((0, 2)), 500)
     with pytest.raises(ValueError, match="at least 4"):
         worth([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="halvings must be at least 2"):
+        worth(points, halvings=1)
