@@ -193,7 +193,7 @@ def _filled(measure: AbstractMeasure, n: int, levels: int) -> _Cloud:
     inside = (np.arange(len(leaf)) - (np.cumsum(each) - each)[leaf] + 0.5) / each[leaf]
     padded = np.zeros(padded_size(len(leaf)), np.float32)
     padded[: len(leaf)] = np.minimum(inside, 1 - 2.0**-24)
-    path = np.asarray(_curve_points(padded, measure.dim, levels))[: len(leaf)]
+    path = np.asarray(_curve_points(jnp.asarray(padded), measure.dim, levels))[: len(leaf)]
     sides = np.asarray(measure.sides, np.float64)[leaf]
     corners = measure._host_centers()[leaf] - sides / 2  # pyright: ignore[reportAttributeAccessIssue]
     return _Cloud(corners + sides * path, (masses / each)[leaf])

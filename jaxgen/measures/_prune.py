@@ -143,19 +143,20 @@ class Quanta:
         The price is found by what bits are expected, then what is expected is set right; `price` and `costs`, which
         are given back as they were learned, are where to begin.
         """
-        best, aim = None, bits * (1 - _SLACK / 2)
+        best, aim, seen = None, bits * (1 - _SLACK / 2), set()
         for n in range(_ROUNDS):
             price, takes = self._priced(aim, price, costs)
             levels, error = self._selected(takes)
             found = Pruned(levels, tree_bits(levels, self._side), error, price)
             if found.bits <= bits and (best is None or found.error < best.error):
                 best = found
-            if (1 - _SLACK) * bits <= found.bits <= bits:
+            if (1 - _SLACK) * bits <= found.bits <= bits or found.bits in seen:
                 break
+            seen.add(found.bits)
             if n < _LEARNED:
                 costs = TreeCosts(levels, self._side)
             expected = self.pruned(price, costs)[1]
-            if price <= _LEAST_PRICE and expected <= aim:
+            if price <= 1.001 * _LEAST_PRICE and expected <= aim:
                 break
             aim = max(expected + bits * (1 - _SLACK / 2) - found.bits, 0.0)
         return best, costs
@@ -178,7 +179,7 @@ class Quanta:
                 dear, takes = (x, over), part
             else:
                 cheap = (x, over)
-            if -_SLACK / 4 <= over <= 0 or (over <= 0 and math.exp(x) <= _LEAST_PRICE):
+            if -_SLACK / 4 <= over <= 0 or (over <= 0 and math.exp(x) <= 1.001 * _LEAST_PRICE):
                 break
             if dear is None or cheap is None:
                 # Bits fall about like a root of the price, as long as there is something to cut.
