@@ -19,11 +19,12 @@ _MOST_POINTS = 8192
 def worth(points: Numbers, halvings: SupportsIndex | object = 10) -> int:
     """How many bits N/2 such points are worth, in W_1: the fewest that serve unseen points as well as any more.
 
-    The points are halved at random, 10 times by default; a tree is made of one half for each of some budgets, a factor
-    sqrt(2) apart, and its W_1 to the other half falls with the bits, and then stops: what a longer file says is about
-    the points, not about their law. The answer is the fewest bits whose mean error is no more than one standard error above
-    the least. The errors of two budgets are compared on the same halves, and as halvings overlap, the variance of their
-    mean difference is taken as 1/10 + 1 times that of one (Nadeau and Bengio, 2003). Theory, section 8.
+    The points are halved at random, 10 times by default; a tree is made of one half for each of some budgets, a
+    factor sqrt(2) apart, and its W_1 to the other half falls with the bits, and then stops: what a longer file says is
+    about the points, not about their law. The answer is the fewest bits whose mean error is no more than one standard
+    error above the least. The errors of two budgets are compared on the same halves, and as halvings overlap, the
+    variance of their mean difference is taken as 1/10 + 1 times that of one (Nadeau and Bengio, 2003). Theory, section
+    8.
 
     Takes a minute for some thousand points; of more than 8,192, so many are drawn, and it is these that are spoken of.
 
