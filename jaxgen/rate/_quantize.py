@@ -11,6 +11,7 @@ from jaxtyping import Float
 from .._checks import Numbers, finite_points, positive_number, real_number, whole_number
 from ..coding import code_length
 from ..distances import data_bound, law_value
+from ..limits import covering_error
 from ..measures import AbstractMeasure, TreeMeasure, tree_of_leaves, trees, with_bounds
 from ._grids import best_grid
 from ._lattice_atoms import lattice_atoms
@@ -98,9 +99,15 @@ class _Search:
     def of_bits(self, bits: float, lattice: bool = True) -> tuple[AbstractMeasure, float]:
         """The nearest of the laws of so many bits, and its distance, or a bound on it."""
         found = [(law, self._error(law, bound)) for law, bound in self._laws(bits)]
-        if lattice and (atoms := self._atoms(bits)) is not None:
-            found.append(atoms)
-        return min(found, key=lambda pair: pair[1])
+        best = min(found, key=lambda pair: pair[1])
+        if lattice and best[1] > self._even_limit(bits) and (atoms := self._atoms(bits)) is not None:
+            best = min(best, atoms, key=lambda pair: pair[1])
+        return best
+
+    def _even_limit(self, bits: float) -> float:
+        """What no code of so many bits reaches for all laws on the box: nor do codes of atoms that see no clusters."""
+        volume = float(np.prod(np.ptp(self.cloud, axis=0)))
+        return covering_error(bits, self.cloud.shape[1], volume) if 0 < volume < math.inf else 0.0
 
     def of_error(self, error: float) -> AbstractMeasure:
         """The law of the fewest bits that is as near: a budget is doubled until it is enough, then cut.
