@@ -22,7 +22,7 @@ from ._kd_tree import Depth
 
 _ROUNDS, _LEARNED, _STEPS = 8, 2, 24
 # Budgets are met to this share.
-_SLACK = 0.01
+_SLACK = 0.006
 _LEAST_PRICE = 1e-16
 # More quanta than that never pay.
 _QUANTA_A_BIT = 100

@@ -90,9 +90,9 @@ def trees(
     side_bits = min(12, max(4, round(math.log2(max(budget, 16))) - 1))
     source = _Points(points, low, high, labels, side_bits)
     root, size, labelled = source.roots(), len(source.cloud), len(source.sizes)
-    # Quanta take two bytes more at most, and as many bits as there are ways for them to fall to the labels.
+    # Quanta take as many bits more as they have, and as there are ways for them to fall to the labels.
     ways = math.lgamma(size) - math.lgamma(labelled) - math.lgamma(size - labelled + 1)
-    overhead = code_length(root) + 16 + math.ceil(ways / math.log(2))
+    overhead = code_length(root) + min(size, MAX_QUANTA).bit_length() + math.ceil(ways / math.log(2))
     if overhead > budget:
         raise ValueError(f"bits={budget:g} must be at least {overhead}, which the header and the box take")
     payload, tolerance = budget - overhead, 0.4 / budget**2
