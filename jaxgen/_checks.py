@@ -22,6 +22,17 @@ Numbers: TypeAlias = ArrayLike | SupportsArray | Sequence[Any]
 _LARGEST = 1e37  # of a corner of a box: its square is near the end of float32
 
 
+class TooFewBits(ValueError):
+    """A budget that the header and the box alone exceed, or that is none; `least` is enough."""
+
+    def __init__(self, bits: float | int, least: int):
+        super().__init__(
+            f"bits={bits:g} must be finite and at least {least}, which the header and the box alone take; "
+            "give a larger budget"
+        )
+        self.least = least
+
+
 def whole_number(value: SupportsIndex | object, name: str, least: int = 0, most: int | None = None) -> int:
     """An integer of at least `least` and at most `most`. Raises `TypeError` and `ValueError` naming the argument."""
     try:

@@ -9,6 +9,7 @@ from ._fields import Input, Output
 
 # How a corner is written: it is 0, or 1, or one number on all axes; or axis by axis.
 _ZEROS, _ONES, _SAME, _MIXED = range(4)
+_OTHERWISE = "the corners of the box are written in a way in which none are"
 # How one axis of the last kind is: 0, a number that follows, 1, or what the axis before is.
 _ZERO, _NUMBER, _ONE, _AGAIN = range(4)
 _EXPONENTS = 1074  # of the units of doubles, at most
@@ -75,7 +76,12 @@ def code_corners(
             axes.append(axes[-1])
         else:
             axes.append(_code_axis(coder, axis, axes[-1]))
-    return np.array([_times(a, e) for e, a, _ in axes]), np.array([_times(a + b, e) for e, a, b in axes])
+            if axes[-1] == axes[-2]:
+                raise CodeError(_OTHERWISE)
+    corners = np.array([_times(a, e) for e, a, _ in axes]), np.array([_times(a + b, e) for e, a, b in axes])
+    if low is None and axes != [_in_units(*map(float, corner)) for corner in zip(*corners, strict=True)]:
+        raise CodeError(_OTHERWISE)
+    return corners
 
 
 def _code_axis(
@@ -95,6 +101,8 @@ def _code_axis(
         coder, None if first is None else abs(first).bit_length() - rest.bit_length()
     )
     size = code_bits(coder, None if first is None else abs(first), length)
+    if negative and not size:
+        raise CodeError(_OTHERWISE)
     return exponent, -size if negative else size, rest
 
 

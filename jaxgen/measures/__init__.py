@@ -23,7 +23,11 @@ from ._rounding import (
     curve_transport as curve_transport,
     round_masses as round_masses,
 )
-from ._short_box import short_box as short_box
+from ._short_box import (
+    LEAST_BOX_BITS as LEAST_BOX_BITS,
+    box_bits_for as box_bits_for,
+    short_box as short_box,
+)
 from ._tree import TreeMeasure as TreeMeasure
 from ._tree_search import tree_of_leaves as tree_of_leaves, trees as trees, with_bounds as with_bounds
 from ._vocabulary import (

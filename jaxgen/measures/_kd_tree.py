@@ -16,8 +16,10 @@ import heapq
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ._evenness import product_mean
+
 _MAX_DEPTH = 64  # and 4 for each axis
-_MAX_HALVINGS = 48  # of one axis, so that corners are exact multiples of sides
+MAX_HALVINGS = 48  # of one axis, so that corners are exact multiples of sides
 
 
 class Cuts:
@@ -35,7 +37,7 @@ class Cuts:
         while len(self._cuts) <= depth and self._heap:
             side, axis, cuts = heapq.heappop(self._heap)
             self._cuts.append((axis, -side))
-            if cuts + 1 < _MAX_HALVINGS:
+            if cuts + 1 < MAX_HALVINGS:
                 heapq.heappush(self._heap, (side / 2, axis, cuts + 1))
         return self._cuts[depth] if depth < len(self._cuts) else (-1, 0.0)
 
@@ -131,13 +133,9 @@ def kd_tree(
 
 
 def _from_uniform(away: Float[np.ndarray, "n d"], side: Float[np.ndarray, " d"]) -> Float[np.ndarray, " n"]:
-    """E|x - U| for points at `away` from the centre of a box: exactly on a line, else not above the root of the mean
-    square."""
-    long = np.flatnonzero(side)
-    if len(long) == 1:
-        x, s = away[:, long[0]], side[long[0]]
-        return x * x / s + s / 4
-    return np.sqrt(np.einsum("nd,nd->n", away, away) + side @ side / 12)
+    """A bound on E|x - U| for points at `away` from the centre of a box, U uniform on it."""
+    square = np.einsum("nd,nd->n", away, away) + side @ side / 12
+    return product_mean(square, np.broadcast_to(side, away.shape), bool(np.count_nonzero(side) == 1))
 
 
 def _parted(points, upper, split, node, halves):

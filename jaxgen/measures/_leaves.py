@@ -34,13 +34,20 @@ class AbstractLeafMeasure(AbstractMeasure):
         (0.0, -0.6931)
     """
 
-    low: eqx.AbstractVar[Float[Array | np.ndarray, " d"]]
-    high: eqx.AbstractVar[Float[Array | np.ndarray, " d"]]
-
     @property
     def dim(self) -> int:
         """Dimension d of the points."""
         return self.low_corners.shape[1]
+
+    @property
+    def low(self) -> Float[Array | np.ndarray, " d"]:
+        """Lower corner of the bounding box."""
+        return self.low_corners.min(axis=0)
+
+    @property
+    def high(self) -> Float[Array | np.ndarray, " d"]:
+        """Upper corner of the bounding box."""
+        return (self.low_corners + self.sides).max(axis=0)
 
     def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
         """The point of a leaf at the position `inside` in [0, 1]^d."""
@@ -145,16 +152,6 @@ class LeafMeasure(AbstractLeafMeasure):
         self.masses = jax.device_put((weights / weights.sum()).astype(jnp.result_type(float)))
         self.record = Record()
 
-    @property
-    def low(self) -> Float[Array | np.ndarray, " d"]:
-        """Lower corner of the bounding box."""
-        return self.low_corners.min(axis=0)
-
-    @property
-    def high(self) -> Float[Array | np.ndarray, " d"]:
-        """Upper corner of the bounding box."""
-        return (self.low_corners + self.sides).max(axis=0)
-
     def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
         """The nearest K-type along the order of the leaves, K = `quanta` (theory, section 8); see `GridMeasure`."""
         return _quantized(self, quanta)
@@ -221,16 +218,6 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
     def masses(self) -> Float[Array, " m"]:
         """Masses of the leaves, counts / quanta."""
         return masses_of(self.counts)
-
-    @property
-    def low(self) -> Float[Array | np.ndarray, " d"]:
-        """Lower corner of the bounding box."""
-        return self.low_corners.min(axis=0)
-
-    @property
-    def high(self) -> Float[Array | np.ndarray, " d"]:
-        """Upper corner of the bounding box."""
-        return (self.low_corners + self.sides).max(axis=0)
 
     def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
         """Rounds again, to other quanta; the bound on the rounding is that of the two steps together."""

@@ -10,7 +10,7 @@ def line_error(
     sides: Float[np.ndarray, " m"],
     masses: Float[np.ndarray, " m"],
 ) -> float:
-    """The distance from the uniform law on points to that of disjoint intervals, uniform inside each.
+    """The distance from the uniform law on points to that of disjoint intervals, uniform inside each, or atoms.
 
     Between the points, the ends of the intervals and their neighbours both distribution functions are linear, and so is
     what they differ by: from a to b over a length l, the area is `l (|a| + |b|) / 2` where a and b have one sign, and
@@ -30,10 +30,18 @@ def line_error(
     heights = np.ravel(np.stack([total - masses[order] / masses.sum(), total], axis=1))
     x = np.sort(np.concatenate([points, knots]))
     data = np.searchsorted(np.sort(points), x[:-1], side="right") / len(points)
-    # From the right of one abscissa to the left of the next: an atom jumps in between.
-    first = np.interp(x[:-1], knots, heights, left=0.0, right=1.0)
-    last = np.interp(x[1:], knots, heights, left=0.0, right=1.0)
-    a, b, length = first - data, last - data, np.diff(x)
+    # From the right of one abscissa to the left of the next: in between nothing jumps, an atom neither.
+    a, b = _height(x[:-1], knots, heights, "right") - data, _height(x[1:], knots, heights, "left") - data
     both = np.abs(a) + np.abs(b)
     area = np.where(a * b >= 0, both / 2, (a * a + b * b) / np.where(both > 0, 2 * both, 1.0))
-    return float(length @ area)
+    return float(np.diff(x) @ area)
+
+
+def _height(x, knots, heights, side) -> Float[np.ndarray, " k"]:
+    """The distribution function on one side of each x: linear between knots, which come twice where it jumps."""
+    i = np.searchsorted(knots, x, side=side)
+    before, after = np.maximum(i - 1, 0), np.minimum(i, len(knots) - 1)
+    step = knots[after] - knots[before]
+    share = np.where(step > 0, (x - knots[before]) / np.where(step > 0, step, 1.0), 0.0)
+    height = heights[before] + share * (heights[after] - heights[before])
+    return np.where(i == 0, 0.0, np.where(i == len(knots), heights[-1], height))

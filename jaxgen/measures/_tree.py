@@ -10,15 +10,14 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import Numbers, box_corners
 from ..coding import TreeLevel
+from ._abstract_grid import label_fields
 from ._dyadic_leaves import DyadicLeaves, levels_of, tree_order
-from ._kd_tree import Cuts, unit_sides
+from ._kd_tree import MAX_HALVINGS, Cuts, unit_sides
 from ._leaves import AbstractLeafMeasure
 from ._quantized import as_counts, masses_of
 from ._record import Record
 from ._rounding import round_masses
 from ._vocabulary import Label
-
-_MAX_HALVINGS = 62
 
 
 class TreeMeasure(AbstractLeafMeasure):
@@ -41,8 +40,7 @@ class TreeMeasure(AbstractLeafMeasure):
     low_corners: Float[Array | np.ndarray, "m d"]
     sides: Float[Array | np.ndarray, "m d"]
     counts: UInt32[Array, " m"]
-    low: Float[Array | np.ndarray, " d"]
-    high: Float[Array | np.ndarray, " d"]
+    box: Float[Array | np.ndarray, "2 d"]
     labels: Int[Array, " m"] | None
     vocabulary: tuple[Label, ...] | None = eqx.field(static=True)
     record: Record = eqx.field(static=True, repr=False)
@@ -75,9 +73,9 @@ class TreeMeasure(AbstractLeafMeasure):
                 f"cells and halvings must have a row for each of the {len(whole)} counts; got {cells.shape} and "
                 f"{halvings.shape}"
             )
-        self.low, self.high = box_corners(low, high, cells.shape[1])
-        if np.any(halvings < 0) or np.any(halvings > _MAX_HALVINGS) or np.any(halvings[:, self.low == self.high]):
-            raise ValueError(f"halvings must lie between 0 and {_MAX_HALVINGS}, and be 0 on an axis of zero length")
+        self.box = np.stack(box_corners(low, high, cells.shape[1]))
+        if np.any(halvings < 0) or np.any(halvings > MAX_HALVINGS) or np.any(halvings[:, self.low == self.high]):
+            raise ValueError(f"halvings must lie between 0 and {MAX_HALVINGS}, and be 0 on an axis of zero length")
         if np.any(cells < 0) or np.any(cells >> halvings):
             raise ValueError("cells must lie between 0 and 2**halvings - 1")
         codes, self.vocabulary = _codes(labels, vocabulary, len(cells))
@@ -128,6 +126,16 @@ class TreeMeasure(AbstractLeafMeasure):
 
         found = min(trees(points, bits, low=low, high=high, labels=labels), key=lambda tree: tree[1])[0]
         return with_bounds(found, points, labels)
+
+    @property
+    def low(self) -> Float[Array | np.ndarray, " d"]:
+        """Lower corner of the box that is cut."""
+        return self.box[0]
+
+    @property
+    def high(self) -> Float[Array | np.ndarray, " d"]:
+        """Upper corner of the box that is cut."""
+        return self.box[1]
 
     @property
     def quanta(self) -> int:
@@ -215,7 +223,5 @@ def _integers(values: Numbers, name: str) -> np.ndarray:
 
 
 def _codes(labels: Numbers | None, vocabulary: Sequence[Label] | None, m: int):
-    from ._abstract_grid import label_fields
-
     codes, names = label_fields(labels, vocabulary, m)
     return np.zeros(m, np.int64) if codes is None else codes.astype(np.int64), names

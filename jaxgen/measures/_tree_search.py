@@ -7,7 +7,7 @@ from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 
-from .._checks import Numbers, box_corners, finite_points, real_number, whole_number
+from .._checks import Numbers, TooFewBits, box_corners, finite_points, real_number, whole_number
 from ..coding import TreeLevel, code_length
 from ._dyadic_leaves import leaves_of
 from ._kd_tree import Cuts, kd_tree, unit_cloud
@@ -16,7 +16,7 @@ from ._node_bound import node_bound
 from ._prune import Quanta, candidates
 from ._record import Record
 from ._rounding import MAX_QUANTA
-from ._short_box import short_box
+from ._short_box import MOST_BOX_BITS, box_bits_for, short_box
 from ._tree import TreeMeasure
 from ._vocabulary import encode_labels
 
@@ -85,16 +85,13 @@ def trees(
         (4, 0.0)
     """
     budget = real_number(bits, "bits")
-    if not math.isfinite(budget):
-        raise ValueError(f"bits must be finite; got {bits}")
-    side_bits = min(12, max(4, round(math.log2(max(budget, 16))) - 1))
-    source = _Points(points, low, high, labels, side_bits)
+    source = _Points(points, low, high, labels, box_bits_for(budget))
     root, size, labelled = source.roots(), len(source.cloud), len(source.sizes)
     # Quanta take as many bits more as they have, and as there are ways for them to fall to the labels.
     ways = math.lgamma(size) - math.lgamma(labelled) - math.lgamma(size - labelled + 1)
     overhead = code_length(root) + min(size, MAX_QUANTA).bit_length() + math.ceil(ways / math.log(2))
-    if overhead > budget:
-        raise ValueError(f"bits={budget:g} must be at least {overhead}, which the header and the box take")
+    if not overhead <= budget < math.inf:
+        raise TooFewBits(budget, overhead)
     payload, tolerance = budget - overhead, 0.4 / budget**2
     while True:
         found = candidates(source.depths(tolerance), payload, MAX_QUANTA)
@@ -127,12 +124,10 @@ def tree_of_leaves(
         2
     """
     most = whole_number(leaves, "leaves", 1)
-    source = _Points(points, low, high, None, 12)
+    source = _Points(points, low, high, None, MOST_BOX_BITS)
     # A leaf is worth more than the last one that there is: about the error over the number of leaves.
     depths = source.depths(0.01 / most**2)
-    quanta = Quanta(depths, min(len(source.cloud), MAX_QUANTA))
-    found = quanta.of_leaves(most)
-    return source.measure(found)
+    return source.measure(Quanta(depths, min(len(source.cloud), MAX_QUANTA)).of_leaves(most))
 
 
 def with_bounds(tree: TreeMeasure, points: Numbers, labels: Sequence[object] | np.ndarray | None) -> TreeMeasure:

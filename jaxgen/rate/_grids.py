@@ -2,21 +2,19 @@
 
 import bisect
 import functools
-import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import SupportsFloat
 
 import numpy as np
 
-from .._checks import Numbers, finite_points, real_number
+from .._checks import Numbers, TooFewBits, finite_points, real_number
 from ..coding import code_length
 from ..distances import data_bound
 from ..generators import CellMoments
 from ..limits import type_class_bits
-from ..measures import GridMeasure, QuantizedMeasure, Record
+from ..measures import LEAST_BOX_BITS, GridMeasure, QuantizedMeasure, Record, box_bits_for
 
-_BOX_BITS = 4, 12  # of a side, at least and at most
 _MAX_QUANTA, _MAX_RESOLUTION = 1 << 24, 1 << 20
 
 
@@ -58,20 +56,17 @@ def best_grid(
         (True, 1)
     """
     budget, cloud = real_number(bits, "bits"), finite_points(points)
-    box_bits = _box_bits(budget)
+    box_bits = box_bits_for(budget)
 
     def at(n: int, quanta: int) -> QuantizedMeasure:
         # What the masses were rounded from is no one's, and the bound on that would take bits.
         measure = GridMeasure.from_samples(cloud, n, low=low, high=high, box_bits=box_bits)
         return _with_record(measure.quantize(quanta), None)
 
-    while (overhead := code_length(least := at(1, 1))) > budget and box_bits > _BOX_BITS[0]:
+    while (overhead := code_length(least := at(1, 1))) > budget and box_bits > LEAST_BOX_BITS:
         box_bits -= 1
     if not overhead <= budget < np.inf:
-        raise ValueError(
-            f"bits={bits} must be finite and at least {overhead}, which the header and the box alone take; "
-            "give a larger budget"
-        )
+        raise TooFewBits(budget, overhead)
 
     @functools.cache
     def attempt(n: int) -> tuple[float, QuantizedMeasure]:
@@ -90,15 +85,6 @@ def best_grid(
     while code_length(measure) > budget and measure.quanta > 1:
         measure = at(best, measure.quanta - max(1, measure.quanta // 500))
     return _near(cloud, measure if code_length(measure) <= budget else least)
-
-
-def _box_bits(budget: float) -> int:
-    """How many bits of a side of the box are worth it: one more would cost more than it saves.
-
-    A bit more for both corners of an axis costs 2 bits, and halves what the box is too wide, on average a share
-    1.4 / 2^bits of its side; a box wider by the share w needs w times the budget more for the same error.
-    """
-    return int(np.clip(round(math.log2(budget)) - 1, *_BOX_BITS)) if 2 <= budget < np.inf else _BOX_BITS[0]
 
 
 def _search(error: Callable[[int], float], n: int) -> int:

@@ -7,7 +7,7 @@ from typing import NamedTuple, SupportsFloat
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._checks import Numbers, finite_points, real_number
+from .._checks import Numbers, TooFewBits, finite_points, real_number
 from ..coding import MAX_PLACES, Trellis, code_length
 from ..curves import HilbertCurve
 from ..limits import type_class_bits
@@ -90,7 +90,7 @@ def lattice_atoms(points: Numbers, bits: SupportsFloat, p: int = 1) -> LatticeMe
     found = [_fitted(plain, error, first, budget, each)]
     if found[0] is None:
         least = code_length(made(_lattice(cloud, first * 2**40, 0), np.zeros(atoms.shape, np.int64)))
-        raise ValueError(f"bits={bits} is less than the header takes; give at least {least}")
+        raise TooFewBits(budget, least)
     # A line of open places that is not longer than the atoms would crowd them.
     fine = first / 2
     while math.prod(_lattice(cloud, fine, 0).resolution) < len(atoms) << cloud.shape[1] and fine > first / 8:

@@ -8,7 +8,7 @@ from typing import Any, Literal, SupportsFloat, SupportsIndex
 import numpy as np
 from jaxtyping import Float
 
-from .._checks import Numbers, finite_points, positive_number, real_number, whole_number
+from .._checks import Numbers, TooFewBits, finite_points, positive_number, real_number, whole_number
 from ..coding import code_length
 from ..distances import data_bound, law_value
 from ..limits import covering_error
@@ -21,6 +21,7 @@ from ._worth import worth
 _EXACT_POINTS, _TREE_DIMENSIONS = 4096, 8
 # With so many bits a point, atoms on a lattice are worth a look: few points, that have no density.
 _LATTICE_BITS = 1.5
+# Where they are, they are tried for this share of the bits that another law needs, and so on down.
 _SAVED = 0.95
 # Budgets are found to this ratio, and not beyond this many bits.
 _PRECISION, _MOST_BITS = 1.02, 1 << 26
@@ -105,7 +106,11 @@ class _Search:
         return best
 
     def _even_limit(self, bits: float) -> float:
-        """What no code of so many bits reaches for all laws on the box: nor do codes of atoms that see no clusters."""
+        """What no code of so many bits reaches for all laws on the box.
+
+        A code of atoms that sees no clusters treats all points alike, and where another law is nearer than that, it is
+        taken to be so: a saving of time, no proof, and wrong for points that are on a lattice themselves.
+        """
         volume = float(np.prod(np.ptp(self.cloud, axis=0)))
         return covering_error(bits, self.cloud.shape[1], volume) if 0 < volume < math.inf else 0.0
 
@@ -114,7 +119,7 @@ class _Search:
 
         Atoms on a lattice, which take time, are tried from there on down.
         """
-        enough = _least_bits(self)
+        enough = self._least_bits()
         law, distance = self.of_bits(enough, lattice=False)
         short, far = enough, distance
         while distance > error:
@@ -157,7 +162,7 @@ class _Search:
             yield from [min(found, key=lambda pair: pair[1])] if self.p == 1 and not self._exact else found
         try:
             yield best_grid(self.cloud, bits, p=int(self.p), **self.box), math.nan
-        except ValueError:
+        except TooFewBits:
             if self.cloud.shape[1] > _TREE_DIMENSIONS:
                 raise
 
@@ -166,7 +171,7 @@ class _Search:
         boxed = any(corner is not None for corner in self.box.values())
         if boxed or not self._exact or bits < _LATTICE_BITS * len(self.cloud):
             return None
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(TooFewBits):
             law = lattice_atoms(self.cloud, bits, int(self.p))
             return law, self._error(law, math.nan)
         return None
@@ -179,6 +184,14 @@ class _Search:
             return law_value(law, self.cloud, self.p, n=max(2048, size if dim > 1 else 4 * size))
         return data_bound(self.cloud, law, self.p)
 
+    def _least_bits(self) -> float:
+        """The smallest budget that is taken."""
+        try:
+            self.of_bits(1.0, lattice=False)
+        except TooFewBits as error:
+            return float(error.least)
+        return 1.0
+
     @property
     def _exact(self) -> bool:
         """Whether the distance can be had."""
@@ -189,15 +202,3 @@ def _between(short: float, enough: float, far: float, near: float, error: float)
     """The budget on the line, on logarithmic scales, between one that is too small and one that is not."""
     share = math.log(far / error) / math.log(far / near) if near > 0 and far > near else 0.5
     return short * (enough / short) ** min(0.9, max(0.1, share + 0.05))
-
-
-def _least_bits(search: _Search) -> float:
-    """The smallest budget that is taken."""
-    bits = 64.0
-    while True:
-        try:
-            search.of_bits(bits, lattice=False)
-        except ValueError:
-            bits *= 1.25
-        else:
-            return bits

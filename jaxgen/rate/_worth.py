@@ -6,7 +6,7 @@ from typing import SupportsIndex
 import numpy as np
 from jaxtyping import Float
 
-from .._checks import Numbers, finite_points, whole_number
+from .._checks import Numbers, TooFewBits, finite_points, whole_number
 from ..distances import law_value
 from ..measures import trees
 
@@ -47,12 +47,13 @@ def worth(points: Numbers, halvings: SupportsIndex | object = 10) -> int:
         cloud = cloud[np.random.default_rng(0).permutation(len(cloud))[:_MOST_POINTS]]
     times = whole_number(halvings, "halvings", 2)
     halves = [_halves(cloud, seed) for seed in range(times)]
-    budgets, errors = [_first(halves)], []
+    budgets, errors = [max(_least_bits(seen) for seen, _ in halves)], []
     while True:
         errors.append([_unseen(seen, unseen, budgets[-1]) for seen, unseen in halves])
         means = np.mean(errors, axis=1)
         best = int(np.argmin(means))
-        if len(budgets) > best + _PATIENCE or len(set(map(tuple, errors[-2:]))) < min(2, len(errors)):
+        # A larger budget that changes nothing has nothing left to say.
+        if len(budgets) > best + _PATIENCE or errors[-1] in errors[-2:-1]:
             break
         budgets.append(budgets[-1] * _STEP)
     worse = np.asarray(errors) - errors[best]
@@ -65,17 +66,13 @@ def _halves(cloud: Float[np.ndarray, "n d"], seed: int):
     return cloud[order[: len(cloud) // 2]], cloud[order[len(cloud) // 2 :]]
 
 
-def _first(halves) -> float:
-    """The smallest budget that every half takes."""
-    bits = 64.0
-    while True:
-        try:
-            for seen, _ in halves:
-                trees(seen, bits)
-        except ValueError:
-            bits *= _STEP
-        else:
-            return bits
+def _least_bits(points) -> float:
+    """The smallest budget of a tree of these points."""
+    try:
+        trees(points, 1.0)
+    except TooFewBits as error:
+        return float(error.least)
+    return 1.0
 
 
 def _unseen(seen, unseen, bits: float) -> float:

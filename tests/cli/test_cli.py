@@ -199,7 +199,7 @@ def test_build_for_a_budget(data, tmp_path, bits):
 
 def test_budgets_that_do_not_fit(data, table, tmp_path):
     file = tmp_path / "out.jaxgen"
-    assert failed(jaxgen("build", data, "-o", file, "--bits", 60), 2, "bits=60 must be at least")
+    assert failed(jaxgen("build", data, "-o", file, "--bits", 60), 2, "bits=60 must be finite and at least")
     least = code_length(TreeMeasure.from_samples(POINTS, 200))
     # Where the measure fits but the generator does not, the number named is enough.
     result = jaxgen("build", data, "-o", file, "--bits", least - least % 8)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxgen as jg
-from jaxgen.measures import Lattice, LatticeMeasure
+from jaxgen.measures import Lattice, LatticeMeasure, TreeMeasure
 
 GOLDEN = pathlib.Path(__file__).with_name("golden")
 
@@ -47,6 +47,8 @@ def specimens() -> list[bytes]:
     gridded = jg.GriddedCondition(jg.SawtoothGenerator(rounded), (2,), 0.0, 2.5)
     objects = [
         *(plain, boxed, rounded, wide, leaves, network, gridded),
+        TreeMeasure([[0], [1], [0]], [[1], [1], [0]], [1, 2, 9], 0.0, 1.0, [0, 0, 1], ("a", "b")),
+        TreeMeasure([[0, 0], [2, 0], [3, 0]], [[1, 0], [2, 0], [2, 0]], [3001, 77, 5], [0.0, -1.0], [4.0, 1.0]),
         LatticeMeasure([[2], [5]], [3, 1], Lattice((0.25,), 0.375, (8,), memory=2)),
         LatticeMeasure([[0, 2, 0], [6, 1, 0]], [3, 1], Lattice((0.1, -2.0, 7.25), 0.3, (7, 3, 1))),
         jg.SawtoothGenerator(plain, folds=2),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.stats import betabinom, binom
 
+import jaxgen as jg
 from jaxgen.coding import (
     CodeError,
     PackedReader,
@@ -129,3 +130,23 @@ def test_a_short_file_claims_no_long_tree():
     assert held <= most_nodes(PackedReader(data)) <= 400 * (len(data) + 8)
     with pytest.raises(CodeError, match="more nodes than it can hold"):
         code_tree(PackedReader(data), levels[0].quanta, side, None, held - 1)
+
+
+def test_no_file_is_written_in_two_ways(seal):
+    """What is read where a bit was changed, and the checksum put right, is written just so."""
+    where = np.array([[0, 0], [2, 0], [3, 0]]), np.array([[1, 0], [2, 0], [2, 0]])
+    for tree in (
+        jg.TreeMeasure(*where, [30_001, 77, 5], [0.0, -1.0], [4.0, 1.0]),
+        jg.TreeMeasure(*where, [3, 1, 2], [-2.375, -2.375], [1.625, -0.375]),
+        jg.TreeMeasure([[0]], [[0]], [1], -0.5, 1.5),
+    ):
+        data = jg.encode(tree)
+        for bit in range(24, 8 * len(data) - 16):
+            flipped = bytearray(data[:-2])
+            flipped[bit // 8] ^= 1 << bit % 8
+            flipped = seal(bytes(flipped))
+            try:
+                found = jg.decode(flipped)
+            except jg.CodeError:
+                continue
+            assert jg.encode(found) == flipped

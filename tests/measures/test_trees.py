@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from scipy.stats import wasserstein_distance
 
 import jaxgen as jg
 from jaxgen.measures import line_error, tree_of_leaves, trees
@@ -41,6 +42,23 @@ def test_a_file_gives_back_the_tree_within_its_budget(seed, n, d, ties, labels, 
     same(jg.decode(data, jg.TreeMeasure), tree)
     assert tree.quanta <= max(n, 1) and np.all(np.asarray(tree.low_corners) >= tree.low)
     assert np.all(tree.low_corners + tree.sides <= np.asarray(tree.high) + 1e-12 * np.abs(tree.high))
+
+
+@given(seed=st.integers(0, 2**32 - 1), atoms=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_the_area_between_distribution_functions(seed, atoms):
+    """Against SciPy's, of points and of 4,096 midpoints of each interval; in whatever order these come."""
+    rng = np.random.default_rng(seed)
+    m, points = rng.integers(1, 6), rng.normal(size=rng.integers(1, 20)).round(rng.integers(1, 9))
+    ends = np.sort(rng.normal(size=2 * m).round(1)).reshape(m, 2)
+    corners, sides = ends[:, 0], (ends[:, 1] - ends[:, 0]) * (rng.random(m) < (0.5 if atoms else 2))
+    masses, order = rng.random(m) + 0.1, rng.permutation(m)
+    inside = (np.arange(4096) + 0.5) / 4096
+    cloud = (corners[:, None] + sides[:, None] * inside).ravel()
+    near = wasserstein_distance(points, cloud, None, np.repeat(masses, 4096))
+    found = line_error(points, corners[order], sides[order], masses[order])
+    # Each midpoint stands for a piece of the interval, a quarter of whose length is the mean distance from it.
+    assert abs(found - near) <= sides.max() / 4096 / 4 + 1e-12
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 40), quanta=st.integers(1, 12), price=st.floats(-9, -1))
@@ -207,8 +225,8 @@ def test_bad_arguments():
     for points, bits, message in (
         (np.zeros((0, 2)), 500, "points"),
         ([[np.nan, 1.0]], 500, "points must be finite"),
-        (normal(9, 2), 20, "bits=20 must be at least"),
-        (normal(9, 2), np.inf, "bits must be finite"),
+        (normal(9, 2), 20, "bits=20 must be finite and at least"),
+        (normal(9, 2), np.inf, "bits=inf must be finite"),
         (normal(9, 2) * 1e300, 500, "below 1e37"),
     ):
         with pytest.raises(ValueError, match=message):

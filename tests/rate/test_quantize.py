@@ -85,7 +85,7 @@ def test_bad_arguments():
         with pytest.raises(ValueError, match="exactly one of bits, error and weights"):
             jg.quantize(points, **given)
     for given, message in (
-        ({"bits": 10}, "bits=10 must be at least"), ({"bits": np.inf}, "bits must be finite"),
+        ({"bits": 10}, "bits=10 must be finite and at least"), ({"bits": np.inf}, "bits=inf must be finite"),
         ({"bits": "some"}, 'bits must be a number or "auto"'), ({"error": 0.0}, "error must be a positive"),
         ({"weights": 3}, "weights=3 are too few"), ({"weights": 0}, "weights must be at least 1"),
         ({"bits": 500, "p": 3}, "p must be 1 or 2"), ({"bits": 500, "low": 1.0, "high": 0.0}, "upside down"),
@@ -97,6 +97,12 @@ def test_bad_arguments():
             jg.quantize(points, **given)
     with pytest.raises(ValueError, match="points"):
         jg.quantize(np.zeros((0, 2)), 500)
+    # What is wrong whatever the budget is said at once, and no larger budget is tried.
+    with pytest.raises(ValueError, match="upside down"):
+        jg.quantize(points, error=0.5, low=1.0, high=0.0)
+    for far in (lambda: jg.quantize(1e300 * points, error=0.5), lambda: worth(1e300 * points)):
+        with pytest.raises(ValueError, match="below 1e37"):
+            far()
     with pytest.raises(ValueError, match="at least 4"):
         worth([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="halvings must be at least 2"):
