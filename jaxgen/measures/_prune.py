@@ -21,8 +21,8 @@ from ..coding import TreeCosts, TreeLevel, log_splits, tree_bits, tree_contexts
 from ._kd_tree import Depth
 
 _ROUNDS, _LEARNED, _STEPS = 8, 2, 24
-# Budgets are met to this share.
-_SLACK = 0.006
+# Budgets are met to this share, or to half a byte, as files are whole bytes.
+_SLACK, _BYTE = 0.006, 8
 _LEAST_PRICE = 1e-16
 # More quanta than that never pay.
 _QUANTA_A_BIT = 100
@@ -143,14 +143,15 @@ class Quanta:
         The price is found by what bits are expected, then what is expected is set right; `price` and `costs`, which
         are given back as they were learned, are where to begin.
         """
-        best, aim, seen = None, bits * (1 - _SLACK / 2), set()
+        slack = max(_SLACK * bits, _BYTE / 2)
+        best, aim, seen = None, bits - slack / 2, set()
         for n in range(_ROUNDS):
             price, takes = self._priced(aim, price, costs)
             levels, error = self._selected(takes)
             found = Pruned(levels, tree_bits(levels, self._side), error, price)
             if found.bits <= bits and (best is None or found.error < best.error):
                 best = found
-            if (1 - _SLACK) * bits <= found.bits <= bits or found.bits in seen:
+            if bits - slack <= found.bits <= bits or found.bits in seen:
                 break
             seen.add(found.bits)
             if n < _LEARNED:
@@ -158,7 +159,7 @@ class Quanta:
             expected = self.pruned(price, costs)[1]
             if price <= 1.001 * _LEAST_PRICE and expected <= aim:
                 break
-            aim = max(expected + bits * (1 - _SLACK / 2) - found.bits, 0.0)
+            aim = max(expected + bits - slack / 2 - found.bits, 0.0)
         return best, costs
 
     def of_leaves(self, most: int) -> list[TreeLevel]:

@@ -100,7 +100,7 @@ def trees(
             break
         if first.bits < 0.9 * payload:
             # What is not cut yet is worth the bits that are left.
-            tolerance = max(tolerance / 1e6, _FINEST)
+            tolerance = tolerance / 1e6 if tolerance > 1e9 * _FINEST else _FINEST
         elif tolerance > 4 * _WORTH * first.price:
             tolerance = max(_WORTH * first.price, _FINEST)
         else:

@@ -216,6 +216,7 @@ def test_budgets_that_do_not_fit(data, table, tmp_path):
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_labels_in_a_budget_of_bits(table, tmp_path):
     file = tmp_path / "states.jaxgen"
     result = jaxgen("build", table, "-o", file, "--bits", 1500, "--label", "state")
