@@ -73,18 +73,18 @@ class TreeMeasure(AbstractLeafMeasure):
                 f"cells and halvings must have a row for each of the {len(whole)} counts; got {cells.shape} and "
                 f"{halvings.shape}"
             )
-        self.box = np.stack(box_corners(low, high, cells.shape[1]))
-        if np.any(halvings < 0) or np.any(halvings > MAX_HALVINGS) or np.any(halvings[:, self.low == self.high]):
+        least, most = box_corners(low, high, cells.shape[1])
+        if np.any(halvings < 0) or np.any(halvings > MAX_HALVINGS) or np.any(halvings[:, least == most]):
             raise ValueError(f"halvings must lie between 0 and {MAX_HALVINGS}, and be 0 on an axis of zero length")
         if np.any(cells < 0) or np.any(cells >> halvings):
             raise ValueError("cells must lie between 0 and 2**halvings - 1")
         codes, self.vocabulary = _codes(labels, vocabulary, len(cells))
-        cuts = Cuts(unit_sides(self.low, self.high))
+        cuts = Cuts(unit_sides(least, most))
         order = tree_order(cells, halvings, codes, cuts)
         leaves = DyadicLeaves(cells[order], halvings[order], whole[order], codes[order])
         levels_of(leaves, cuts)
-        self.sides = np.ldexp(self.high - self.low, -leaves.halvings)
-        self.low_corners = self.low + leaves.cells * self.sides
+        self.box, self.sides = np.stack([least, most]), np.ldexp(most - least, -leaves.halvings)
+        self.low_corners = least + leaves.cells * self.sides
         self.counts = jax.device_put(leaves.quanta.astype(np.uint32))
         self.labels = None if self.vocabulary is None else jax.device_put(leaves.root.astype(np.int32))
         self.record = (Record() if record is None else record).of(*self._proof_arrays())
