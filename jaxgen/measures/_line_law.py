@@ -23,7 +23,7 @@ def line_error(
         >>> line_error(np.array([0.5]), np.array([0.0]), np.array([1.0]), np.array([1.0]))  # E|U - 1/2|
         0.25
     """
-    order = np.argsort(corners)
+    order = np.lexsort((sides, corners))  # an atom before the interval that begins there
     starts, ends = corners[order], (corners + sides)[order]
     knots = np.ravel(np.stack([starts, ends], axis=1))
     total = np.cumsum(masses[order]) / masses.sum()
