@@ -16,7 +16,7 @@ from ._node_bound import node_bound
 from ._prune import Quanta, candidates
 from ._record import Record
 from ._rounding import MAX_QUANTA
-from ._short_box import MOST_BOX_BITS, box_bits_for, short_box
+from ._short_box import LEAST_BOX_BITS, MOST_BOX_BITS, box_bits_for, short_box
 from ._tree import TreeMeasure
 from ._vocabulary import encode_labels
 
@@ -85,13 +85,22 @@ def trees(
         (4, 0.0)
     """
     budget = real_number(bits, "bits")
-    source = _Points(points, low, high, labels, box_bits_for(budget))
-    root, size, labelled = source.roots(), len(source.cloud), len(source.sizes)
+    side_bits = box_bits_for(budget)
+    while True:
+        source = _Points(points, low, high, labels, side_bits)
+        least = code_length(root := source.roots())
+        if least <= budget or side_bits <= LEAST_BOX_BITS:
+            break
+        side_bits -= 1
+    if not least <= budget < math.inf:
+        raise TooFewBits(budget, least)
     # Quanta take as many bits more as they have, and as there are ways for them to fall to the labels.
+    size, labelled = len(source.cloud), len(source.sizes)
     ways = math.lgamma(size) - math.lgamma(labelled) - math.lgamma(size - labelled + 1)
-    overhead = code_length(root) + min(size, MAX_QUANTA).bit_length() + math.ceil(ways / math.log(2))
-    if not overhead <= budget < math.inf:
-        raise TooFewBits(budget, overhead)
+    overhead = least + min(size, MAX_QUANTA).bit_length() + math.ceil(ways / math.log(2))
+    alone = [(root, source.error(root, math.inf))]
+    if overhead >= budget:
+        return alone
     payload, tolerance = budget - overhead, 0.4 / budget**2
     while True:
         found = candidates(source.depths(tolerance), payload, MAX_QUANTA)
@@ -107,7 +116,7 @@ def trees(
             break
     made = [(source.measure(each.levels), each.error) for each in itertools.chain([first] if first else [], found)]
     fitting = [(tree, source.error(tree, bound)) for tree, bound in made if code_length(tree) <= budget]
-    return fitting or [(root, math.inf)]
+    return fitting or alone
 
 
 def tree_of_leaves(

@@ -81,10 +81,20 @@ def best_grid(
     first = ((budget - overhead) / 16) ** (1 / cloud.shape[1])
     best = _search(lambda n: attempt(n)[0], max(1, min(int(first), _MAX_RESOLUTION)))
     measure = attempt(best)[1]
-    # The count of the class is what a code needs; the one at hand takes a few bits more.
-    while code_length(measure) > budget and measure.quanta > 1:
-        measure = at(best, measure.quanta - max(1, measure.quanta // 500))
-    return _near(cloud, measure if code_length(measure) <= budget else least)
+    # The count of the class is what a code needs; the one at hand takes a few bits more: at the cost of cells, or of
+    # quanta. The points have masses that are multiples of 1/N, and to lose one of N quanta can cost more than a cell.
+    fitting = [
+        _until(lambda k: at(k, measure.quanta), best, budget),
+        _until(lambda k: at(best, k), measure.quanta, budget),
+    ]
+    return _near(cloud, min(fitting, key=lambda each: data_bound(cloud, each, p)))
+
+
+def _until(make: Callable[[int], QuantizedMeasure], size: int, budget: float) -> QuantizedMeasure:
+    """The first measure that fits, of sizes from this one on down in steps of one part in 500; that of 1, if none."""
+    while code_length(measure := make(size)) > budget and size > 1:
+        size -= max(1, size // 500)
+    return measure
 
 
 def _search(error: Callable[[int], float], n: int) -> int:
