@@ -30,6 +30,7 @@ from ._corners import (
 from ._dyadic import (
     TreeCosts as TreeCosts,
     TreeLevel as TreeLevel,
+    about_tree_bits as about_tree_bits,
     code_tree as code_tree,
     most_nodes as most_nodes,
     tree_bits as tree_bits,

@@ -155,6 +155,17 @@ class Mixture:
         """Multiplies the weights by the probabilities of what was seen."""
         self._seen += _learned(k, n)
 
+    def lengths(
+        self, k: Int[np.ndarray, " m"], n: Int[np.ndarray, " m"], before: Int[np.ndarray, " m"]
+    ) -> Float[np.ndarray, " m"]:
+        """About the bits of each k, where so many of them were learned before, in floats; learns them all."""
+        logs = log_splits(k, n)
+        sums = np.cumsum(np.concatenate([np.zeros((COMPONENTS, 1)), logs], axis=1), axis=1)
+        at = (self._prior + self._seen)[:, None] / _LOG_UNIT + sums[:, before]
+        weights = np.exp2(at - at.max(axis=0))
+        self._seen += np.rint(sums[:, -1] * _LOG_UNIT).astype(np.int64)
+        return np.log2(weights.sum(axis=0)) - np.log2((weights * (np.exp2(logs) + _FLOOR / (n + 1))).sum(axis=0))
+
     def deepen(self) -> None:
         """Begins a depth: the weights are the roots of those before, a tenth shared among all components."""
         roots = _shares(self._prior + self._seen, 2)

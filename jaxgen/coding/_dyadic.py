@@ -176,6 +176,36 @@ class _Counter:
         return answers
 
 
+def about_tree_bits(levels: list[TreeLevel], side: Callable[[int], float]) -> float:
+    """Nearly what `tree_bits` counts, without the roundings of the code, and many times faster: for a search.
+
+    What is learned before a block is a sum over all that comes before it, so that a depth takes a few steps on arrays.
+    """
+    counts, mixture, bits = np.full((_CONTEXTS, 2), 2.0), Mixture(), 0.0
+    for depth, level in enumerate(levels):
+        size = len(level.quanta)
+        if not (length := side(depth)):
+            continue
+        mixture.deepen()
+        starts = np.zeros(size, np.int64)
+        for block in _blocks(size):
+            starts[block] = block.start
+        where = tree_contexts(level.quanta, length)
+        seen = np.zeros((size + 1, 2))
+        for context in np.unique(where):
+            here = where == context
+            answers = np.stack([here & level.leaf, here & ~level.leaf], axis=1)
+            np.cumsum(answers, axis=0, out=seen[1:])
+            yes, no = (counts[context] + 5 * seen[starts[here]]).T
+            share = np.clip(yes / (yes + no), 1 / _LEAST, 1 - 1 / _LEAST)
+            bits -= float(np.log2(np.where(level.leaf[here], share, 1 - share)).sum())
+            counts[context] += 5 * seen[-1]
+        split = ~level.leaf
+        before = np.concatenate([[0], np.cumsum(split)])[starts[split]]
+        bits += float(mixture.lengths(level.left[split], level.quanta[split], before).sum())
+    return bits
+
+
 def tree_bits(levels: list[TreeLevel], side: Callable[[int], float]) -> float:
     """The bits that `code_tree` takes."""
     counter = _Counter()

@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..coding import TreeCosts, TreeLevel, log_splits, tree_bits, tree_contexts
+from ..coding import TreeCosts, TreeLevel, about_tree_bits, log_splits, tree_bits, tree_contexts
 from ._kd_tree import Depth
 
-_ROUNDS, _LEARNED, _STEPS = 8, 2, 24
+_ROUNDS, _LEARNED, _STEPS = 10, 2, 24
 # Budgets are met to this share, or to half a byte, as files are whole bytes.
 _SLACK, _BYTE = 0.006, 8
 _LEAST_PRICE = 1e-16
@@ -144,22 +144,29 @@ class Quanta:
         are given back as they were learned, are where to begin.
         """
         slack = max(_SLACK * bits, _BYTE / 2)
-        best, aim, seen = None, bits - slack / 2, set()
+        best, aim, low, high = None, bits - slack / 2, 0.0, math.inf
         for n in range(_ROUNDS):
             price, takes = self._priced(aim, price, costs)
             levels, error = self._selected(takes)
-            found = Pruned(levels, tree_bits(levels, self._side), error, price)
-            if found.bits <= bits and (best is None or found.error < best.error):
-                best = found
-            if bits - slack <= found.bits <= bits or found.bits in seen:
+            taken = about_tree_bits(levels, self._side)
+            if bits - slack <= taken <= bits + slack:
+                taken = tree_bits(levels, self._side)
+            if taken <= bits and (best is None or error < best.error):
+                best = Pruned(levels, taken, error, price)
+            if bits - slack <= taken <= bits or (taken <= bits and price <= 1.001 * _LEAST_PRICE):
                 break
-            seen.add(found.bits)
             if n < _LEARNED:
                 costs = TreeCosts(levels, self._side)
             expected = self.pruned(price, costs)[1]
-            if price <= 1.001 * _LEAST_PRICE and expected <= aim:
+            # Of what is expected: so much fits, as nothing larger is within the aim, and so much does not.
+            low, high = (max(low, aim), high) if taken <= bits else (low, min(high, expected))
+            if n < _LEARNED:
+                low, high = 0.0, math.inf
+            if high - low < slack / 4:
                 break
-            aim = max(expected + bits - slack / 2 - found.bits, 0.0)
+            aim = expected + bits - slack / 2 - taken
+            if not low < aim < high:
+                aim = (low + min(high, 2 * max(low, 1.0))) / 2
         return best, costs
 
     def of_leaves(self, most: int) -> list[TreeLevel]:

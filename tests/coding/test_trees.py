@@ -11,6 +11,7 @@ from jaxgen.coding import (
     PackedReader,
     PackedWriter,
     TreeLevel,
+    about_tree_bits,
     code_tree,
     most_nodes,
     tree_bits,
@@ -120,6 +121,15 @@ def test_what_was_written_is_read(seed, roots, leaf):
     for one, two in zip(levels, again, strict=True):
         for a, b in zip(one, two, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@given(seed=st.integers(0, 2**32 - 1), roots=st.integers(1, 4), leaf=st.sampled_from([0.02, 0.3, 0.9]))
+@settings(max_examples=15, deadline=None)
+def test_the_quick_count_of_bits_is_near(seed, roots, leaf):
+    levels = random_levels(np.random.default_rng(seed), roots, leaf)
+    exact = tree_bits(levels, side)
+    # Buckets and digits of large n cost a few thousandths of what is coded, the floor of a block a little more.
+    assert abs(about_tree_bits(levels, side) - exact) < 0.005 * exact + 3
 
 
 def test_a_short_file_claims_no_long_tree():
