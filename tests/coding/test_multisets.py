@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from jaxgen.coding._cells import WideIndex, from_row_major, row_major
 from jaxgen.coding._coder import Reader, Writer
 from jaxgen.coding._multisets import SMALL, code_composition, code_multiset, code_subset, least_bits
-from jaxgen.coding._range import OccupancyDecoder, OccupancyEncoder, decision
+from jaxgen.coding._range import RangeDecoder, RangeEncoder, decision
 
 
 def _through(code, values, *sizes):
@@ -52,7 +52,9 @@ def test_compositions_come_back(counts):
     counts = np.array(counts)
     out, bits = _through(code_composition, counts, len(counts), int(counts.sum()))
     np.testing.assert_array_equal(out, counts)
-    assert bits <= math.log2(math.comb(int(counts.sum()) - 1, len(counts) - 1)) + 16
+    # The bars are a multiset, whose buckets are padded as those of a set are.
+    exact = math.log2(math.comb(int(counts.sum()) - 1, len(counts) - 1))
+    assert bits <= exact + math.log2(math.e) + 16 + 0.01 * len(counts)
 
 
 @pytest.mark.parametrize(("parts", "total"), [(3, 7), (1, 4), (5, 5), (4, 9)])
@@ -141,11 +143,11 @@ def test_windows_of_the_coder_join_seamlessly():
         c[rng.integers(len(c))] += 1
     problems = np.array([[c.sum() for c in counts], buckets, bits], np.uint32)
     flat = np.concatenate(counts).astype(np.uint32)
-    encoder = OccupancyEncoder()
+    encoder = RangeEncoder()
     encoder.write(flat, problems)
     encoder.write(flat[: buckets[0]], problems[:, :1])
     code = encoder.finish()
-    decoder = OccupancyDecoder(code)
+    decoder = RangeDecoder(code)
     np.testing.assert_array_equal(decoder.read(problems), flat)
     np.testing.assert_array_equal(decoder.read(problems[:, :1]), flat[: buckets[0]])
     assert decoder.used == len(code)
