@@ -55,6 +55,7 @@ from .measures import (
     LeafMeasure as LeafMeasure,
     QuantizedMeasure as QuantizedMeasure,
     TreeMeasure as TreeMeasure,
+    merge as merge,
 )
 from .modalities import PromptedGenerator as PromptedGenerator
 from .rate import quantize as quantize

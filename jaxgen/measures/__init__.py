@@ -4,6 +4,7 @@ from . import _codec as _codec, _tree_codec as _tree_codec
 from ._abstract import AbstractMeasure as AbstractMeasure, natural_generator as natural_generator
 from ._abstract_grid import AbstractGridMeasure as AbstractGridMeasure
 from ._build import lexicographic as lexicographic
+from ._cell_counts import CellCounts as CellCounts
 from ._floats import POSITION_ERROR as POSITION_ERROR, unit_roundoff as unit_roundoff
 from ._generator import Generator as Generator
 from ._grid import GridMeasure as GridMeasure
@@ -14,6 +15,7 @@ from ._leaves import (
     QuantizedLeafMeasure as QuantizedLeafMeasure,
 )
 from ._line_law import line_error as line_error
+from ._merge import merge as merge
 from ._node_bound import node_bound as node_bound
 from ._quantized import QuantizedMeasure as QuantizedMeasure
 from ._record import Bound as Bound, Record as Record, fingerprint as fingerprint

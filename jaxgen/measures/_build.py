@@ -24,25 +24,20 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip, box_bi
     given_low, given_high = low is not None, high is not None
     least, most = _extent(points)
     least, most = _single_box(least, most) if box_bits is None else short_box(least, most, box_bits)
-    coarse = _coarsest(points, low, high)
+    given = low, high
     low, high = box_corners(least if low is None else low, most if high is None else high, dim)
     if given_low and given_high:
         require_volume(low, high)
-    if given_low or given_high:
-        # Compared in the coarsest type that points or box were given in: 0.1 in one type is no 0.1 in another.
-        with np.errstate(over="ignore"):
-            x, least, most = (array.astype(coarse) for array in (points, low, high))
-        outside = np.any((x < least) | (x > most), axis=1).sum()
-        if outside and not clip:
-            raise ValueError(
-                f"{outside} of {count} points lie outside the box low={low}, high={high}; "
-                "enlarge the box or pass clip=True to move them to its border"
-            )
+    if (given_low or given_high) and (out := outside(points, low, high, *given)) and not clip:
+        raise ValueError(
+            f"{out} of {count} points lie outside the box low={low}, high={high}; "
+            "enlarge the box or pass clip=True to move them to its border"
+        )
     if weights is not None:
         weights = nonnegative_weights(weights, "weights", count)
     codes, vocabulary = encode_labels(labels, count)
     record = _record_of(points, low, high, resolution, weights, codes)
-    cells, codes, masses = _count(points, low, high, resolution, weights, codes)
+    cells, codes, masses = count_cells(points, low, high, resolution, weights, codes)
     return dict(
         cells=cells,
         masses=masses,
@@ -53,6 +48,20 @@ def samples_to_grid(points, resolution, weights, low, high, labels, clip, box_bi
         vocabulary=vocabulary,
         record=record,
     )
+
+
+def outside(points, low, high, *given) -> int:
+    """How many points lie outside a box.
+
+    Compared in the coarsest type that they or the box, as it was `given`, have: 0.1 in one type is no 0.1 in another.
+    """
+    coarse = _coarsest(points, *given)
+    with np.errstate(over="ignore"):
+        first, last, least, most = (array.astype(coarse) for array in (*_extent(points), low, high))
+        if not np.any((first < least) | (last > most)):
+            return 0
+        x = points.astype(coarse)
+    return int(np.any((x < least) | (x > most), axis=1).sum())
 
 
 def _extent(points):
@@ -89,7 +98,7 @@ def _coarsest(*arrays):
     return min((kind for kind in kinds if kind.kind == "f"), key=lambda kind: kind.itemsize, default=np.float64)
 
 
-def _columns(points, low, high, resolution):
+def cell_columns(points, low, high, resolution):
     """Cell coordinates of the points, one axis at a time."""
     for k, n in enumerate(resolution):
         width = float(high[k]) - float(low[k])
@@ -103,7 +112,7 @@ def _columns(points, low, high, resolution):
 def _record_of(points, low, high, resolution, weights, codes):
     """How many points, and how far from the centres of their cells: all, and those of each label."""
     distance = np.zeros(len(points))
-    for k, column in enumerate(_columns(points, low, high, resolution)):
+    for k, column in enumerate(cell_columns(points, low, high, resolution)):
         center = float(low[k]) + (column + 0.5) * ((float(high[k]) - float(low[k])) / resolution[k])
         np.hypot(distance, points[:, k].astype(np.float64) - center, out=distance)
     total = len(points) if weights is None else None
@@ -121,7 +130,7 @@ def _record_of(points, low, high, resolution, weights, codes):
     return Record({"points": every}, {} if codes is None else {"points": bounds(codes)}, total)
 
 
-def _count(points, low, high, resolution, weights, codes):
+def count_cells(points, low, high, resolution, weights, codes):
     """Occupied (label, cell) pairs and their weights."""
     labels = 1 if codes is None else int(codes.max()) + 1
     size = labels * math.prod(resolution)
@@ -129,7 +138,7 @@ def _count(points, low, high, resolution, weights, codes):
         # The grid has few enough cells to number them in 64 bits, and axes for NumPy to number.
         shape = (labels, *resolution)
         flat = np.zeros(len(points), np.int64) if codes is None else codes.astype(np.int64)
-        for n, column in zip(resolution, _columns(points, low, high, resolution), strict=True):
+        for n, column in zip(resolution, cell_columns(points, low, high, resolution), strict=True):
             flat *= n
             flat += column
         if size <= 2 * len(points) + (1 << 16):
@@ -143,7 +152,7 @@ def _count(points, low, high, resolution, weights, codes):
             masses = np.bincount(inverse, weights)
         cells = np.stack(np.unravel_index(occupied, shape), axis=1)
         return cells[:, 1:].astype(np.int32), None if codes is None else cells[:, 0], masses
-    cells = np.stack(list(_columns(points, low, high, resolution)), axis=1)
+    cells = np.stack(list(cell_columns(points, low, high, resolution)), axis=1)
     return merge_cells(cells, codes, np.ones(len(points)) if weights is None else weights)
 
 

@@ -1,9 +1,10 @@
 """A dyadic tree as its leaves, in the order of the tree, and as the levels that its code goes through."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Num
 
 from ..coding import TreeLevel
 from ._kd_tree import Cuts
@@ -13,12 +14,12 @@ class DyadicLeaves(NamedTuple):
     """Leaves of a tree, root by root and each lower half first.
 
     - `cells`: which of the cells of its size each is, and `halvings`, how often each axis was cut, `(m, d)`.
-    - `quanta`, `root`: `(m,)`.
+    - `quanta`, or masses of any size, and `root`: `(m,)`.
     """
 
     cells: Int[np.ndarray, "m d"]
     halvings: Int[np.ndarray, "m d"]
-    quanta: Int[np.ndarray, " m"]
+    quanta: Num[np.ndarray, " m"]
     root: Int[np.ndarray, " m"]
 
 
@@ -100,6 +101,40 @@ def levels_of(leaves: DyadicLeaves, cuts: Cuts) -> list[TreeLevel]:
             levels.append(TreeLevel(total, leaf, left))
             alive = alive[:0]
     return levels
+
+
+def mixed(parts: Sequence[DyadicLeaves], cuts: Cuts) -> DyadicLeaves:
+    """The leaves that several trees have together, root by root, each as fine as the finest there, with all the mass.
+
+    A leaf in which another tree has smaller ones is halved, and its mass too, until it is one of these or beside them.
+    """
+    cells, halvings, mass, root = (np.concatenate(each) for each in zip(*parts, strict=True))
+    mass, node = mass.astype(np.float64), root
+    often, out = np.zeros(cells.shape[1], np.int64), []
+    while len(mass):
+        nodes, node = np.unique(node, return_inverse=True)
+        ends = halvings.sum(axis=1) == often.sum()
+        uniform, deeper = np.bincount(node[ends], mass[ends], len(nodes)), np.zeros(len(nodes), bool)
+        deeper[node[~ends]] = True
+        # One leaf for all that end at a node.
+        _, first = np.unique(node[ends], return_index=True)
+        first = np.flatnonzero(ends)[first]
+        done, cut = first[~deeper[node[first]]], first[deeper[node[first]]]
+        out.append(DyadicLeaves(cells[done], halvings[done], uniform[node[done]], root[done]))
+        axis = cuts.axis(int(often.sum()))
+        half = np.arange(cells.shape[1]) == axis
+        below = np.repeat(cells[cut], 2, axis=0) * (1 + half) + half * np.tile([[0], [1]], (len(cut), 1))
+        mass = np.concatenate([mass[~ends], np.repeat(uniform[node[cut]] / 2, 2)])
+        node = np.concatenate([node[~ends], np.repeat(node[cut], 2)])
+        root = np.concatenate([root[~ends], np.repeat(root[cut], 2)])
+        cells = np.concatenate([cells[~ends], below])
+        halvings = np.concatenate([halvings[~ends], np.repeat(halvings[cut] + half, 2, axis=0)])
+        # The next binary digit of the cell, from the highest of those that it has.
+        node = 2 * node + (cells[:, axis] >> np.maximum(halvings[:, axis] - often[axis] - 1, 0) & 1)
+        often = often + half
+    leaves = DyadicLeaves(*(np.concatenate(each) for each in zip(*out, strict=True)))
+    order = np.argsort(leaves.root, kind="stable")
+    return DyadicLeaves(*(each[order] for each in leaves))
 
 
 def tree_order(

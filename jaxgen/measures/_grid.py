@@ -1,6 +1,6 @@
 """Laws on the cells of a grid with float masses, and where they come from (theory, section 2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -118,6 +118,34 @@ class GridMeasure(AbstractGridMeasure):
             ([[0, 0], [3, 3]], ('a', 'b'), [1.0])
         """
         return cls(**samples_to_grid(points, resolution, weights, low, high, labels, clip, box_bits))
+
+    @classmethod
+    def from_chunks(
+        cls, chunks: Iterable[Any], resolution: Numbers, *, low: Numbers, high: Numbers, labels: bool = False
+    ) -> "GridMeasure":
+        """The histogram of points that come in chunks, in one pass, to the last bit that of `from_samples`.
+
+        Memory is that of a chunk and of the occupied cells. Of parts of the data, counted in several places, add the
+        `measures.CellCounts`.
+
+        **Arguments:**
+
+        - `chunks`: an iterable of points, `(n, d)` or `(n,)` for d = 1, of any n each; empty ones add nothing.
+        - `resolution`, `low`, `high`: as for `from_samples`; the box must be given.
+        - `labels`: whether each chunk is a pair `(points, labels)` instead, with `(n,)` strings or integers.
+
+        **Raises:** as `measures.CellCounts.from_chunks`, naming the chunk.
+
+        **Example:**
+
+            >>> import jaxgen as jg, numpy as np
+            >>> chunks = (np.random.default_rng(seed).random((1000, 2)) for seed in range(10))
+            >>> jg.GridMeasure.from_chunks(chunks, 16, low=0.0, high=1.0).counted().quanta
+            10000
+        """
+        from ._cell_counts import CellCounts
+
+        return CellCounts.from_chunks(chunks, resolution, low=low, high=high, labels=labels).grid()
 
     @classmethod
     def from_histogram(cls, histogram: Numbers, *, low: Numbers = 0.0, high: Numbers = 1.0) -> "GridMeasure":

@@ -7,7 +7,8 @@ is the best of all pruned trees, since both add over the nodes:
     error = sum over split nodes m'_v |phi_v - psi_v| (s_v/2 + D_lower/m_lower + D_upper/m_upper)
           + sum over leaves (m'_v / m_v) D_v,
 
-with m' the masses in quanta and psi the shares of the halves in quanta: a bound on W_1 from the points to the law.
+with m' the masses in quanta and psi the shares of the halves in quanta: a bound on W_1 from the points to the law. With
+the diagonal of the node in place of the bracket, squared, and D times the diagonal, it is one on W_2^2.
 """
 
 import math
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 from ..coding import TreeCosts, TreeLevel, about_tree_bits, log_splits, tree_bits, tree_contexts
 from ._kd_tree import Depth
@@ -31,7 +32,7 @@ _WORSE = 2.5
 
 
 class Pruned(NamedTuple):
-    """A tree in quanta: its levels, as they are coded, the bits that takes, the bound on W_1, and the price of a bit.
+    """A tree in quanta: its levels, as they are coded, their bits, bounds on W_1 and W_2^2, the price of a bit.
 
     In units of the longest side of the box.
     """
@@ -39,10 +40,11 @@ class Pruned(NamedTuple):
     levels: list[TreeLevel]
     bits: float
     error: float
+    square: float
     price: float
 
 
-def quanta_of_labels(sizes: Int[np.ndarray, " labels"], quanta: int) -> Int[np.ndarray, " labels"]:
+def quanta_of_labels(sizes: Num[np.ndarray, " labels"], quanta: int) -> Int[np.ndarray, " labels"]:
     """Quanta in proportion, at least one each: the largest remainders get what is left."""
     out = np.maximum(1, np.floor(sizes / sizes.sum() * quanta)).astype(np.int64)
     while (off := quanta - int(out.sum())) != 0:
@@ -71,7 +73,7 @@ class Quanta:
         self._quanta = [quanta_of_labels(depths[0].size, quanta)]
         self._left: list[Int[np.ndarray, " nodes"]] = []
         self._split: list[Int[np.ndarray, " splits"]] = []
-        self._moved, self._stay, self._powers, self._contexts = [], [], [], []
+        self._apart, self._moved, self._stay, self._powers, self._contexts = [], [], [], [], []
         for depth, below in zip(depths, [*depths[1:], None], strict=True):
             n = self._quanta[-1]
             left = np.floor(n * (depth.lower / depth.size) + 0.5).astype(np.int64)
@@ -89,7 +91,8 @@ class Quanta:
             phi = depth.lower[at] / depth.size[at]
             masses = np.stack([depth.lower[at], depth.size[at] - depth.lower[at]]) / total
             far = depth.side / 2 + (depth.halves[:, at] / np.where(masses > 0, masses, 1.0)).sum(axis=0)
-            self._moved.append(share[at] * np.abs(phi - left[at] / n[at]) * far)
+            self._apart.append(share[at] * np.abs(phi - left[at] / n[at]))
+            self._moved.append(self._apart[-1] * far)
             self._powers.append(np.exp2(log_splits(left[at], n[at])))
             self._contexts.append(tree_contexts(np.maximum(n, 1), depth.side))
             self._left.append(left)
@@ -118,21 +121,23 @@ class Quanta:
             total, bits = best, length
         return takes[::-1], float(bits.sum())
 
-    def _selected(self, takes: list[np.ndarray]) -> tuple[list[TreeLevel], float]:
-        """The levels of the tree in which these nodes are split, and its error."""
-        levels, error, chosen = [], 0.0, np.arange(len(self._depths[0].size))
+    def _selected(self, takes: list[np.ndarray]) -> tuple[list[TreeLevel], float, float]:
+        """The levels of the tree in which these nodes are split, and its bounds on W_1 and W_2^2."""
+        levels, error, square, chosen = [], 0.0, 0.0, np.arange(len(self._depths[0].size))
         for d, depth in enumerate(self._depths):
             at, rows = self._split[d]
             split = np.isin(chosen, takes[d])
             place = np.searchsorted(at, chosen[split])
-            error += float(self._moved[d][place].sum() + self._stay[d][chosen[~split]].sum())
+            stay = float(self._stay[d][chosen[~split]].sum())
+            error += float(self._moved[d][place].sum()) + stay
+            square += depth.diagonal * (depth.diagonal * float(self._apart[d][place].sum()) + stay)
             n = self._quanta[d][chosen]
             levels.append(TreeLevel(n, ~split, np.where(split, self._left[d][chosen], 0)))
             if not split.any():
                 break
             halves = np.stack([levels[-1].left[split], n[split] - levels[-1].left[split]], axis=1).ravel()
             chosen = depth.child[rows[place]].ravel()[halves > 0]
-        return levels, error
+        return levels, error, square
 
     def _side(self, depth: int) -> float:
         return self._depths[depth].side
@@ -147,12 +152,12 @@ class Quanta:
         best, aim, low, high = None, bits - slack / 2, 0.0, math.inf
         for n in range(_ROUNDS):
             price, takes = self._priced(aim, price, costs)
-            levels, error = self._selected(takes)
+            levels, error, square = self._selected(takes)
             taken = about_tree_bits(levels, self._side)
             if bits - slack <= taken <= bits + slack:
                 taken = tree_bits(levels, self._side)
             if taken <= bits and (best is None or error < best.error):
-                best = Pruned(levels, taken, error, price)
+                best = Pruned(levels, taken, error, square, price)
             if bits - slack <= taken <= bits or (taken <= bits and price <= 1.001 * _LEAST_PRICE):
                 break
             if n < _LEARNED:
@@ -168,6 +173,11 @@ class Quanta:
             if not low < aim < high:
                 aim = (low + min(high, 2 * max(low, 1.0))) / 2
         return best, costs
+
+    def best(self) -> Pruned:
+        """The pruned tree of the least error, whatever bits it takes."""
+        levels, error, square = self._selected(self.pruned(0.0, _LeafCosts())[0])
+        return Pruned(levels, math.inf, error, square, 0.0)
 
     def of_leaves(self, most: int) -> list[TreeLevel]:
         """The best pruned tree with at most so many leaves."""
@@ -204,7 +214,7 @@ class Quanta:
 
 def candidates(depths: list[Depth], bits: float, most: int) -> Iterator[Pruned]:
     """For numbers of quanta from that of the points on down, the best tree of so many bits."""
-    labels, n = len(depths[0].size), int(depths[0].size.sum())
+    labels, n = len(depths[0].size), round(float(depths[0].size.sum()))
     least, costs, price = math.inf, TreeCosts(), max(float(depths[0].error.sum()), 1e-12) / max(bits, 1.0)
     quanta = max(labels, min(n, most, int(_QUANTA_A_BIT * bits)))
     while quanta >= labels:

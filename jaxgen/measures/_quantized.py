@@ -113,14 +113,21 @@ def masses_of(counts: UInt32[Array, " m"]) -> Float[Array, " m"]:
     return counts.astype(dtype) / counts.sum(dtype=np.uint32).astype(dtype)
 
 
-def quantized(measure: AbstractGridMeasure, quanta: int | object) -> QuantizedMeasure:
-    """Rounds every cumulative mass along the Peano curve, label by label, to a multiple of 1/quanta."""
+def quantized(
+    measure: AbstractGridMeasure, quanta: int | object, masses: Float[np.ndarray, " m"] | None = None
+) -> QuantizedMeasure:
+    """Rounds every cumulative mass along the Peano curve, label by label, to a multiple of 1/quanta.
+
+    **Arguments:** `masses`: those of the measure, where they are known better than its floats are.
+    """
     curve, labels = PeanoCurve(), None if measure.labels is None else np.asarray(measure.labels)
     cells = np.asarray(measure.cells)
     order = curve.argsort(cells, curve.levels_for(measure.resolution))
     order = order if labels is None else order[np.argsort(labels[order], kind="stable")]
-    masses = measure._host_weights().astype(np.float64)[order]
-    rounded = round_masses(masses, measure._host_centers()[order], measure.label_offsets, quanta)
+    masses = measure._host_weights() if masses is None else masses
+    rounded = round_masses(
+        masses.astype(np.float64)[order], measure._host_centers()[order], measure.label_offsets, quanta
+    )
     keep = rounded.counts > 0
     return QuantizedMeasure(
         cells=cells[order][keep],

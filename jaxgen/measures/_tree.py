@@ -1,6 +1,6 @@
 """Dyadic k-d trees: leaves as fine as the data deserve, in few bits (theory, section 8)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, SupportsFloat, SupportsIndex
 
 import equinox as eqx
@@ -126,6 +126,45 @@ class TreeMeasure(AbstractLeafMeasure):
 
         found = min(trees(points, bits, low=low, high=high, labels=labels), key=lambda tree: tree[1])[0]
         return with_bounds(found, points, labels)
+
+    @classmethod
+    def from_chunks(
+        cls,
+        chunks: Iterable[Any],
+        bits: SupportsFloat | object,
+        resolution: Numbers,
+        *,
+        low: Numbers,
+        high: Numbers,
+        labels: bool = False,
+    ) -> "TreeMeasure":
+        """The tree of points that come in chunks, in one pass: counted in the cells of a fine grid, then pruned.
+
+        Memory is that of a chunk and of the occupied cells. Of parts of the data, counted in several places, add the
+        `measures.CellCounts`.
+
+        **Arguments:**
+
+        - `chunks`, `labels`: as for `GridMeasure.from_chunks`.
+        - `bits`: the budget.
+        - `resolution`: of the grid, finer than the leaves: the power of two on each axis that makes cells about cubes.
+        - `low`, `high`: the box, which must be given.
+
+        **Returns:** the tree, whose record has its bound "law" to the points; see `measures.CellCounts.tree`.
+
+        **Raises:** as `measures.CellCounts.from_chunks` and `from_samples`.
+
+        **Example:**
+
+            >>> import jaxgen as jg, numpy as np
+            >>> chunks = (np.random.default_rng(seed).random((1000, 2)) for seed in range(3))
+            >>> tree = jg.TreeMeasure.from_chunks(chunks, bits=600, resolution=64, low=0.0, high=1.0)
+            >>> jg.code_length(tree) <= 600
+            True
+        """
+        from ._cell_counts import CellCounts
+
+        return CellCounts.from_chunks(chunks, resolution, low=low, high=high, labels=labels).tree(bits)
 
     @property
     def low(self) -> Float[Array | np.ndarray, " d"]:

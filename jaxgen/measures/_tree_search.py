@@ -1,24 +1,26 @@
-"""From points to trees: as many bits, or as many leaves, as are allowed (theory, section 8)."""
+"""From points, and from boxes, to trees: as many bits, or as many leaves, as are allowed (theory, section 8)."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
 from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from .._checks import Numbers, TooFewBits, box_corners, finite_points, real_number, whole_number
 from ..coding import TreeLevel, code_length
-from ._dyadic_leaves import leaves_of
-from ._kd_tree import Cuts, kd_tree, unit_cloud
+from ._dyadic_leaves import DyadicLeaves, leaves_of
+from ._kd_tree import Boxes, Cuts, kd_tree, unit_cloud, unit_sides
 from ._line_law import line_error
 from ._node_bound import node_bound
-from ._prune import Quanta, candidates
-from ._record import Record
+from ._prune import Pruned, Quanta, candidates
+from ._record import Bound, Record
 from ._rounding import MAX_QUANTA
 from ._short_box import LEAST_BOX_BITS, MOST_BOX_BITS, box_bits_for, short_box
 from ._tree import TreeMeasure
-from ._vocabulary import encode_labels
+from ._vocabulary import Label, encode_labels
 
 # A node is not cut where that could gain less than this share of what a bit is worth.
 _WORTH = 0.05
@@ -26,27 +28,31 @@ _WORTH = 0.05
 _FINEST = 1e-18
 
 
-class _Points:
-    """Points in their box, label by label, ready to be cut."""
+@dataclasses.dataclass
+class _Source:
+    """Points in their box, or boxes of its tree, label by label, ready to be cut.
 
-    def __init__(self, points: Numbers, low: Numbers | None, high: Numbers | None, labels, side_bits: int):
-        self.cloud = finite_points(points).astype(np.float64)
-        codes, self.vocabulary = encode_labels(labels, len(self.cloud))
-        least, most = short_box(self.cloud.min(axis=0), self.cloud.max(axis=0), side_bits)
-        corners = least if low is None else low, most if high is None else high
-        self.low, self.high = box_corners(*corners, self.cloud.shape[1])
-        if outside := int(np.any((self.cloud < self.low) | (self.cloud > self.high), axis=1).sum()):
-            raise ValueError(
-                f"{outside} of {len(self.cloud)} points lie outside the box low={self.low}, high={self.high}; "
-                "enlarge the box"
-            )
-        codes = np.zeros(len(self.cloud), np.int64) if codes is None else np.asarray(codes, np.int64)
-        order = np.argsort(codes, kind="stable")
-        self.unit, self.sides, self.length = unit_cloud(self.cloud[order], self.low, self.high)
-        self.sizes, self.cuts = np.bincount(codes), Cuts(self.sides)
+    - `cloud`: points, or centres, and `sides`: of the box, in units of its longest side, which is `length` long.
+    - `sizes`: how many of each label; `boxes`: their masses; `count`: of the points that all this stands for.
+    - `line`: the points as they were given, where the distance to them is known: on the line, without labels.
+    """
+
+    cloud: Float[np.ndarray, "n d"]
+    sizes: Int[np.ndarray, " labels"]
+    low: Float[np.ndarray, " d"]
+    high: Float[np.ndarray, " d"]
+    sides: Float[np.ndarray, " d"]
+    length: float
+    vocabulary: tuple[Label, ...] | None
+    count: int
+    boxes: Boxes | None = None
+    line: Float[np.ndarray, " n"] | None = None
+
+    def __post_init__(self):
+        self.cuts = Cuts(self.sides)
 
     def depths(self, tolerance: float):
-        return kd_tree(self.unit, self.sides, self.sizes, tolerance)
+        return kd_tree(self.cloud, self.sides, self.sizes, tolerance, self.boxes)
 
     def measure(self, levels: list[TreeLevel]) -> TreeMeasure:
         leaves = leaves_of(levels, self.cuts, self.cloud.shape[1])
@@ -60,10 +66,34 @@ class _Points:
 
     def error(self, tree: TreeMeasure, bound: float) -> float:
         """The distance to the points where it is known, on the line, else the bound, in units of the box."""
-        if self.cloud.shape[1] > 1 or self.length == 0 or self.vocabulary is not None:
+        if self.line is None:
             return bound * self.length
         corners, sides = (np.asarray(array, np.float64)[:, 0] for array in (tree.low_corners, tree.sides))
-        return line_error(self.cloud[:, 0], corners, sides, np.asarray(tree.counts, np.float64))
+        return line_error(self.line, corners, sides, np.asarray(tree.counts, np.float64))
+
+
+def _of_points(points: Numbers, low: Numbers | None, high: Numbers | None, labels, side_bits: int) -> _Source:
+    cloud = finite_points(points).astype(np.float64)
+    codes, vocabulary = encode_labels(labels, len(cloud))
+    least, most = short_box(cloud.min(axis=0), cloud.max(axis=0), side_bits)
+    corners = least if low is None else low, most if high is None else high
+    least, most = box_corners(*corners, cloud.shape[1])
+    if outside := int(np.any((cloud < least) | (cloud > most), axis=1).sum()):
+        raise ValueError(
+            f"{outside} of {len(cloud)} points lie outside the box low={least}, high={most}; enlarge the box"
+        )
+    codes = np.zeros(len(cloud), np.int64) if codes is None else np.asarray(codes, np.int64)
+    unit, sides, length = unit_cloud(cloud[np.argsort(codes, kind="stable")], least, most)
+    line = cloud[:, 0] if cloud.shape[1] == 1 and length > 0 and vocabulary is None else None
+    return _Source(unit, np.bincount(codes), least, most, sides, length, vocabulary, len(cloud), None, line)
+
+
+def _of_leaves(leaves: DyadicLeaves, low, high, vocabulary: tuple[Label, ...] | None) -> _Source:
+    sides, length = unit_sides(low, high), 2 * float((high / 2 - low / 2).max())
+    centres = (leaves.cells + 0.5) * np.ldexp(sides, -leaves.halvings)
+    boxes = Boxes(leaves.quanta, leaves.halvings.sum(axis=1))
+    count = round(float(leaves.quanta.sum()))
+    return _Source(centres, np.bincount(leaves.root), low, high, sides, length, vocabulary, count, boxes)
 
 
 def trees(
@@ -87,20 +117,25 @@ def trees(
     budget = real_number(bits, "bits")
     side_bits = box_bits_for(budget)
     while True:
-        source = _Points(points, low, high, labels, side_bits)
-        least = code_length(root := source.roots())
+        source = _of_points(points, low, high, labels, side_bits)
+        least = code_length(source.roots())
         if least <= budget or side_bits <= LEAST_BOX_BITS:
             break
         side_bits -= 1
+    fitting = [(tree, source.error(tree, pruned.error)) for tree, pruned in _fitting(source, budget, least)]
+    return fitting or [(root := source.roots(), source.error(root, math.inf))]
+
+
+def _fitting(source: _Source, budget: float, least: int) -> list[tuple[TreeMeasure, Pruned]]:
+    """Trees of several numbers of quanta that take at most so many bits, of which the roots alone take `least`."""
     if not least <= budget < math.inf:
         raise TooFewBits(budget, least)
     # Quanta take as many bits more as they have, and as there are ways for them to fall to the labels.
-    size, labelled = len(source.cloud), len(source.sizes)
+    size, labelled = source.count, len(source.sizes)
     ways = math.lgamma(size) - math.lgamma(labelled) - math.lgamma(size - labelled + 1)
     overhead = least + min(size, MAX_QUANTA).bit_length() + math.ceil(ways / math.log(2))
-    alone = [(root, source.error(root, math.inf))]
     if overhead >= budget:
-        return alone
+        return []
     payload, tolerance = budget - overhead, 0.4 / budget**2
     while True:
         found = candidates(source.depths(tolerance), payload, MAX_QUANTA)
@@ -114,9 +149,37 @@ def trees(
             tolerance = max(_WORTH * first.price, _FINEST)
         else:
             break
-    made = [(source.measure(each.levels), each.error) for each in itertools.chain([first] if first else [], found)]
-    fitting = [(tree, source.error(tree, bound)) for tree, bound in made if code_length(tree) <= budget]
-    return fitting or alone
+    made = [(source.measure(each.levels), each) for each in itertools.chain([first] if first else [], found)]
+    return [(tree, pruned) for tree, pruned in made if code_length(tree) <= budget]
+
+
+def tree_of_boxes(
+    leaves: DyadicLeaves,
+    low: Float[np.ndarray, " d"],
+    high: Float[np.ndarray, " d"],
+    vocabulary: tuple[Label, ...] | None,
+    bits: SupportsFloat | object | None,
+) -> tuple[TreeMeasure, Bound]:
+    """A tree for a law that is uniform on each of some nodes, none of them in another, and bounds on W_1 and W_2 to it.
+
+    The tree of the least bound in so many bits; with `None`, that of as many quanta as the masses add up to.
+    """
+    source = _of_leaves(leaves, low, high, vocabulary)
+    found = []
+    if bits is not None:
+        found = _fitting(source, real_number(bits, "bits"), code_length(source.roots()))
+    if not found:
+        whole = bits is None
+        quanta = max(len(source.sizes), min(source.count, MAX_QUANTA)) if whole else len(source.sizes)
+        pruned = Quanta(source.depths(0.0 if whole else math.inf), quanta).best()
+        found = [(source.measure(pruned.levels), pruned)]
+    tree, pruned = min(found, key=lambda each: each[1].error)
+    # What the labels have too much or too little is somewhere else in the box.
+    masses = np.bincount(leaves.root, leaves.quanta) / leaves.quanta.sum()
+    moved = float(np.abs(masses - tree.label_masses).sum()) / 2
+    wide = float(np.linalg.norm(source.sides))
+    first, second = pruned.error + moved * wide, pruned.square + moved * wide**2
+    return tree, (source.length * first, source.length * math.sqrt(second))
 
 
 def tree_of_leaves(
@@ -133,10 +196,10 @@ def tree_of_leaves(
         2
     """
     most = whole_number(leaves, "leaves", 1)
-    source = _Points(points, low, high, None, MOST_BOX_BITS)
+    source = _of_points(points, low, high, None, MOST_BOX_BITS)
     # A leaf is worth more than the last one that there is: about the error over the number of leaves.
     depths = source.depths(0.01 / most**2)
-    return source.measure(Quanta(depths, min(len(source.cloud), MAX_QUANTA)).of_leaves(most))
+    return source.measure(Quanta(depths, min(source.count, MAX_QUANTA)).of_leaves(most))
 
 
 def with_bounds(tree: TreeMeasure, points: Numbers, labels: Sequence[object] | np.ndarray | None) -> TreeMeasure:

@@ -95,3 +95,16 @@ def encode_labels(
         raise TypeError(f"labels must be strings or integers; got dtype {array.dtype}")
     vocabulary, codes = np.unique(array, return_inverse=True)
     return codes.astype(np.int32), tuple(plain_label(v) for v in vocabulary.tolist())
+
+
+def joined(vocabularies: Sequence[tuple[Label, ...]]) -> tuple[tuple[Label, ...], list[Int[np.ndarray, " labels"]]]:
+    """The sorted union of vocabularies, and the code in it of each label of each.
+
+    **Raises:** `TypeError` where some labels are strings and some integers.
+    """
+    every = {label for names in vocabularies for label in names}
+    if len({isinstance(label, str) for label in every}) > 1:
+        raise TypeError("labels must be all strings or all integers; some parts have strings, some integers")
+    union = tuple(sorted(every))  # pyright: ignore[reportArgumentType]
+    code = {label: i for i, label in enumerate(union)}
+    return union, [np.array([code[label] for label in names], np.int64) for names in vocabularies]

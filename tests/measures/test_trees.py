@@ -74,7 +74,7 @@ def test_the_error_of_a_tree_is_a_bound(seed, n, quanta, price):
     from jaxgen.measures._dyadic_leaves import leaves_of
 
     search = Quanta(depths, quanta)
-    levels, error = search._selected(search.pruned(10.0**price, TreeCosts())[0])
+    levels, error, _ = search._selected(search.pruned(10.0**price, TreeCosts())[0])
     leaves = leaves_of(levels, Cuts(sides), 1)
     corner = low[0] + leaves.cells[:, 0] * np.ldexp(high[0] - low[0], -leaves.halvings[:, 0])
     law = corner, np.ldexp(high[0] - low[0], -leaves.halvings[:, 0]), leaves.quanta.astype(float)
