@@ -307,16 +307,13 @@ def _added(parts: Sequence[_Part]) -> _Part:
     """The sum of counts in one grid."""
     if len({part.vocabulary is None for part in parts}) > 1:
         raise ValueError("counts with labels and counts without do not add up; give labels to all parts, or to none")
+    cells, counts = (np.concatenate(each) for each in zip(*(part[:2] for part in parts), strict=True))
     if parts[0].vocabulary is None:
-        vocabulary, places = None, [np.zeros(1, np.int64)] * len(parts)
+        vocabulary, places, codes = None, [np.zeros(1, np.int64)] * len(parts), None
     else:
         vocabulary, places = joined([part.vocabulary or () for part in parts])
-    codes = [None if part.labels is None else place[part.labels] for part, place in zip(parts, places, strict=True)]
-    cells, labels, counts = merge_cells(
-        np.concatenate([part.cells for part in parts]),
-        None if vocabulary is None else np.concatenate(codes),
-        np.concatenate([part.counts for part in parts]),
-    )
+        codes = np.concatenate([place[part.labels] for part, place in zip(parts, places, strict=True)])
+    cells, labels, counts = merge_cells(cells, codes, counts)
     away = np.zeros((len(vocabulary or (None,)), 2), np.int64)
     for part, place in zip(parts, places, strict=True):
         away[place] += part.away

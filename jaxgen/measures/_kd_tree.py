@@ -120,7 +120,7 @@ def kd_tree(
     - `boxes`: where they are the centres of boxes of which none is in another.
     """
     cuts = Cuts(sides)
-    side, rows, size = sides.copy(), cloud, sizes
+    side, rows, size, own = sides.copy(), cloud, sizes, np.zeros(1)
     if boxes is not None:
         rows, own = np.column_stack([cloud, *boxes]), _variances(cuts, sides, int(boxes.depth.max()))
     total = len(cloud) if boxes is None else float(boxes.mass.sum())

@@ -19,7 +19,7 @@ from ._tree import TreeMeasure
 from ._tree_search import tree_of_boxes
 from ._vocabulary import Label, joined
 
-AnyKind = TypeVar("AnyKind", GridMeasure, QuantizedMeasure, TreeMeasure)
+AnyKind = TypeVar("AnyKind", bound=AbstractMeasure)
 
 
 def merge(
@@ -141,7 +141,7 @@ def _merged_grids(
     if kind is QuantizedMeasure and total is not None and quanta <= MAX_QUANTA:
         return QuantizedMeasure(cells, mass, *fields)
     merged = GridMeasure(cells, mass, *fields)
-    return quantized(merged, min(quanta, MAX_QUANTA), mass) if kind is QuantizedMeasure else merged
+    return quantized(merged, min(quanta, MAX_QUANTA), mass.astype(np.float64)) if kind is QuantizedMeasure else merged
 
 
 def _merged_trees(parts: Sequence[TreeMeasure], weights: Float[np.ndarray, " parts"] | None, bits: Any) -> TreeMeasure:
