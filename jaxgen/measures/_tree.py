@@ -157,9 +157,9 @@ class TreeMeasure(AbstractLeafMeasure):
         **Example:**
 
             >>> import jaxgen as jg, numpy as np
-            >>> chunks = (np.random.default_rng(seed).random((1000, 2)) for seed in range(3))
-            >>> tree = jg.TreeMeasure.from_chunks(chunks, bits=600, resolution=64, low=0.0, high=1.0)
-            >>> jg.code_length(tree) <= 600
+            >>> chunks = (np.random.default_rng(seed).random((100, 2)) for seed in range(3))
+            >>> tree = jg.TreeMeasure.from_chunks(chunks, bits=300, resolution=64, low=0.0, high=1.0)
+            >>> jg.code_length(tree) <= 300
             True
         """
         from ._cell_counts import CellCounts
