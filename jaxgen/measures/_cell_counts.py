@@ -19,6 +19,7 @@ from ._build import cell_columns, count_cells, merge_cells, outside
 from ._dyadic_leaves import DyadicLeaves
 from ._grid import GridMeasure
 from ._kd_tree import Cuts, unit_sides
+from ._node_bound import node_bound
 from ._record import Bound, Record
 from ._rounding import added
 from ._tree import TreeMeasure
@@ -188,8 +189,8 @@ class CellCounts(eqx.Module):
         The points are taken to be uniform in each node of the tree whose sides are, on each axis, the least that are
         not below those of the cells: in the cells themselves, where these are nodes, as they are for
         `tree_resolution`. So what is known of the points is off by no more than `2 / sqrt(3)` of half the diagonal of
-        such a node in W_1, and in W_2; the record has the bound "law" between the points and the tree. Of labels,
-        only that for all. Theory, section 8.
+        such a node in W_1, and in W_2; the record has the bound "law" between the points and the tree, and those of
+        each label. Theory, section 8.
 
         **Raises:** `ValueError` for a budget that the header alone exceeds, naming the smallest.
 
@@ -207,22 +208,41 @@ class CellCounts(eqx.Module):
         while (axis := cuts.axis(int(often.sum()))) >= 0 and 2 << int(often[axis]) <= n[axis]:
             often[axis] += 1
         # The node of the centre of each cell: its number in exact integers.
-        cells = ((2 * self.cells.astype(np.int64) + 1) << often) // (2 * np.asarray(n, np.int64))
-        sides = self.high - self.low
-        step = ((self.cells + 0.5) / np.asarray(n) - np.ldexp(cells + 0.5, -often)) * sides
-        unit = _half_diagonal(self.low, self.high, n)
-        square = np.sum((step / unit) ** 2, axis=1)
-        cells, root, counts = merge_cells(cells, self.labels, self.counts)
+        nodes = ((2 * self.cells.astype(np.int64) + 1) << often) // (2 * np.asarray(n, np.int64))
+        cells, root, counts = merge_cells(nodes, self.labels, self.counts)
         root = np.zeros(len(cells), np.int64) if root is None else root.astype(np.int64)
-        halvings = np.broadcast_to(often, cells.shape)
-        leaves = DyadicLeaves(cells, halvings, counts, root)
+        leaves = DyadicLeaves(cells, np.broadcast_to(often, cells.shape), counts, root)
         tree, bound = tree_of_boxes(leaves, self.low, self.high, self.vocabulary, bits)
-        moved = unit * (self.counts @ np.sqrt(square)) / self.total, unit * np.sqrt(self.counts @ square / self.total)
+        # Either the points are in their nodes, or their cells are atoms.
+        first, second = added(bound, self._from_nodes(nodes, often))
+        atoms = self._to_atoms(tree, slice(None), self.away.sum(axis=0))
+        each = [
+            self._to_atoms(tree.given(label), self.labels == code, self.away[code])
+            for code, label in enumerate(self.vocabulary or ())
+        ]
+        bounds = {"law": (min(first, atoms[0]), min(second, atoms[1]))}
+        return tree.with_record(Record(bounds, {"law": tuple(each)} if each else None, saved=False))
+
+    def _from_nodes(self, nodes, often) -> Bound:
+        """Between the points and the uniform laws on nodes that have their counts."""
+        n, sides = np.asarray(self.resolution), self.high - self.low
+        unit = _half_diagonal(self.low, self.high, n)
+        step = ((self.cells + 0.5) / n - np.ldexp(nodes + 0.5, -often)) * sides / unit
+        square = np.sum(step**2, axis=1)
+        moved = (
+            unit * float(self.counts @ np.sqrt(square)) / self.total,
+            unit * math.sqrt(self.counts @ square / self.total),
+        )
         spread = float(np.linalg.norm(np.ldexp(sides, -often))) / math.sqrt(12)
         first, second = added(self._bound(self.away.sum(axis=0).tolist(), self.total), moved)
         second = math.hypot(second, spread)
-        near = min(second, first + spread), second
-        return tree.with_record(Record({"law": added(near, bound)}, saved=False))
+        return min(second, first + spread), second
+
+    def _to_atoms(self, law: TreeMeasure, part, away) -> Bound:
+        """Between some of the points and a law, by way of the centres of their cells."""
+        cells, counts = self.cells[part], self.counts[part]
+        centres = self.low + (cells + 0.5) * ((self.high - self.low) / np.asarray(self.resolution))
+        return added(node_bound(centres, law, counts), self._bound(away.tolist(), int(counts.sum())))
 
     def _label_totals(self) -> Int[np.ndarray, " labels"]:
         if self.labels is None:

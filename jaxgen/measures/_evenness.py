@@ -44,11 +44,13 @@ class Evenness(NamedTuple):
 class Arranged(NamedTuple):
     """Points in boxes, in an order in which those of each dyadic node stand together.
 
+    - `weights`: of the points, whole numbers: as many points as that.
     - `key`: of each point, the box and below it one bit a halving; `height`: of the borders between points, the bit at
         which their keys part, -1 where they are the same.
     """
 
     points: Float[np.ndarray, "n d"]
+    weights: Int[np.ndarray, " n"]
     key: Int[np.ndarray, " n"]
     height: Int[np.ndarray, " borders"]
     low: Float[np.ndarray, "boxes d"]
@@ -61,16 +63,17 @@ def arranged(
     box: Int[np.ndarray, " n"],
     low: Float[np.ndarray, "boxes d"],
     side: Float[np.ndarray, "boxes d"],
+    weights: Int[np.ndarray, " n"],
 ) -> Arranged:
     """Points in order; `box` says which box each of them is in, from `low` to `low + side`."""
     shapes = _Shapes(side, max(1, len(low) - 1).bit_length())
     key = shapes.keys(points, box, low, side)
     order = np.argsort(key)
-    key, points = key[order], points[order]
+    key, points, weights = key[order], points[order], weights[order]
     differ = key[:-1] ^ key[1:]
     # Of the digits but the highest one, those under a digit 1 are dropped, so that no rounding makes it another.
     height = np.frexp((differ & ~(differ >> 1)).astype(np.float64))[1].astype(np.int8) - 1
-    return Arranged(points, key, height, low, side, shapes)
+    return Arranged(points, weights, key, height, low, side, shapes)
 
 
 def clusters(arranged: Arranged, most: int) -> Int[np.ndarray, " clusters"]:
@@ -188,21 +191,21 @@ class _Merging:
     """Nodes, as runs of points in the order of their keys, merged two by two; kept where their first point stands."""
 
     def __init__(self, arranged: Arranged):
-        points, key, height, self.low, self.side, self.shapes = arranged
+        points, weights, key, height, self.low, self.side, self.shapes = arranged
         self.line = int(np.count_nonzero(self.side.max(axis=0, initial=0.0))) == 1
         starts = clusters(arranged, _MOST_NODES)
         apart = np.zeros(len(height), bool)
         apart[starts[1:] - 1] = True
         self.height = height[apart]
-        self.size = np.diff(starts, append=len(key))
+        self.size = np.add.reduceat(weights, starts)
         self.box = key[starts] >> self.shapes.bits
         self.at = points[starts]
         if len(starts) == len(key):
             self.mean, self.square = self.at.copy(), np.zeros(len(key))
         else:
-            self.mean = np.add.reduceat(points, starts, axis=0) / self.size[:, None]
-            away = points - np.repeat(self.mean, self.size, axis=0)
-            self.square = np.add.reduceat(np.einsum("nd,nd->n", away, away), starts)
+            self.mean = np.add.reduceat(weights[:, None] * points, starts, axis=0) / self.size[:, None]
+            away = points - np.repeat(self.mean, np.diff(starts, append=len(key)), axis=0)
+            self.square = np.add.reduceat(weights * np.einsum("nd,nd->n", away, away), starts)
         self.level = np.maximum.reduceat(np.append(np.where(apart, -1, height), np.int8(-1)), starts) + np.int8(1)
         self.first = np.arange(len(starts), dtype=np.int32)
         self.last = self.first.copy()

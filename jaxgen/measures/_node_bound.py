@@ -28,16 +28,21 @@ _CHUNK = 1 << 15
 _MOST_RANKED, _WORTH = 1 << 18, 0.05
 
 
-def node_bound(points: Float[np.ndarray, "n d"], measure: AbstractMeasure) -> Bound:
+def node_bound(
+    points: Float[np.ndarray, "n d"], measure: AbstractMeasure, weights: Int[np.ndarray, " n"] | None = None
+) -> Bound:
     """Bounds, in units of the points, on W_1 and W_2 between their uniform law and a measure, whatever its labels.
+
+    With whole `weights`, each of the points is so many.
 
     Of points outside the box of the measure the nearest points of the box are taken, and their distance is added.
     O(N log N) for N points: one sort, and a merge of two nodes for each of them.
     """
     box: Any = measure
+    weights = np.ones(len(points), np.int64) if weights is None else weights
     low, high = np.asarray(box.low, np.float64), np.asarray(box.high, np.float64)
     inside = np.clip(points, low, high)
-    outside = _mean_length(points - inside)
+    outside = _mean_length(points - inside, weights)
     # Through halves, where a side is beyond the largest double.
     half = high / 2 - low / 2
     unit = float(half.max())
@@ -56,32 +61,34 @@ def node_bound(points: Float[np.ndarray, "n d"], measure: AbstractMeasure) -> Bo
     masses = measure._weights().astype(np.float64)
     slack = 2.0**-50 + 2.0**-49 * (np.maximum(np.abs(low), np.abs(high)) / 2 / unit if cell is None else 0.0)
     tree = box_tree(corners, ends, masses / masses.sum(), sides, np.broadcast_to(slack, sides.shape), cell)
-    found = _bounds(cloud, _ends_of(cloud, tree, cell, getattr(measure, "resolution", ())), tree)
+    found = _bounds(cloud, weights, _ends_of(cloud, tree, cell, getattr(measure, "resolution", ())), tree)
     w1, w2 = (2 * unit * (tree.moved + bound) for bound in found)
     return added(outside, (w1, w2))
 
 
-def _bounds(cloud, where, tree: BoxTree) -> Bound:
+def _bounds(cloud, weights, where, tree: BoxTree) -> Bound:
     """In units of the tree: with each point where it is, and, if much is moved then, as many as the law has there."""
     ends = np.flatnonzero(tree.axis < 0)
     number = np.cumsum(tree.axis < 0) - 1
     low, side = tree.leaf_low[ends], tree.leaf_high[ends] - tree.leaf_low[ends]
-    first = arranged(cloud, number[where], low, side)
+    first = arranged(cloud, number[where], low, side, weights)
     bounds, moved = _from_node_to_node(first, ends, tree)
     if moved <= _WORTH * bounds[0]:
         return bounds
     starts = clusters(first, _MOST_RANKED)
-    size = np.diff(starts, append=len(cloud))
-    where = np.repeat(_by_rank(np.add.reduceat(first.points, starts, axis=0) / size[:, None], size, tree), size)
-    second, _ = _from_node_to_node(arranged(first.points, number[where], low, side), ends, tree)
+    size = np.add.reduceat(first.weights, starts)
+    means = np.add.reduceat(first.weights[:, None] * first.points, starts, axis=0) / size[:, None]
+    where = np.repeat(_by_rank(means, size, tree), np.diff(starts, append=len(cloud)))
+    second, _ = _from_node_to_node(arranged(first.points, number[where], low, side, first.weights), ends, tree)
     return min(bounds[0], second[0]), min(bounds[1], second[1])
 
 
-def _mean_length(vectors: Float[np.ndarray, "n d"]) -> Bound:
+def _mean_length(vectors: Float[np.ndarray, "n d"], weights: Int[np.ndarray, " n"]) -> Bound:
     """Mean and root mean square, in units of the largest, so that no square overflows or vanishes."""
     unit = float(np.abs(vectors).max())
     square = np.sum((vectors / (unit or 1.0)) ** 2, axis=1)
-    return unit * float(np.sqrt(square).mean()), unit * math.sqrt(square.mean())
+    total = weights.sum()
+    return unit * float(weights @ np.sqrt(square) / total), unit * math.sqrt(weights @ square / total)
 
 
 def _ends_of(cloud, tree: BoxTree, cell, resolution: tuple[int, ...]) -> Int[np.ndarray, " n"]:
@@ -138,9 +145,13 @@ def _by_rank(points, size, tree: BoxTree):
 def _from_node_to_node(data: Arranged, ends, tree: BoxTree) -> tuple[Bound, float]:
     """The bounds at the root, from the ends up; and what mass that is moved from half to half adds to the first."""
     even = evenness(data)
-    cloud, where = data.points, ends[data.key >> data.shapes.bits]
+    where = ends[data.key >> data.shapes.bits]
     points, law = _Law(tree), _Law(tree)
-    points.mass[ends], points.mean[ends], points.variance[ends] = even.size / len(cloud), even.mean, even.variance
+    points.mass[ends], points.mean[ends], points.variance[ends] = (
+        even.size / data.weights.sum(),
+        even.mean,
+        even.variance,
+    )
     law.mass, law.mean, law.variance = tree.mass.copy(), tree.mean.copy(), tree.variance.copy()
     # From the points of an end to the law there, and from both to the uniform law on the end, through the leaf in it.
     apart, going = np.zeros((2, len(tree.axis))), np.zeros(len(tree.axis))
@@ -157,7 +168,7 @@ def _from_node_to_node(data: Arranged, ends, tree: BoxTree) -> tuple[Bound, floa
     rough = np.flatnonzero((tree.axis < 0) & ~tree.uniform)
     apart[:, rough] = points.error[:, rough] + law.error[:, rough]
     rough = np.flatnonzero((tree.axis < 0) & ~(tree.uniform & (tree.leaf_high > tree.leaf_low).any(axis=1)))
-    apart[:, rough] = np.minimum(apart[:, rough], _products(cloud, where, tree, rough))
+    apart[:, rough] = np.minimum(apart[:, rough], _products(data, where, tree, rough))
     for first, last in zip(tree.levels[-2::-1], tree.levels[:0:-1], strict=True):
         at = np.flatnonzero(tree.axis[first:last] >= 0) + first
         if len(at) == 0:
@@ -187,17 +198,17 @@ def _from_node_to_node(data: Arranged, ends, tree: BoxTree) -> tuple[Bound, floa
     return (float(apart[0, 0]), float(apart[1, 0])), float(going[0])
 
 
-def _products(cloud, where, tree: BoxTree, rough):
+def _products(data: Arranged, where, tree: BoxTree, rough):
     """The cost of the product coupling of points and law on some of the ends."""
     number = np.full(len(tree.axis), -1)
     number[rough] = np.arange(len(rough))
     which = number[where]
     held = which >= 0
     at, which = where[held], which[held]
-    away = cloud[held] - tree.mean[at]
+    away, weights = data.points[held] - tree.mean[at], data.weights[held]
     square = np.einsum("nd,nd->n", away, away) + tree.variance[at]
-    size = np.maximum(np.bincount(which, minlength=len(rough)), 1)
-    sums = np.stack([np.bincount(which, cost, len(rough)) for cost in (np.sqrt(square), square)])
+    size = np.maximum(np.bincount(which, weights, len(rough)), 1)
+    sums = np.stack([np.bincount(which, weights * cost, len(rough)) for cost in (np.sqrt(square), square)])
     return np.stack([sums[0] / size, np.sqrt(sums[1] / size)])
 
 
