@@ -9,9 +9,10 @@ from jaxtyping import Float
 from .._checks import Numbers, nonnegative_weights
 from ._abstract import AbstractMeasure
 from ._build import merge_cells
-from ._dyadic_leaves import mixed
+from ._dyadic_leaves import DyadicLeaves, mixed
 from ._grid import GridMeasure
 from ._kd_tree import Cuts, unit_sides
+from ._node_bound import box_bound
 from ._quantized import QuantizedMeasure, quantized
 from ._record import Bound, Record
 from ._rounding import MAX_QUANTA, added
@@ -157,8 +158,27 @@ def _merged_trees(parts: Sequence[TreeMeasure], weights: Float[np.ndarray, " par
         for each, scale, code in zip(leaves, scales, codes, strict=True)
     ]
     low, high = (np.asarray(corner, np.float64) for corner in (parts[0].low, parts[0].high))
-    tree, bound = tree_of_boxes(mixed(leaves, Cuts(unit_sides(low, high))), low, high, vocabulary, bits)
+    mixture = mixed(leaves, Cuts(unit_sides(low, high)))
+    tree, bound = tree_of_boxes(mixture, low, high, vocabulary, bits)
+    between = _between(mixture, tree._leaves(), low, high)
+    bound = min(bound[0], between[0]), min(bound[1], between[1])
     bounds = _mixed_record(parts, weights / weights.sum())
     return tree.with_record(
         Record({**bounds, "rounding": added(bounds.get("rounding", (0.0, 0.0)), bound)}, saved=bits is None)
     )
+
+
+def _between(one: DyadicLeaves, two: DyadicLeaves, low, high) -> Bound:
+    """Between two laws on leaves of trees in one box, whatever their labels: on the leaves that they have together."""
+    sides, length = unit_sides(low, high), 2 * float((high / 2 - low / 2).max())
+    if length == 0:
+        return 0.0, 0.0
+    parts = [
+        each._replace(quanta=each.quanta / each.quanta.sum(), root=np.zeros_like(each.root)) for each in (one, two)
+    ]
+    none = [each._replace(quanta=np.zeros(len(each.root))) for each in parts]
+    first, second = (mixed(pair, Cuts(sides)) for pair in ((parts[0], none[1]), (none[0], parts[1])))
+    side = np.ldexp(sides, -first.halvings)
+    masses = np.stack([first.quanta, second.quanta])
+    w1, w2 = box_bound(first.cells * side, (first.cells + 1) * side, masses, sides)
+    return length * w1, length * w2

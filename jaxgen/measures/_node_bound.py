@@ -66,6 +66,32 @@ def node_bound(
     return added(outside, (w1, w2))
 
 
+def box_bound(
+    low: Float[np.ndarray, "m d"],
+    high: Float[np.ndarray, "m d"],
+    masses: Float[np.ndarray, "2 m"],
+    sides: Float[np.ndarray, " d"],
+) -> Bound:
+    """Bounds on W_1 and W_2 between two laws that are uniform on the same nodes of the dyadic tree of a box.
+
+    **Arguments:**
+
+    - `low`, `high`: of the nodes, none in another, in the box from 0 to `sides`, of which the longest is about 1.
+    - `masses`: of both laws, each with the sum 1.
+    """
+    tree = box_tree(low, high, masses.mean(axis=0), sides, np.full(len(sides), 2.0**-50))
+    where, ends = _descend((low + high) / 2, tree), np.flatnonzero(tree.axis < 0)
+    leaf, middle = tree.leaf_high[ends] - tree.leaf_low[ends], tree.leaf_low[ends] / 2 + tree.leaf_high[ends] / 2
+    one, two = _Law(tree), _Law(tree)
+    for law, mass in zip((one, two), masses, strict=True):
+        law.mass = np.bincount(where, mass, len(tree.axis)).astype(np.float64)
+        law.mean, law.variance = tree.mean.copy(), tree.variance.copy()
+        law.common[ends] = leaf * law.side[ends] / 12
+        law.settle(ends, stretched(middle - law.centre[ends], law.side[ends] - leaf))
+    (w1, w2), _ = _joined(one, two, np.zeros((2, len(tree.axis))), tree)
+    return w1 + 2 * tree.moved, w2 + 2 * tree.moved
+
+
 def _bounds(cloud, weights, where, tree: BoxTree) -> Bound:
     """In units of the tree: with each point where it is, and, if much is moved then, as many as the law has there."""
     ends = np.flatnonzero(tree.axis < 0)
@@ -154,7 +180,7 @@ def _from_node_to_node(data: Arranged, ends, tree: BoxTree) -> tuple[Bound, floa
     )
     law.mass, law.mean, law.variance = tree.mass.copy(), tree.mean.copy(), tree.variance.copy()
     # From the points of an end to the law there, and from both to the uniform law on the end, through the leaf in it.
-    apart, going = np.zeros((2, len(tree.axis))), np.zeros(len(tree.axis))
+    apart = np.zeros((2, len(tree.axis)))
     leaf = tree.leaf_high[ends] - tree.leaf_low[ends]
     centre = tree.leaf_low[ends] / 2 + tree.leaf_high[ends] / 2
     through = stretched(centre - points.centre[ends], points.side[ends] - leaf)
@@ -169,6 +195,12 @@ def _from_node_to_node(data: Arranged, ends, tree: BoxTree) -> tuple[Bound, floa
     apart[:, rough] = points.error[:, rough] + law.error[:, rough]
     rough = np.flatnonzero((tree.axis < 0) & ~(tree.uniform & (tree.leaf_high > tree.leaf_low).any(axis=1)))
     apart[:, rough] = np.minimum(apart[:, rough], _products(data, where, tree, rough))
+    return _joined(points, law, apart, tree)
+
+
+def _joined(points: "_Law", law: "_Law", apart, tree: BoxTree) -> tuple[Bound, float]:
+    """The bounds at the root, from those between two laws at the ends; and what mass that moves adds to the first."""
+    going = np.zeros(len(tree.axis))
     for first, last in zip(tree.levels[-2::-1], tree.levels[:0:-1], strict=True):
         at = np.flatnonzero(tree.axis[first:last] >= 0) + first
         if len(at) == 0:

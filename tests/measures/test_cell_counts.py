@@ -106,7 +106,7 @@ def test_points_that_may_be_anywhere():
 @given(
     seed=st.integers(0, 2**32 - 1), n=st.integers(1, 300), bits=st.integers(90, 500), resolution=st.integers(1, 5000)
 )
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_a_tree_of_counts_on_the_line(seed, n, bits, resolution):
     """Its bound to the points, against the area between the distribution functions, whatever the resolution."""
     points = cloud(seed, n, 1)
@@ -135,6 +135,7 @@ def test_what_is_known_of_the_points_is_within_half_a_diagonal(seed, n, d, power
     assert node_bound(points, tree)[0] <= 2 / np.sqrt(3) * half * (1 + 1e-6)
 
 
+@pytest.mark.slow
 def test_a_tree_of_fine_counts_is_as_good_as_one_of_points():
     points, box = cloud(5, 400, 2), {"low": [-4.0, -4.0], "high": [4.0, 4.0]}
     exact = jg.TreeMeasure.from_samples(points, 600, **box)

@@ -299,8 +299,9 @@ def test_grids_of_a_budget_know_their_distance_to_the_points():
 @settings(max_examples=20, deadline=None)
 def test_weights_are_points_that_are_repeated(seed, dim):
     rng = np.random.default_rng(seed)
-    points, weights = rng.normal(size=(12, dim)).round(1), rng.integers(1, 6, 12)
-    low, side = rng.normal(size=(4, dim)), rng.random((4, dim)) * rng.integers(0, 2)
-    law = LeafMeasure(low, side, rng.random(4) + 0.1)
+    # In the box of the law, and without ties, among which either is taken.
+    points, weights = rng.random((12, dim)), rng.integers(1, 6, 12)
+    low, side = rng.random((4, dim)) / 2, rng.random((4, dim)) / 2 * rng.integers(0, 2)
+    law = LeafMeasure(np.vstack([np.zeros(dim), low]), np.vstack([np.ones(dim), side]), rng.random(5) + 0.1)
     repeated = node_bound(np.repeat(points, weights, axis=0), law)
     assert node_bound(points, law, weights) == pytest.approx(repeated, rel=1e-9)
