@@ -103,6 +103,24 @@ def finite_points(points: Numbers | object, name: str = "points") -> Shaped[np.n
     return array
 
 
+def real_array(out: object, name: str) -> Shaped[np.ndarray, "..."]:
+    """What anybody's code gave, as real numbers in their own shape. Raises `TypeError` for anything else."""
+    try:
+        array = np.asarray(out)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.dtype == object:
+        raise TypeError(f"{name} must be an array of numbers; got something of type {type(out).__name__}")
+    return _real_numbers(array, name)
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong in anybody's code, on one line that is not too long."""
+    lines = str(error).strip().splitlines() or [""]
+    text = f"{type(error).__name__}: {lines[0]}"
+    return text if len(text) <= 160 else f"{text[:157]}..."
+
+
 def nonnegative_weights(
     weights: Numbers | object, name: str = "weights", size: int | None = None
 ) -> Float[np.ndarray, "..."]:
