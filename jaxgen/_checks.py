@@ -33,6 +33,23 @@ class TooFewBits(ValueError):
         self.least = least
 
 
+class Tried:
+    """What was tried in vain, and what came out; what had the same outcome is said in one breath."""
+
+    def __init__(self):
+        self._calls: dict[str, list[str]] = {}
+
+    def add(self, call: str, outcome: str) -> None:
+        """One more call."""
+        self._calls.setdefault(outcome.rstrip("."), []).append(call)
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{', '.join(calls)} {outcome}" for outcome, calls in self._calls.items())
+
+
 def whole_number(value: SupportsIndex | object, name: str, least: int = 0, most: int | None = None) -> int:
     """An integer of at least `least` and at most `most`. Raises `TypeError` and `ValueError` naming the argument."""
     try:

@@ -16,10 +16,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from .._checks import finite_points, first_line, real_array
+from .._checks import Tried, finite_points, first_line, real_array
 from ..coding import load
 from ..data import Dataset, load_points
-from ..distances import SourceMap, Tried, declared_shapes, source_map
+from ..distances import SourceMap, declared_shapes, source_map
 from ..generators import AbstractGenerator
 from ..measures import AbstractMeasure, Condition, Label, unknown_label
 from ..source import padded_size
@@ -212,7 +212,8 @@ def _of_map(found: SourceMap, dim: int, kind: str) -> Wrapped:
     def draw(key: PRNGKeyArray, n: int, condition: Condition) -> np.ndarray:
         # Numbers of points that differ a little share one program, where there is one.
         u = jr.uniform(key, (padded_size(n) if found.traced else n, count), jnp.result_type(float))
-        return found.points(np.asarray(u, np.float64))[:n]
+        # A float is 0 once in 2^23 times, where quantile functions are infinite: the middle of what is rounded to 0.
+        return found.points(np.maximum(np.asarray(u, np.float64), 2.0**-24))[:n]
 
     name = f"{kind} of {count} uniform number{'s'[: count > 1]}{'' if found.traced else ', which JAX cannot trace'}"
     return Wrapped(name, dim, draw, law=found, source_dim=count, numbers=_numbers(found.law))
@@ -322,5 +323,5 @@ def _as_function(dim: int) -> str:
 
 
 def _short(given: object) -> str:
-    text = repr(given).splitlines()[0] if repr(given) else ""
+    text = (repr(given).splitlines() or [""])[0]
     return text if len(text) <= 60 else f"{text[:57]}..."

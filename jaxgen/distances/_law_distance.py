@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
-from .._checks import finite_points, transport_order, whole_number
+from .._checks import Tried, finite_points, transport_order, whole_number
 from ..coding import load
 from ..curves import PeanoCurve
 from ..data import Dataset, load_points
@@ -21,7 +21,7 @@ from ..generators import AbstractGenerator, CurveGenerator, SawtoothGenerator
 from ..measures import AbstractMeasure, Label, label_code
 from ..source import padded_size, stratum_words
 from ._clouds import Weights, as_pair
-from ._source_map import SourceMap, Tried, declared_shapes, source_map
+from ._source_map import SourceMap, declared_shapes, source_map
 from ._wasserstein import MAX_PAIRS, exact_distance
 from ._wasserstein_bounds import bracket
 

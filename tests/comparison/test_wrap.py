@@ -139,6 +139,12 @@ def test_the_line(model):
     assert scipy.stats.kstest(found.sample(KEY, 500)[:, 0], scipy.stats.norm(3.0, 0.5).cdf).pvalue > 1e-3
 
 
+def test_quantile_functions_are_never_asked_for_zero(monkeypatch):
+    monkeypatch.setattr(jr, "uniform", lambda key, shape, dtype: jnp.zeros(shape, dtype))
+    x = wrapped(scipy.stats.norm().ppf, 1).sample(KEY, 4)
+    np.testing.assert_allclose(x, scipy.stats.norm().ppf(2.0**-24))
+
+
 @pytest.mark.skipif(not hasattr(scipy.stats, "Normal"), reason="distributions as classes came later")
 def test_a_scipy_distribution_of_the_new_kind():
     found = wrapped(scipy.stats.Normal(mu=3.0, sigma=0.5), 1)
