@@ -1,6 +1,7 @@
 """Anybody's map of uniform numbers, on many values at once, whether JAX can trace it or not."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -172,8 +173,11 @@ def _untraced(law: Callable[[Any], Any], values: np.ndarray) -> _Way:
     """One value at a time, or all at once where a function of arrays gives the same."""
     slow = _one_by_one(law)
     expected = slow(values)
-    for axis in (-1, 0):
-        fast = _at_once(law, axis)
+    # Functions written for one value have the values on the last axis of what comes out, those for rows on the first.
+    for arranged, axis in itertools.product(
+        (lambda u: np.moveaxis(u, 0, -1), lambda u: u.reshape(len(u), -1)), (-1, 0)
+    ):
+        fast = _at_once(law, arranged, axis)
         try:
             found = fast(values)
         except Exception:  # it takes one value only
@@ -187,9 +191,8 @@ def _one_by_one(law: Callable[[Any], Any]) -> _Way:
     return lambda u: np.stack([_numbers(law(value)) for value in u.copy()])
 
 
-def _at_once(law: Callable[[Any], Any], axis: int) -> _Way:
-    """With the values on the last axis, as a function written for one value has them; points come out on `axis`."""
-    return lambda u: np.moveaxis(_numbers(law(np.moveaxis(u, 0, -1).copy())), axis, 0)
+def _at_once(law: Callable[[Any], Any], arranged: _Way, axis: int) -> _Way:
+    return lambda u: np.moveaxis(_numbers(law(arranged(u).copy())), axis, 0)
 
 
 def _numbers(out: object) -> np.ndarray:

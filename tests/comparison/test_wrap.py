@@ -145,6 +145,17 @@ def test_quantile_functions_are_never_asked_for_zero(monkeypatch):
     np.testing.assert_allclose(x, scipy.stats.norm().ppf(2.0**-24))
 
 
+def test_a_map_that_can_also_be_sampled_is_a_map():
+    class Both:
+        source_dim = 1
+        __call__ = staticmethod(bent)
+
+        def sample(self, key, n):
+            raise RuntimeError
+
+    assert wrapped(Both(), 2).kind_name == "a callable (Both) of 1 uniform number"
+
+
 @pytest.mark.skipif(not hasattr(scipy.stats, "Normal"), reason="distributions as classes came later")
 def test_a_scipy_distribution_of_the_new_kind():
     found = wrapped(scipy.stats.Normal(mu=3.0, sigma=0.5), 1)
@@ -230,17 +241,27 @@ def test_numpy_maps_are_what_their_values_are(sources, dim, n):
     assert found.shape == (sources,) and not found.traced
 
 
-def test_numpy_functions_are_called_once_for_all_values():
+@pytest.mark.parametrize(("law", "sources"), [
+    (lambda u: np.array([np.cos(u), np.sin(u)]), 1),
+    (lambda u: np.stack([np.cos(u), np.sin(u)], axis=-1), 1),
+    (lambda u: np.asarray(u) * np.ones(2), 1),
+    (lambda u: np.array([np.cos(u[0]), np.sin(u[1])]), 2),
+    (lambda u: np.asarray(u) @ np.arange(4.0).reshape(2, 2), 2),
+])  # fmt: skip
+def test_numpy_functions_are_called_once_for_all_values(law, sources):
     calls = []
 
-    def law(u):
-        calls.append(np.shape(u))
-        return np.array([np.cos(u), np.sin(u)])
+    def counted(u):
+        calls.append(u)
+        return law(u)
 
-    found = wrapped(law, 2)
+    found = source_map(counted, [() if sources == 1 else (sources,)], 2)
     calls.clear()
-    found.sample(KEY, 1000)
-    assert calls == [(1000,), (1,)] or calls == [(1000,), ()]
+    u = np.random.default_rng(0).random((1000, sources))
+    x = found.points(u)
+    # Once more for one value, to see that it gives the same.
+    assert len(calls) == 2 and not found.traced
+    np.testing.assert_allclose(x, [law(row[0] if sources == 1 else row) for row in u], rtol=1e-12)
 
 
 @pytest.mark.parametrize("wrong", [lambda u: u - np.asarray(u).min(), lambda u: u / np.linalg.norm(u), np.sort])
