@@ -174,9 +174,8 @@ def _untraced(law: Callable[[Any], Any], values: np.ndarray) -> _Way:
     slow = _one_by_one(law)
     expected = slow(values)
     # Functions written for one value have the values on the last axis of what comes out, those for rows on the first.
-    for arranged, axis in itertools.product(
-        (lambda u: np.moveaxis(u, 0, -1), lambda u: u.reshape(len(u), -1)), (-1, 0)
-    ):
+    arrangements = (lambda u: np.moveaxis(u, 0, -1)), (lambda u: u.reshape(len(u), -1))
+    for arranged, axis in itertools.product(arrangements, (-1, 0)):
         fast = _at_once(law, arranged, axis)
         try:
             found = fast(values)
