@@ -33,6 +33,23 @@ class TooFewBits(ValueError):
         self.least = least
 
 
+class Tried:
+    """What was tried in vain, and what came out; what had the same outcome is said in one breath."""
+
+    def __init__(self):
+        self._calls: dict[str, list[str]] = {}
+
+    def add(self, call: str, outcome: str) -> None:
+        """One more call."""
+        self._calls.setdefault(outcome.rstrip("."), []).append(call)
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{', '.join(calls)} {outcome}" for outcome, calls in self._calls.items())
+
+
 def whole_number(value: SupportsIndex | object, name: str, least: int = 0, most: int | None = None) -> int:
     """An integer of at least `least` and at most `most`. Raises `TypeError` and `ValueError` naming the argument."""
     try:
@@ -101,6 +118,24 @@ def finite_points(points: Numbers | object, name: str = "points") -> Shaped[np.n
             f"the first is row {np.flatnonzero(bad)[0]}"
         )
     return array
+
+
+def real_array(out: object, name: str) -> Shaped[np.ndarray, "..."]:
+    """What anybody's code gave, as real numbers in their own shape. Raises `TypeError` for anything else."""
+    try:
+        array = np.asarray(out)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.dtype == object:
+        raise TypeError(f"{name} must be an array of numbers; got something of type {type(out).__name__}")
+    return _real_numbers(array, name)
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong in anybody's code, on one line that is not too long."""
+    lines = str(error).strip().splitlines() or [""]
+    text = f"{type(error).__name__}: {lines[0]}"
+    return text if len(text) <= 160 else f"{text[:157]}..."
 
 
 def nonnegative_weights(

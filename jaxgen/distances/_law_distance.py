@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
-from .._checks import finite_points, transport_order, whole_number
+from .._checks import Tried, finite_points, transport_order, whole_number
 from ..coding import load
 from ..curves import PeanoCurve
 from ..data import Dataset, load_points
@@ -21,6 +21,7 @@ from ..generators import AbstractGenerator, CurveGenerator, SawtoothGenerator
 from ..measures import AbstractMeasure, Label, label_code
 from ..source import padded_size, stratum_words
 from ._clouds import Weights, as_pair
+from ._source_map import SourceMap, declared_shapes, source_map
 from ._wasserstein import MAX_PAIRS, exact_distance
 from ._wasserstein_bounds import bracket
 
@@ -161,7 +162,9 @@ def _side(law: Any, name: str, condition: Label | None) -> _Side:
         spread = isinstance(law, SawtoothGenerator)
         return _Side(lambda n: _checked(_pushed(law, n, code, spread), name), 0, labelled)
     if callable(law):
-        return _Side(lambda n: _checked(_called(law, n, name), name), 0, False)
+        function = _of_function(law, name)
+        said = f"the law of {name}"
+        return _Side(lambda n: _Cloud(function.points(_values(function.source_dim, n), said), None), 0, False)
     points = finite_points(law, name).astype(np.float64)
     return _Side(lambda _: _Cloud(points, None), len(points), False)
 
@@ -225,21 +228,20 @@ def _push(generator, words, code):
     return jax.vmap(lambda u: generator.push(u, code)[0])(words)
 
 
-def _called(law: Callable[[Any], Any], n: int, name: str) -> _Cloud:
+def _of_function(law: Any, name: str) -> SourceMap:
     """Anybody's map of one or several uniform numbers, traced or not."""
-    sources = getattr(law, "source_dim", getattr(law, "in_size", None))
-    if not isinstance(sources, int) and sources != "scalar":
+    if isinstance(law, SourceMap):
+        return law
+    shapes, tried = declared_shapes(law), Tried()
+    if shapes is None:
         raise TypeError(
             f"{name} is a {type(law).__name__} without source_dim: say how many uniform numbers it takes, for instance "
             "by a class with source_dim and __call__(u)"
         )
-    u = jnp.asarray(_values(1 if sources == "scalar" else int(sources), n), jnp.result_type(float))
-    u = u[:, 0] if sources == "scalar" or (sources == 1 and hasattr(law, "source_dim")) else u
-    try:
-        x = jax.jit(jax.vmap(law))(u)
-    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
-        x = np.stack([np.asarray(law(value)) for value in np.asarray(u)])
-    return _Cloud(np.asarray(x, np.float64).reshape(n, -1), None)
+    found = source_map(law, shapes, tried=tried)
+    if found is None:
+        raise ValueError(f"{name} gives no points: {tried}")
+    return found
 
 
 def _values(sources: int, n: int) -> Float[np.ndarray, "n sources"]:

@@ -1,5 +1,6 @@
 """Distances between laws: against what is known in closed form, and against exact transport between atoms."""
 
+import dataclasses
 import math
 
 import equinox as eqx
@@ -64,6 +65,27 @@ def test_anybodys_map():
     assert jg.law_distance(network, points, n=8).value < 1e-6
     scalar = eqx.nn.MLP("scalar", "scalar", 4, 1, key=jax.random.key(0))
     assert jg.law_distance(scalar, jax.vmap(scalar)((jnp.arange(8) + 0.5) / 8), n=8).value < 1e-6
+
+
+def test_what_a_map_says_of_itself():
+    linear = eqx.nn.Linear(2, 2, use_bias=False, key=jax.random.key(0))
+    points = jax.vmap(linear)(jnp.asarray(_values(2, 16), jnp.float32))
+    assert jg.law_distance(linear, points, n=16).value < 1e-6
+
+    @dataclasses.dataclass
+    class Segment:
+        """Traced, and not hashable: what is changed in it is not missed."""
+
+        end: float
+        source_dim = 1
+
+        def __call__(self, u):
+            return self.end * u
+
+    segment = Segment(2.0)
+    assert jg.law_distance(segment, [0.0], n=64).value == pytest.approx(1)
+    segment.end = 4.0
+    assert jg.law_distance(segment, [0.0], n=64).value == pytest.approx(2)
 
 
 def test_atoms_have_their_weights():
@@ -197,6 +219,27 @@ def test_a_law_that_is_not_finite_is_named():
 
     with pytest.raises(ValueError, match="the law of b must be finite"):
         jg.law_distance(SQUARE, Broken(), n=8)
+
+
+def test_a_function_that_gives_no_points_is_refused():
+    class Two:
+        source_dim = 2
+
+        def __init__(self, function):
+            self.function = function
+
+        def __call__(self, u):
+            return self.function(u)
+
+    rng = np.random.default_rng(0)
+    for function, message in (
+        (lambda u: 1 / 0, r"a gives no points: u of shape \(2,\) raised ZeroDivisionError"),
+        (lambda u: object(), "a gives no points: .* must be an array of numbers"),
+        (lambda u: rng.normal(size=2), "the law of a must be the same for the same u"),
+        (lambda u: rng.normal(np.asarray(u)), "the law of a must be the same for the same u"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            jg.law_distance(Two(function), [[0.0, 0.0]], n=8)
 
 
 def test_every_leaf_keeps_its_mass():
