@@ -35,9 +35,13 @@ def compare_command(
         raise click.UsageError("choose one of --quick and --full")
     preset = "quick" if quick else "full" if full else "default"
     report = compare(dataset, preset=preset, progress=not no_progress, **options)
-    click.echo(f"\n{report.title}\n\n{report.table('simple')}\n")
-    if report.plane:
-        click.echo(f"Bits needed for the same error:\n\n{report.bits_table('simple')}\n")
+    click.echo(f"\n{report.title}\n")
+    for sentence in report.sentences:
+        click.echo(f"{sentence}\n")
+    click.echo(f"{report.table('simple')}\n")
+    for what, table in (("Bits", report.bits_table("simple")), ("Weights", report.weights_table("simple"))):
+        if table:
+            click.echo(f"{what} needed for the same W1 to the given points:\n\n{table}\n")
     for note in report.notes:
         click.echo(f"- {note}")
     report.save(folder)

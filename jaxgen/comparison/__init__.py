@@ -2,6 +2,6 @@
 
 from ..data import Dataset as Dataset, airports as airports, load_points as load_points
 from ._compare import compare as compare
-from ._records import Entry as Entry, Floor as Floor, PlanePoint as PlanePoint, Spread as Spread
+from ._records import Entry as Entry, Halves as Halves, Spread as Spread
 from ._report import Report as Report
 from ._settings import PRESETS as PRESETS, Settings as Settings, default_resolution as default_resolution

@@ -3,8 +3,8 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -12,32 +12,35 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import ArrayLike
 
-from .._checks import whole_number
+from .._checks import TooFewBits, whole_number
+from ..coding import code_length, quantize_network
 from ..data import Dataset
+from ..distances import law_points
 from ..generators import (
-    AbstractGenerator,
+    AbstractExplicitGenerator,
     CodebookGenerator,
     IndependentGenerator,
     MLPGenerator,
     PeanoGenerator,
     SawtoothGenerator,
 )
-from ..measures import GridMeasure
+from ..measures import GridMeasure, TreeMeasure
+from ..rate import best_grid
 from ..training import Fitted, TrainingError, fit
 from ._curves import curves
-from ._held_out import HeldOut
-from ._limits import limit_law
-from ._measure import failure, measure, measure_or_report
+from ._halves import Split, Yardstick
+from ._limits import limit_law, limits_of
+from ._measure import failure, measure, measure_network, measure_or_report, own
 from ._notes import notes
-from ._plane import plane
 from ._records import Entry
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
 from ._split import as_dataset, halves
+from ._wrap import Wrapped
 
 _Result = TypeVar("_Result")
-# Atoms of the codebook, at most; affine layers of the trained networks.
-_MAX_ATOMS, _DEPTH = 256, 4
+# Atoms of the codebook, at most; affine layers of the trained networks; dimensions in which trees are any good.
+_MAX_ATOMS, _DEPTH, _TREE_DIMENSIONS = 256, 4, 8
 
 
 def compare(
@@ -51,32 +54,35 @@ def compare(
     extra_levels: int = 2,
     widths: Sequence[int] | None = None,
     steps: int | None = None,
-    repeats: int | None = None,
-    samples: int | None = None,
+    splits: int | None = None,
+    sources: int | None = None,
     seed: int = 0,
     preset: str = "default",
     progress: bool = True,
 ) -> Report:
-    """Sets explicit and trained generators side by side on held-out data.
+    """Sets explicit and trained generators side by side, as laws: near to their points, and to points unseen.
 
-    The data are split at random into halves: generators are built from one, distances measured to the other. Ctrl-C
+    The data are split at random into halves, several times: generators are made of one half, and W_1 from their laws is
+    measured to the points they were made from (*approximation*, beside what is proven of it), and to the other half
+    (*generalisation*). Explicit generators are judged twice, as exact kernels and as ReLU networks in floats. Ctrl-C
     during training keeps the best state so far, skips the rest of the training, and marks the report `interrupted`; a
     network whose loss does not stay finite is reported as failed. What a generator does not have (a certificate, a ReLU
-    form, a code) is said in the notes.
+    form, a code) is said in the notes. Theory, section 11.
 
     **Arguments:**
 
     - `data`: points `(n, d)` (or `(n,)`), n >= 20, a `Dataset`, or the path of a file (`load_points`); `None` takes the
       US airports.
     - `labels`: one a point: every generator is then conditional, and asked for the labels of the held-out points.
-    - `generators`: the user's own, by name: any `jaxgen` generator or subclass of `AbstractGenerator`, or any callable
-      that sends one uniform number (or `source_dim` of them) to a point. The bits of a callable are counted from its
-      arrays at 32 a number, unless a pair `(generator, bits)` says otherwise. One that fails is reported as failed,
-      with the reason.
+    - `generators`: the user's own, by name: any `jaxgen` generator or subclass of `AbstractGenerator`, a callable of
+      one uniform number or of several, in JAX or NumPy, a sampler `(key, n)` or `(key, shape)`, a distribution of
+      FlowJAX, NumPyro or SciPy, an Equinox module, or samples. The bits of what is not ours are counted from its arrays
+      at 32 a number, unless a pair `(generator, bits)` says otherwise. They are measured before anything is trained;
+      one that fails is reported as failed, with the reason.
     - `image_shape`: (height, width) of the pictures that the points are: the figure then shows them as pictures.
     - `resolution`: cells an axis of the grid. `folds`, `extra_levels`: of the sawtooth and Peano generators.
-    - `widths`, `steps`: of the trained networks, for one source and for d. `repeats`, `samples`: of the distances,
-      which are exact and between that many points.
+    - `widths`, `steps`: of the trained networks, for one source and for d.
+    - `splits`: random splits of the data. `sources`: values of the source that a law is discretised by.
     - `seed`: of the halves, of everything drawn, and of the training.
     - `preset`: "quick", "default" or "full": the defaults of all these.
     - `progress`: whether to show progress bars.
@@ -91,56 +97,59 @@ def compare(
         >>> import jaxgen as jg, numpy as np
         >>> labels = ["day", "night"] * 20
         >>> report = jg.compare(np.arange(40.0), labels=labels, widths=(), preset="quick", progress=False)
-        >>> [entry.name for entry in report.entries]  # no widths: no trained networks
-        ['sawtooth (explicit)', 'Peano (explicit)', 'independent (explicit)']
-        >>> 0 <= report.entries[0].certificate.w1 < report.entries[0].w1.mean  # units of the data
+        >>> [entry.name for entry in report.entries if entry.kind == "explicit"]  # no widths: no trained networks
+        ['sawtooth', 'Peano', 'independent']
+        >>> 0 <= report.entries[0].certificate.w1 < report.entries[0].near  # units of the data
         True
     """
-    asked = {"widths": widths, "steps": steps, "repeats": repeats, "samples": samples}
+    asked = {"widths": widths, "steps": steps, "splits": splits, "sources": sources}
     settings = _settings(preset, seed=seed, folds=folds, extra_levels=extra_levels, **asked)
     dataset = as_dataset(data, labels)
     dim = dataset.points.shape[1]
     if image_shape is not None and (len(image_shape) != 2 or image_shape[0] * image_shape[1] != dim):
         raise ValueError(f"image_shape must be (height, width) with height * width = {dim}; got {image_shape}")
-    train, test, unseen = halves(dataset, seed)
+    each = tuple(Split(*halves(dataset, seed + k)) for k in range(settings.splits))
     cells = default_resolution(dim) if resolution is None else resolution
     settings = dataclasses.replace(
         settings,
         resolution=tuple(cells) if isinstance(cells, Sequence) else cells,
-        train_points=len(train.points),
-        held_out_points=len(test.points),
-        # As many points a distance as both halves have: the halves of an odd number of points differ by one.
-        points_per_distance=min(settings.samples, len(train.points), len(test.points)),
+        train_points=len(each[0].train.points),
+        held_out_points=len(each[0].test.points),
     )
-    report = _report(train, test, settings, generators or {}, progress)
-    left_out = [f"{unseen} held-out points are left out: no training point has their label."] if unseen else []
-    return dataclasses.replace(report, image_shape=image_shape, notes=(*report.notes, *left_out))
+    report = _report(each, settings, generators or {}, progress)
+    return dataclasses.replace(report, image_shape=image_shape)
 
 
 def _settings(preset: str, **asked: Any) -> Settings:
     """A preset with what was asked for in place of its defaults."""
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}")
-    for name in ("steps", "repeats", "samples"):
+    for name, least in (("steps", 1), ("splits", 1), ("sources", 2)):
         if asked[name] is not None:
-            whole_number(asked[name], name, 1)
+            whole_number(asked[name], name, least)
     given = {name: value for name, value in asked.items() if value is not None}
     if "widths" in given:
         given["widths"] = tuple(given["widths"])
     return dataclasses.replace(PRESETS[preset], device=jax.devices()[0].device_kind, **given)
 
 
-def _report(
-    train: Dataset, test: Dataset, settings: Settings, generators: Mapping[str, object], progress: bool
-) -> Report:
+class _Explicit(NamedTuple):
+    """How to make an explicit generator of points, and the line of the planes that it is on."""
+
+    make: Callable[[Dataset], AbstractExplicitGenerator]
+    family: str
+
+
+def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[str, object], progress: bool) -> Report:
     """Everything is built, trained and measured, stage by stage of a progress bar."""
     from tqdm import tqdm
 
-    held_out = HeldOut(test, settings.points_per_distance, settings.repeats, settings.seed, limit_law(train))
+    train = splits[0].train
+    yardstick = Yardstick(splits, settings.sources, settings.seed, limit_law(train))
     explicit = _explicit(train, settings)
     dim = train.points.shape[1]
     shapes = [(width, count) for count in sorted({1, dim}) for width in settings.widths]
-    stages = len(explicit) + len(shapes) + len(generators) + 3
+    stages = len(explicit) + len(shapes) + len(generators) + 2
     with tqdm(total=stages, disable=not progress, unit="stage", desc="comparing") as bar:
 
         def stage(text: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
@@ -149,72 +158,144 @@ def _report(
             bar.update()
             return result
 
-        floor = stage("floor", held_out.floor, train)
-        entries = [stage(name, _measure_explicit, name, make, held_out) for name, make in explicit.items()]
+        users: list[Entry] = []
+        for name, given in generators.items():
+            users += stage(name, measure_or_report, name, given, yardstick, bool(settings.networks))
+        between = stage("halves", yardstick.halves)
+        entries: list[Entry] = []
+        for name, how in explicit.items():
+            entries += stage(name, _measured, name, how, yardstick, settings)
+        lines = stage("curves", curves, train, settings)
         networks: dict[str, Fitted[MLPGenerator]] = {}
+        rounded: list[Entry] = []
         for width, count in shapes:
             if not any(fitted.interrupted for fitted in networks.values()):
                 name = f"trained, width {width}, {count} source{'s'[: count > 1]}"
-                entry, fitted = stage(name, _train, name, train, width, count, held_out, settings, progress)
+                entry, fitted = stage(name, _trained, name, width, count, yardstick, settings, progress)
                 entries.append(entry)
                 networks |= fitted
-        entries += [stage(name, measure_or_report, name, given, held_out) for name, given in generators.items()]
-        lines = stage("curves", curves, train, held_out, settings)
-        points, limits = stage("bits", plane, train, held_out, networks, settings)
+                rounded += _rounded(entry, fitted, yardstick, settings)
         bar.set_description("done")
+    entries += users
     return Report(
         title=f"jaxgen comparison on {train.name}",
         columns=train.columns,
         entries=tuple(entries),
-        floor=floor,
+        rounded=tuple(rounded),
+        halves=between,
         settings=settings,
         train=train.points,
-        test=test.points,
-        notes=tuple(notes(settings, entries, networks)),
+        test=splits[0].test.points,
+        notes=tuple(notes(settings, entries, networks, splits[0].left_out)),
         curves=lines,
-        plane=points,
-        limits=limits,
+        limits=limits_of(yardstick.law, networks, [*entries, *rounded]),
         interrupted=any(fitted.interrupted for fitted in networks.values()),
     )
 
 
-def _explicit(train: Dataset, settings: Settings) -> dict[str, Callable[[], AbstractGenerator]]:
-    """How to build each explicit generator of the training points."""
-    grid = GridMeasure.from_samples(train.points, settings.resolution, labels=train.labels)
-    makers: dict[str, Callable[[], AbstractGenerator]] = {
-        "sawtooth (explicit)": lambda: SawtoothGenerator(grid, settings.folds),
-        "Peano (explicit)": lambda: PeanoGenerator(grid, settings.extra_levels),
-        "independent (explicit)": lambda: IndependentGenerator(grid),
+def _explicit(train: Dataset, settings: Settings) -> dict[str, _Explicit]:
+    """How to build each explicit generator of points."""
+
+    def grid(data: Dataset) -> GridMeasure:
+        return GridMeasure.from_samples(data.points, settings.resolution, labels=data.labels)
+
+    makers: dict[str, _Explicit] = {
+        "sawtooth": _Explicit(lambda data: SawtoothGenerator(grid(data), settings.folds), "sawtooth"),
+        "Peano": _Explicit(lambda data: PeanoGenerator(grid(data), settings.extra_levels), "Peano"),
+        "independent": _Explicit(lambda data: IndependentGenerator(grid(data)), "independent"),
     }
-    if train.labels is None:
-        atoms = min(_MAX_ATOMS, len(train.points) // 2, len(np.unique(train.points, axis=0)))
-        key = jr.key(settings.seed)
-        makers[f"codebook, {atoms} atoms"] = lambda: CodebookGenerator.from_samples(train.points, atoms, key=key)
+    if train.labels is not None:
+        return makers
+    atoms = min(_MAX_ATOMS, len(train.points) // 2, len(np.unique(train.points, axis=0)))
+    key = jr.key(settings.seed)
+    makers[f"codebook, {atoms} atoms"] = _Explicit(
+        lambda data: CodebookGenerator.from_samples(data.points, atoms, key=key), "codebook"
+    )
+    family = "tree" if train.points.shape[1] <= _TREE_DIMENSIONS else "grid"
+    for bits in settings.budgets:
+        makers[f"{family}, {bits:,} bits"] = _Explicit(_of_budget(bits, settings.extra_levels), family)
     return makers
 
 
-def _measure_explicit(name: str, make: Callable[[], AbstractGenerator], held_out: HeldOut) -> Entry:
+def _of_budget(bits: int, levels: int) -> Callable[[Dataset], AbstractExplicitGenerator]:
+    """The generator of a measure that takes so many bits."""
+
+    def make(data: Dataset) -> AbstractExplicitGenerator:
+        if data.points.shape[1] > _TREE_DIMENSIONS:
+            return PeanoGenerator(best_grid(data.points, bits), levels)
+        return PeanoGenerator(TreeMeasure.from_samples(data.points, bits), levels)
+
+    return make
+
+
+def _measured(name: str, how: _Explicit, yardstick: Yardstick, settings: Settings) -> Iterator[Entry]:
+    """An explicit generator as a kernel, made of each split, and as a network; nothing, where its budget is too small.
+
+    With labels it is no network of one input.
+    """
+    splits = yardstick.splits
     began = time.perf_counter()
-    generator = make()
+    try:
+        generator = how.make(splits[0].train)
+    except TooFewBits:
+        return
     jax.block_until_ready(eqx.filter(generator, eqx.is_array))
-    return measure(name, "explicit", generator, held_out, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    made = [generator, *(how.make(split.train) for split in splits[1:])]
+    # A kernel is as near to its measure as its certificate says, and that law is discretised leaf by leaf.
+    models = [own(each, each.measure) for each in made]
+    yield measure(name, "explicit", models, yardstick, seconds, how.family)
+    if splits[0].train.labels is None and how.family in settings.networks:
+        yield measure_network(f"{name}, as a network", generator, yardstick, f"{how.family}, as a network")
 
 
-def _train(
-    name: str, data: Dataset, width: int, source_dim: int, held_out: HeldOut, settings: Settings, progress: bool
+def _trained(
+    name: str, width: int, source_dim: int, yardstick: Yardstick, settings: Settings, progress: bool
 ) -> tuple[Entry, dict[str, Fitted[MLPGenerator]]]:
     """A trained network, measured, or the reason why there is none."""
-    untrained = MLPGenerator(
-        dim=data.points.shape[1],
-        source_dim=source_dim,
-        width=width,
-        depth=_DEPTH,
-        key=jr.key(settings.seed),
-        vocabulary=None if data.labels is None else tuple(sorted(set(data.labels))),
-    )
-    key = jr.key(settings.seed + 1)
-    try:
-        fitted = fit(untrained, data.points, key=key, steps=settings.steps, labels=data.labels, progress=progress)
-    except TrainingError as error:
-        return failure(name, "trained", error), {}
-    return measure(name, "trained", fitted.generator, held_out, fitted.seconds), {name: fitted}
+    fits, family = [], f"trained, {source_dim} source{'s'[: source_dim > 1]}"
+    for split in yardstick.splits[: settings.trained_splits]:
+        data = split.train
+        untrained = MLPGenerator(
+            dim=data.points.shape[1],
+            source_dim=source_dim,
+            width=width,
+            depth=_DEPTH,
+            key=jr.key(settings.seed),
+            vocabulary=None if data.labels is None else tuple(sorted(set(data.labels))),
+        )
+        key = jr.key(settings.seed + 1)
+        try:
+            fitted = fit(untrained, data.points, key=key, steps=settings.steps, labels=data.labels, progress=progress)
+        except TrainingError as error:
+            return failure(name, "trained", error), {}
+        fits.append(fitted)
+        if fitted.interrupted:
+            break
+    models = [_discretised(fitted.generator, yardstick) for fitted in fits]
+    return measure(name, "trained", models, yardstick, fits[0].seconds, family), {name: fits[0]}
+
+
+def _discretised(generator: MLPGenerator, yardstick: Yardstick) -> Wrapped:
+    """A trained network whose law is evaluated once, for all that is asked of it."""
+    labelled = generator.vocabulary is not None
+    return own(generator, None if labelled else law_points(generator, yardstick.n))
+
+
+def _rounded(
+    entry: Entry, fitted: Mapping[str, Fitted[MLPGenerator]], yardstick: Yardstick, settings: Settings
+) -> Iterator[Entry]:
+    """The trained network with weights of fewer bits, at the smaller of its entropy-coded file and the plain one."""
+    for name, found in fitted.items():
+        network = found.generator
+        for precision in settings.precisions:
+            bits = min(code_length(network, weight_bits=precision), network.bits() // 32 * precision)
+            model = _discretised(quantize_network(network, precision), yardstick)
+            yield dataclasses.replace(
+                entry,
+                name=f"{name}, weights of {precision} bits",
+                bits=bits,
+                near=yardstick.near(model),
+                unseen=yardstick.unseen([model]),
+                samples=None,
+            )

@@ -2,57 +2,74 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ._records import Path, PlanePoint
+from ._ranking import Cost, bits, weights
+from ._records import Entry, Path
 from ._report import Report
 
-_INK, _TARGET, _FLOOR = "#1f3b57", "#8a8a8a", "#c8c8c8"
+_TARGET, _FLOOR = "#8a8a8a", "#b0b0b0"
 _COLOURS = {"explicit": "#1b6ca8", "trained": "#c8553d", "user": "#5b8c3e"}
-_THIRDS = 3
 _KINDS = {"sawtooth": "#1b6ca8", "Peano": "#7a4fa3"}
-_Panel = Callable[[Axes, Report], None]
+# A marker and a colour for each family: that of its kind, from dark to light.
+_MARKERS = "osD^v<>PXh"
+_SHADES = {
+    "explicit": ("#0b3c5d", "#1b6ca8", "#3fa7d6", "#7a4fa3", "#59a5a5"),
+    "network": ("#5a6f7d", "#7d9bb5", "#9fc4d8", "#ab94c4", "#a3cccc"),
+    "trained": ("#c8553d", "#e09f3e", "#8c2f39"),
+    "user": ("#5b8c3e", "#9bb13c", "#2f6f4f"),
+}
+# How far a law may be from the best and still be in the window, as a multiple.
+_WINDOW = 12.0
 
 
 def draw(report: Report, path: str | os.PathLike[str]) -> None:
-    """Target and samples, as clouds in one frame or as pictures; the curves; error against depth, size and bits."""
-    panels = [("held-out data", report.test, _TARGET)]
-    panels += [(e.name, e.samples, _COLOURS[e.kind]) for e in report.entries if e.samples is not None]
-    columns = 5
-    rows = math.ceil(len(panels) / columns)
-    extra = _extras(report)
-    lower = math.ceil(sum(width for _, width in extra) / _THIRDS)
-    heights = [2.7] * rows + [3.8] * lower
+    """Held-out data and samples, as clouds in one frame or as pictures; the curves; the two planes."""
+    clouds = [("held-out data", report.test, _TARGET)]
+    clouds += [(e.name, e.samples, _COLOURS[e.kind]) for e in report.entries if e.samples is not None]
+    columns = min(5, len(clouds))
+    rows, extra = math.ceil(len(clouds) / columns), _extras(report)
+    planes = any(_drawn(report, cost, unseen) for cost in (bits, weights) for unseen in (False, True))
+    tall = 1.9 if report.image_shape is None and _is_map(report.columns, _widest(report.train)) else 2.7
+    heights = [tall * rows, *([3.6] if extra else []), *([9.0] if planes else [])]
     figure = Figure(figsize=(17, sum(heights) + 0.4), layout="constrained")
-    # Fifteen columns: five clouds abreast, and three panels, of which the plane takes two places.
-    grid = figure.add_gridspec(rows + lower, 15, height_ratios=heights)
     figure.suptitle(report.title, fontsize=14)
+    parts = iter(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+    _clouds(next(parts), report, clouds, (rows, columns))
+    if extra:
+        part = next(parts)
+        for i, panel in enumerate(extra):
+            panel(part.add_subplot(1, len(extra), i + 1), report)
+    if planes:
+        _planes(next(parts), report)
+    figure.savefig(path, dpi=110)
+
+
+def _clouds(part: SubFigure, report: Report, clouds: Sequence[tuple], shape: tuple[int, int]) -> None:
     axes = _widest(report.train)
     frame = _frame(report.train[:, axes], report.test[:, axes])
-    for i, (title, points, colour) in enumerate(panels):
-        row, column = divmod(i, columns)
-        ax = figure.add_subplot(grid[row, 3 * column : 3 * column + 3])
+    for i, (title, points, colour) in enumerate(clouds):
+        ax = part.add_subplot(*shape, i + 1)
         ax.set_title(title, fontsize=10)
         if report.image_shape is not None:
             _images(ax, points, report.image_shape)
             continue
-        _cloud(ax, points[:, axes], colour, frame)
+        _cloud(ax, points[:, axes], colour, frame, _is_map(report.columns, axes))
         ax.set_xlabel(report.columns[axes[0]], fontsize=8)
-        if column == 0 and len(axes) == 2:
+        if i % shape[1] == 0 and len(axes) == 2:
             ax.set_ylabel(report.columns[axes[1]], fontsize=8)
-    place = 0
-    for panel, width in extra:
-        row, column = divmod(place, _THIRDS)
-        panel(figure.add_subplot(grid[rows + row, 5 * column : 5 * (column + width)]), report)
-        place += width
-    figure.savefig(path, dpi=110)
+
+
+def _is_map(columns: Sequence[str], axes: Sequence[int]) -> bool:
+    """Whether both axes are in the same units as far as their names tell: places on a map."""
+    return {str(columns[axis]).lower()[:3] for axis in axes} in ({"lon", "lat"}, {"eas", "nor"})
 
 
 def _widest(points: np.ndarray) -> list[int]:
@@ -67,13 +84,15 @@ def _frame(*clouds: np.ndarray) -> np.ndarray:
     return np.stack([low - margin, high + margin])
 
 
-def _cloud(ax: Axes, points: np.ndarray, colour: str, frame: np.ndarray) -> None:
+def _cloud(ax: Axes, points: np.ndarray, colour: str, frame: np.ndarray, is_map: bool) -> None:
     if points.shape[1] == 1:
         ax.hist(points[:, 0], bins=60, range=(frame[0, 0], frame[1, 0]), color=colour, density=True)
         return
     ax.scatter(points[:, 0], points[:, 1], s=2.5, color=colour, alpha=0.5, linewidths=0, rasterized=True)
     ax.set_xlim(*frame[:, 0])
     ax.set_ylim(*frame[:, 1])
+    if is_map:
+        ax.set_aspect("equal", adjustable="box")
 
 
 def _images(ax: Axes, points: np.ndarray, shape: tuple[int, int], rows: int = 4, columns: int = 7) -> None:
@@ -84,25 +103,13 @@ def _images(ax: Axes, points: np.ndarray, shape: tuple[int, int], rows: int = 4,
     ax.axis("off")
 
 
-def _extras(report: Report) -> list[tuple[_Panel, int]]:
-    """The lower panels and how many thirds of a row each takes."""
-    panels: list[tuple[_Panel, int]] = []
+def _extras(report: Report) -> list[Callable[[Axes, Report], None]]:
+    """The curves, and the error against depth."""
+    panels: list[Callable[[Axes, Report], None]] = []
     if report.train.shape[1] > 1:
-        panels += [(partial(_path_panel, path=path), 1) for path in report.curves.paths]
-    if report.floor.w1.mean == 0:
-        return panels  # all points are equal, and logarithmic axes have no place for distances of zero
-    panels += [(_depth_panel, 1)] if report.curves.depth else []
-    panels += [(_size_panel, 1)] if report.curves.size else []
-    panels += [(_plane_panel, 2)] if report.plane else []
-    return panels
-
-
-def _label(ax: Axes, title: str, x: str) -> None:
-    """What every panel of errors has beside its lines."""
-    ax.set_title(title, fontsize=10)
-    ax.set_xlabel(x)
-    _few_ticks(ax.yaxis)
-    ax.legend(fontsize=7)
+        panels += [partial(_path_panel, path=path) for path in report.curves.paths]
+    # Where all points are equal, logarithmic axes have no place for distances of zero.
+    return panels + ([_depth_panel] if any(p.certificate > 0 for p in report.curves.depth) else [])
 
 
 def _few_ticks(axis: Axis) -> None:
@@ -113,67 +120,78 @@ def _few_ticks(axis: Axis) -> None:
 
 
 def _path_panel(ax: Axes, report: Report, path: Path) -> None:
-    points = path.points[:, _widest(report.train)]
+    axes = _widest(report.train)
+    points = path.points[:, axes]
     ax.plot(points[:, 0], points[:, 1], color=_KINDS[path.kind], linewidth=0.5)
     ax.set_title(f"the {path.kind} curve, a few folds only: x(u), 0 ≤ u ≤ 1", fontsize=10)
+    if _is_map(report.columns, axes):
+        ax.set_aspect("equal", adjustable="box")
 
 
 def _depth_panel(ax: Axes, report: Report) -> None:
     for kind, colour in _KINDS.items():
-        line = [p for p in report.curves.depth if p.kind == kind]
-        depth = [p.depth for p in line]
-        ax.semilogy(depth, [p.certificate for p in line], "-", color=colour, label=f"{kind}: certificate")
-        ax.semilogy(depth, [p.w1 for p in line], "o", color=colour, markersize=4, label=f"{kind}: sampled")
-    if report.curves.depth_floor is not None:
-        ax.axhline(report.curves.depth_floor, color=_FLOOR, label="floor of the samples")
-    _label(ax, "error against depth: W1 to a grid of 9 cells an axis", "depth (affine layers)")
+        line = [p for p in report.curves.depth if p.kind == kind and p.certificate > 0]
+        ax.semilogy([p.depth for p in line], [p.certificate for p in line], "o-", color=colour, label=kind)
+    ax.set_title("proven W1 to the law on a grid of 9 cells an axis", fontsize=10)
+    ax.set_xlabel("depth (affine layers)")
+    _few_ticks(ax.yaxis)
+    ax.legend(fontsize=8)
 
 
-def _size_panel(ax: Axes, report: Report) -> None:
-    for kind, colour in _KINDS.items():
-        line = [p for p in report.curves.size if p.kind == kind]
-        weights = [p.connectivity for p in line]
-        ax.loglog(weights, [p.w1 for p in line], "o-", color=colour, label=kind, markersize=4)
-    for e in report.entries:
-        if e.kind != "explicit" and e.connectivity and e.w1:
-            ax.loglog(e.connectivity, e.w1.mean, "s", color=_COLOURS[e.kind], label=e.name, markersize=5)
-    ax.axhline(report.floor.w1.mean, color=_FLOOR, label="two-sample floor")
-    _label(ax, "error against size: W1 to held-out points", "connectivity (nonzero weights)")
-    _few_ticks(ax.xaxis)
+def _drawn(report: Report, cost: Cost, unseen: bool) -> list[tuple[str, str, list[tuple[float, float]]]]:
+    """Kind, family and line of each family in a plane, by what it costs."""
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    # Weights of fewer bits are as many.
+    for entry in (*report.entries, *(report.rounded if cost is bits else ())):
+        value, paid = _error(entry, unseen), cost(entry)
+        if value and paid:
+            found.setdefault((entry.kind, entry.family), []).append((float(paid), value))
+    return [(kind, family, sorted(line)) for (kind, family), line in found.items()]
 
 
-def _plane_panel(ax: Axes, report: Report) -> None:
-    families = list(dict.fromkeys(p.family for p in report.plane))
-    markers = dict(zip(families, "os^vD", strict=False))
-    trained = [family for family in families if family != "explicit"]
-    shades = {"explicit": _INK, **dict(zip(trained, ("#c8553d", "#e09f3e", "#5b8c3e"), strict=False))}
-    for (family, _), line in _lines(report.plane):
-        ax.loglog(
-            [p.bits for p in line], [p.w1 for p in line], marker=markers[family], color=shades[family], linewidth=1,
-            markersize=4, label=family if family in families else None,
-        )  # fmt: skip
-        families = [other for other in families if other != family]  # named once
-    _limit_lines(ax, report, shades.get("trained, 1 source", "#c8553d"))
-    for e in report.entries:
-        if e.kind == "user" and e.bits and e.w1:
-            ax.loglog(e.bits, e.w1.mean, "*", color=_COLOURS["user"], label=e.name, markersize=9)
-    floor = report.floor.w1.mean
-    ax.axhline(floor, color=_FLOOR, label="two-sample floor")
-    drawn = (*report.plane, *report.limits.any_method, *report.limits.length)
-    ax.set_ylim(0.7 * min([floor, *[p.w1 for p in drawn]]), 30 * floor)
-    _label(ax, "the plane: W1 to held-out points against bits", "bits")
+def _error(entry: Entry, unseen: bool) -> float | None:
+    return (float(np.mean(entry.unseen)) if entry.unseen else None) if unseen else entry.near
 
 
-def _lines(plane: tuple[PlanePoint, ...]) -> Iterator[tuple[tuple[str, str], list[PlanePoint]]]:
-    """The points of each generator, by their bits."""
-    for key in dict.fromkeys((p.family, p.name) for p in plane):
-        yield key, sorted((p for p in plane if (p.family, p.name) == key), key=lambda p: p.bits)
+def _planes(part: SubFigure, report: Report) -> None:
+    """Approximation above, generalisation below; bits on the left, weights on the right; each row in one window."""
+    panels = part.subplots(2, 2, sharey="row")
+    styles: dict[tuple[str, str], tuple[str, str]] = {}
+    handles = {}
+    for row, unseen in enumerate((False, True)):
+        seen = [value for cost in (bits, weights) for *_, line in _drawn(report, cost, unseen) for _, value in line]
+        for ax, cost, name in zip(panels[row], (bits, weights), ("bits", "weights"), strict=True):
+            for kind, family, line in _drawn(report, cost, unseen):
+                marker, colour = styles.setdefault((kind, family), _style(kind, len(styles), styles))
+                handles[family] = ax.loglog(*zip(*line, strict=True), marker + "-", color=colour, markersize=5)[0]
+            if unseen:
+                handles["halves of the data"] = ax.axhline(report.halves.spread.mean, color=_FLOOR)
+            ax.set_xlabel(name)
+            if seen:
+                ax.set_ylim(0.8 * min(seen), min(1.25 * max(seen), _WINDOW * min(seen)))
+            _few_ticks(ax.yaxis)
+        title = (
+            "generalisation: W1 to held-out points" if unseen else "approximation: W1 to the points it was made from"
+        )
+        panels[row][0].set_title(title, fontsize=11, loc="left")
+        panels[row][0].set_ylabel("W1")
+    if report.limits.any_method and _drawn(report, bits, False):
+        _limits_inset(panels[0][0], report)
+    part.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=9)
 
 
-def _limit_lines(ax: Axes, report: Report, colour: str) -> None:
-    limits = report.limits
-    if limits.any_method:
-        ax.loglog(*zip(*limits.any_method, strict=True), "k--", linewidth=1, label="worst law on the data's cells")
-    for i, limit in enumerate(limits.length):
-        label = None if i else "length limits, 1 source"
-        ax.axhline(limit.w1, color=colour, linestyle=":", linewidth=1, label=label)
+def _style(kind: str, number: int, taken: dict) -> tuple[str, str]:
+    shades = _SHADES[kind]
+    return _MARKERS[number % len(_MARKERS)], shades[sum(k == kind for k, _ in taken) % len(shades)]
+
+
+def _limits_inset(ax: Axes, report: Report) -> None:
+    """The same plane from far away: what no method crosses lies decades below."""
+    inset = ax.inset_axes((0.66, 0.62, 0.33, 0.36))
+    for kind, _, line in _drawn(report, bits, False):
+        inset.loglog(*zip(*line, strict=True), ".", color=_SHADES[kind][1], markersize=3)
+    inset.loglog(*zip(*report.limits.any_method, strict=True), "k--", linewidth=1)
+    inset.set_title("limit: worst law on the data's cells (dashed)", fontsize=7)
+    inset.tick_params(labelsize=6)
+    for limit in report.limits.length:
+        inset.axhline(limit.w1, color=_COLOURS["trained"], linestyle=":", linewidth=1)

@@ -9,7 +9,7 @@ from ..data import Dataset
 from ..generators import AbstractGenerator, CodebookGenerator
 from ..measures import GridMeasure
 from ..training import Fitted
-from ._records import BitsLimit, LengthLimit, PlanePoint
+from ._records import BitsLimit, Entry, LengthLimit, Limits
 
 
 def limit_law(train: Dataset) -> GridMeasure | None:
@@ -32,7 +32,14 @@ def row_limit(
     return limits.network_bound([width] * (depth - 1), law=law)
 
 
-def bits_limits(law: GridMeasure | None, points: Sequence[PlanePoint]) -> Iterator[BitsLimit]:
+def limits_of(law: GridMeasure | None, networks: Mapping[str, Fitted], entries: Sequence[Entry]) -> Limits:
+    """What no method can cross, in the bits and the curves of these entries; nothing with labels."""
+    return Limits(
+        tuple(bits_limits(law, [entry.bits for entry in entries if entry.bits])), tuple(length_limits(law, networks))
+    )
+
+
+def bits_limits(law: GridMeasure | None, bits: Sequence[float | int]) -> Iterator[BitsLimit]:
     """For each number of bits, the error that every code has on some law on the occupied cells of the grid.
 
     A worst case over all laws on these cells, not a statement about the data: a single law can be named with one bit.
@@ -41,8 +48,8 @@ def bits_limits(law: GridMeasure | None, points: Sequence[PlanePoint]) -> Iterat
         return
     # In units of the geometric mean of the sides a cell has volume 1, and no volume leaves float64.
     unit = float(np.exp(np.log(np.asarray(law.cell_sides, np.float64)).mean()))
-    for bits in sorted({float(point.bits) for point in points}):
-        yield BitsLimit(bits, unit * limits.covering_error(bits, law.dim, len(law.cells)))
+    for number in sorted({float(number) for number in bits}):
+        yield BitsLimit(number, unit * limits.covering_error(number, law.dim, len(law.cells)))
 
 
 def length_limits(law: GridMeasure | None, networks: Mapping[str, Fitted]) -> Iterator[LengthLimit]:

@@ -1,6 +1,7 @@
 """What a comparison finds, number by number."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,21 +9,21 @@ from jaxtyping import Float
 
 
 class Spread(NamedTuple):
-    """Mean and standard deviation over the repeats of a measurement.
+    """Mean and standard deviation of a measurement over splits of the data.
 
     **Example:**
 
         >>> from jaxgen.comparison import Spread
-        >>> Spread.of([1.0, 3.0])
-        Spread(mean=2.0, std=1.0)
+        >>> Spread.of([1.0, 3.0]), str(Spread.of([2.0]))
+        (Spread(mean=2.0, std=1.0), '2')
     """
 
     mean: float
-    std: float
+    std: float | None = None
 
     @classmethod
-    def of(cls, values: list[float]) -> "Spread":
-        """The spread of one value a repeat.
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """The spread of one value a split; of a single value none is known.
 
         **Example:**
 
@@ -30,10 +31,10 @@ class Spread(NamedTuple):
             >>> Spread.of([2.0, 2.0])
             Spread(mean=2.0, std=0.0)
         """
-        return cls(float(np.mean(values)), float(np.std(values)))
+        return cls(float(np.mean(values)), float(np.std(values)) if len(values) > 1 else None)
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g} ± {self.std:.1g}"
+        return f"{self.mean:.3g}" + ("" if self.std is None else f" ± {self.std:.1g}")
 
 
 class Bound(NamedTuple):
@@ -61,34 +62,19 @@ class LabelError:
 
 
 @dataclasses.dataclass(frozen=True)
-class Floor:
-    """What the training points themselves score: two samples of one law, neither of them generated.
-
-    A distance between samples cannot be expected to go below it (theory, section 11).
-
-    **Example:**
-
-        >>> from jaxgen.comparison import Floor, Spread
-        >>> Floor(w1=Spread(1.0, 0.1), w2=Spread(1.2, 0.1)).per_label
-        ()
-    """
-
-    w1: Spread
-    w2: Spread
-    per_label: tuple[LabelError, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
 class Entry:
     """One generator of a comparison, and what was measured of it.
 
     **Arguments:**
 
-    - `name`, `kind`: the kind is "explicit", "trained" or "user".
-    - `source_dim`: uniform numbers a point. `depth`, `width`, `connectivity`: of its ReLU form (theory, section 1), or
-      how many numbers the arrays of a user's module hold.
-    - `bits`: of the whole encoded generator, or of its arrays.
-    - `w1`, `w2`: distances to the held-out points, in the units of the data.
+    - `name`, `kind`: the kind is "explicit" (the exact kernel), "network" (the ReLU network of an explicit one),
+      "trained" or "user". `family`: the line it is on in the planes.
+    - `source_dim`: uniform numbers a point. `depth`, `width`, `connectivity`: of a ReLU network (theory, section 1), or
+      how many numbers the arrays of a user's module hold; a kernel has none.
+    - `bits`: of the whole encoded file, or of its arrays.
+    - `near`: W_1 from its law to the points it was made from, those of the first half of the first split.
+    - `unseen`: W_1 from its law to the held-out half, split by split; a generator that takes long to make is made of
+      the first split only.
     - `certificate`: what is proven, if anything, of the distance to its measure; `to_points`: to the points that the
       measure was made from; `rounding`: the part for the last rounding to a float, of W_1.
     - `limit`: the least W_1 that anything of its size can have to the training points on a grid: so many atoms, or a
@@ -101,20 +87,21 @@ class Entry:
 
     **Example:**
 
-        >>> from jaxgen.comparison import Entry, Spread
-        >>> str(Entry("mine", "user", w1=Spread(1.234, 0.1)).w1)
-        '1.23 ± 0.1'
+        >>> from jaxgen.comparison import Entry
+        >>> str(Entry("mine", "user", unseen=(1.0, 1.2)).held_out)
+        '1.1 ± 0.1'
     """
 
     name: str
     kind: str
+    family: str = ""
     source_dim: int | None = None
     depth: int | None = None
     width: int | None = None
     connectivity: int | None = None
     bits: float | int | None = None
-    w1: Spread | None = None
-    w2: Spread | None = None
+    near: float | None = None
+    unseen: tuple[float, ...] = ()
     certificate: Bound | None = None
     to_points: Bound | None = None
     rounding: float | None = None
@@ -126,26 +113,56 @@ class Entry:
     failed: str | None = None
     samples: Float[np.ndarray, "n d"] | None = None
 
+    @property
+    def held_out(self) -> Spread | None:
+        """W_1 to the held-out points over the splits.
+
+        **Example:**
+
+            >>> from jaxgen.comparison import Entry
+            >>> Entry("mine", "user").held_out is None
+            True
+        """
+        return Spread.of(self.unseen) if self.unseen else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Halves:
+    """W_1 between the two halves of each split: two samples of one law, neither of them generated.
+
+    What a law scores that says nothing but the points it was made from; one that guesses well can score less.
+
+    **Example:**
+
+        >>> from jaxgen.comparison import Halves
+        >>> str(Halves((1.0, 1.2)).spread)
+        '1.1 ± 0.1'
+    """
+
+    w1: tuple[float, ...]
+    per_label: tuple[LabelError, ...] = ()
+
+    @property
+    def spread(self) -> Spread:
+        """Over the splits.
+
+        **Example:**
+
+            >>> from jaxgen.comparison import Halves
+            >>> Halves((3.0,)).spread
+            Spread(mean=3.0, std=None)
+        """
+        return Spread.of(self.w1)
+
 
 @dataclasses.dataclass(frozen=True)
 class DepthPoint:
-    """A generator with s folds, or extra levels, on a coarse grid: W_1 to its measure, proven and sampled."""
+    """A generator with s folds, or extra levels, on a coarse grid: what is proven of its W_1 to its measure."""
 
     kind: str
     s: int
     depth: int
     certificate: float
-    w1: float
-
-
-@dataclasses.dataclass(frozen=True)
-class SizePoint:
-    """A generator on a grid of so many cells an axis: W_1 to the held-out points."""
-
-    kind: str
-    resolution: int
-    connectivity: int
-    w1: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,34 +175,10 @@ class Path:
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """Error against depth and against size, and the curves themselves.
-
-    `depth_floor` is W_1 between two of the samples that stand for the measure in `depth`.
-    """
+    """Error against depth, and the curves themselves."""
 
     depth: tuple[DepthPoint, ...] = ()
-    size: tuple[SizePoint, ...] = ()
-    depth_floor: float | None = None
     paths: tuple[Path, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class PlanePoint:
-    """W_1 to the held-out points against bits, of the best for a budget, or of a network at a precision.
-
-    **Example:**
-
-        >>> from jaxgen.comparison import PlanePoint
-        >>> PlanePoint("explicit", "Peano", bits=1000, w1=2.0, budget=1024).bits <= 1024
-        True
-    """
-
-    family: str
-    name: str
-    bits: int
-    w1: float
-    budget: int | None = None
-    precision: int | None = None
 
 
 class BitsLimit(NamedTuple):

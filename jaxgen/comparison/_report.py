@@ -5,111 +5,139 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from .._io import new_folder
-from ._records import Curves, Entry, Floor, Limits, PlanePoint
+from ._ranking import bits, costs, sentences, weights
+from ._records import Curves, Entry, Halves, Limits
 from ._settings import Settings
 
 _HEADERS = (
-    "generator", "source", "depth", "width", "weights", "bits", "W1 to held-out", "W2 to held-out", "certified W1, W2",
-    "certified to its points", "least W1 of its size", "build s", "ns/sample",
+    "generator", "source", "depth", "width", "weights", "bits", "W1 to its points", "certified", "W1 to held-out",
+    "least W1 of its size", "build s", "ns/sample",
 )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The result of `compare`: an entry a generator, the floor, and what the figure is drawn from.
+    """The result of `compare`: what was found in plain sentences, a table, planes, and a figure.
 
     **Arguments:**
 
     - `title`, `columns`: the names of the data and of their coordinates.
-    - `entries`: one a generator, the explicit ones first, then the trained ones and the user's.
-    - `floor`: what the training points themselves score. `settings`: what was chosen.
-    - `train`, `test`: `(n, d)`, the two halves.
+    - `entries`: the explicit generators, each as a kernel and as a network, then the trained ones and the user's.
+    - `halves`: how far the halves of the data are apart. `settings`: what was chosen.
+    - `train`, `test`: `(n, d)`, the halves of the first split.
+    - `rounded`: the trained networks with weights of fewer bits.
     - `notes`: what a reader must know beside the numbers.
-    - `curves`, `plane`, `limits`: error against size, depth and bits, and what no method can cross.
+    - `curves`, `limits`: error against depth, the curves themselves, and what no method can cross.
     - `image_shape`: (height, width) of points that are pictures.
     - `interrupted`: whether Ctrl-C ended the training early.
 
     **Example:**
 
         >>> import numpy as np
-        >>> from jaxgen.comparison import PRESETS, Entry, Floor, Report, Spread
-        >>> entry = Entry("mine", "user", source_dim=1, bits=64, w1=Spread(1.234, 0.1))
-        >>> floor, point = Floor(Spread(1.0, 0.1), Spread(1.2, 0.1)), np.zeros((1, 1))
-        >>> report = Report("one point", ("x",), (entry,), floor, PRESETS["quick"], point, point)
-        >>> "1.23 ± 0.1" in report.table(), report.to_dict()["entries"][0]["w1"]
-        (True, [1.234, 0.1])
+        >>> from jaxgen.comparison import PRESETS, Entry, Halves, Report
+        >>> entry = Entry("mine", "user", "mine", source_dim=1, bits=64, near=0.5, unseen=(1.2, 1.4))
+        >>> point = np.zeros((1, 1))
+        >>> report = Report("one point", ("x",), (entry,), Halves((1.0,)), PRESETS["quick"], point, point)
+        >>> "1.3 ± 0.1" in report.table(), report.to_dict()["entries"][0]["near"]
+        (True, 0.5)
     """
 
     title: str
     columns: tuple[str, ...]
     entries: tuple[Entry, ...]
-    floor: Floor
+    halves: Halves
     settings: Settings
     train: Float[np.ndarray, "n d"]
     test: Float[np.ndarray, "m d"]
     notes: tuple[str, ...] = ()
+    rounded: tuple[Entry, ...] = ()
     curves: Curves = Curves()  # noqa: RUF009  (frozen, and so shared safely)
-    plane: tuple[PlanePoint, ...] = ()
     limits: Limits = Limits()  # noqa: RUF009  (frozen, and so shared safely)
     image_shape: tuple[int, int] | None = None
     interrupted: bool = False
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What was won, by how much, and where another is better: in three sentences, or fewer.
+
+        **Example:**
+
+            >>> import numpy as np
+            >>> from jaxgen.comparison import PRESETS, Entry, Halves, Report
+            >>> one = Entry("a tree", "explicit", "tree", bits=512, near=0.5, unseen=(1.2, 1.4))
+            >>> two = Entry("a net", "trained", "net", bits=9000, near=0.6, unseen=(1.3,))
+            >>> points = np.zeros((20, 1))
+            >>> report = Report("test", ("x",), (one, two), Halves((1.0, 1.2)), PRESETS["quick"], points, points)
+            >>> report.sentences[0][:76]
+            'Against the strongest of the others, explicit generators take 17.6 times few'
+        """
+        return tuple(sentences([*self.entries, *self.rounded], self.halves))
+
     def table(self, style: str = "github") -> str:
-        """The table as text: a row a generator, distances as mean ± standard deviation over the repeats.
+        """The table as text: a row a generator, distances to held-out points as mean ± standard deviation.
 
         `style` is a table format of `tabulate` ("github", "simple", "latex", ...).
 
         **Example:**
 
             >>> import numpy as np
-            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
-            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
-            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
-            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
+            >>> from jaxgen.comparison import PRESETS, Entry, Halves, Report
+            >>> halves, points = Halves((1.0, 1.2)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", "mine", source_dim=1, bits=512, near=0.5, unseen=(1.2, 1.4))
+            >>> report = Report("test", ("x",), (entry,), halves, PRESETS["quick"], points, points)
             >>> [row.split()[0] for row in report.table("plain").splitlines()]
-            ['generator', 'mine', 'two-sample']
+            ['generator', 'mine', 'halves']
         """
-        rows = [_row(entry) for entry in self.entries]
-        rows.append(["two-sample floor", *[None] * 5, str(self.floor.w1), str(self.floor.w2)])
+        rows = [_row(entry) for entry in self.entries if entry.failed is None]
+        rows.append(["halves of the data", *[None] * 5, f"{self.halves.w1[0]:.3g}", None, str(self.halves.spread)])
         text = _tabulate(rows, _HEADERS, style)
-        if not self.floor.per_label:
+        failed = [f"- {entry.name}: {entry.failed}" for entry in self.entries if entry.failed is not None]
+        text = "\n".join([text, "", "Not measured:", "", *failed]) if failed else text
+        if not self.halves.per_label:
             return text
         lines = [(entry.name, entry.per_label) for entry in self.entries if entry.per_label]
-        lines.append(("two-sample floor", self.floor.per_label))
+        lines.append(("halves of the data", self.halves.per_label))
         rows = [[name, *[f"{error.w1:.3g}" for error in errors]] for name, errors in lines]
-        names = ("generator", *[error.label for error in self.floor.per_label])
+        names = ("generator", *[error.label for error in self.halves.per_label])
         return f"{text}\n\nW1 to held-out points, label by label:\n\n{_tabulate(rows, names, style)}"
 
     def bits_table(self, style: str = "github") -> str:
-        """Bits that each method needs for the same error, and how many times those of the cheapest.
+        """Bits that each side needs for the same W1 to the given points, and how many times those of the cheapest.
 
         **Example:**
 
             >>> import numpy as np
-            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
-            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
-            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
-            >>> plane = (PlanePoint("explicit", "Peano", 300, 1.0), PlanePoint("trained", "wide", 900, 1.0))
-            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points, plane=plane)
+            >>> from jaxgen.comparison import PRESETS, Entry, Halves, Report
+            >>> one = Entry("a tree", "explicit", "tree", bits=300, near=1.0, unseen=(1.2,))
+            >>> two = Entry("a net", "trained", "net", bits=900, near=1.0, unseen=(1.3,))
+            >>> points = np.zeros((20, 1))
+            >>> report = Report("test", ("x",), (one, two), Halves((1.0,)), PRESETS["quick"], points, points)
             >>> report.bits_table("plain").splitlines()[-1].split()
             ['1.02', '300', '(1.0x)', '900', '(3.0x)']
         """
-        families = list(dict.fromkeys(point.family for point in self.plane))
-        best = {family: min(p.w1 for p in self.plane if p.family == family) for family in families}
-        rows = []
-        # The errors that are compared at are those that each family reaches at its best.
-        for target in sorted({w1 * 1.02 for w1 in best.values()}):
-            reached = [point for point in self.plane if point.w1 <= target]
-            least = min(point.bits for point in reached)
-            needed = [min((p.bits for p in reached if p.family == family), default=None) for family in families]
-            rows.append([f"{target:.3g}", *["-" if b is None else f"{b:.0f} ({b / least:.1f}x)" for b in needed]])
-        return _tabulate(rows, ("W1 at most", *families), style) if rows else ""
+        return _costs_table(costs([*self.entries, *self.rounded], bits), style)
+
+    def weights_table(self, style: str = "github") -> str:
+        """Nonzero weights that each side needs for the same W1 to the given points, as `bits_table`.
+
+        **Example:**
+
+            >>> import numpy as np
+            >>> from jaxgen.comparison import PRESETS, Entry, Halves, Report
+            >>> one = Entry("a tree", "network", "tree", connectivity=300, near=1.0, unseen=(1.2,))
+            >>> points = np.zeros((20, 1))
+            >>> report = Report("test", ("x",), (one,), Halves((1.0,)), PRESETS["quick"], points, points)
+            >>> report.weights_table("plain").splitlines()[-1].split()
+            ['1.02', '300', '(1.0x)']
+        """
+        return _costs_table(costs([*self.entries, *self.rounded], weights), style)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draws the figure to a file (PNG, PDF, SVG, by its ending).
@@ -118,10 +146,10 @@ class Report:
 
             >>> import os, tempfile
             >>> import numpy as np
-            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
-            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
-            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
-            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
+            >>> from jaxgen.comparison import PRESETS, Entry, Halves, Report
+            >>> halves, points = Halves((1.0, 1.2)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", "mine", source_dim=1, bits=512, near=0.5, unseen=(1.2, 1.4))
+            >>> report = Report("test", ("x",), (entry,), halves, PRESETS["quick"], points, points)
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     report.plot(os.path.join(folder, "figure.svg"))
             ...     os.listdir(folder)
@@ -137,12 +165,12 @@ class Report:
         **Example:**
 
             >>> import numpy as np
-            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
-            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
-            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
-            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
-            >>> report.to_dict()["entries"][0]["w1"]
-            [1.2, 0.1]
+            >>> from jaxgen.comparison import PRESETS, Entry, Halves, Report
+            >>> halves, points = Halves((1.0, 1.2)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", "mine", source_dim=1, bits=512, near=0.5, unseen=(1.2, 1.4))
+            >>> report = Report("test", ("x",), (entry,), halves, PRESETS["quick"], points, points)
+            >>> report.to_dict()["entries"][0]["unseen"]
+            [1.2, 1.4]
         """
         return _finite(dataclasses.asdict(self, dict_factory=_without_arrays))
 
@@ -152,19 +180,23 @@ class Report:
         **Example:**
 
             >>> import numpy as np
-            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
-            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
-            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
-            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
+            >>> from jaxgen.comparison import PRESETS, Entry, Halves, Report
+            >>> halves, points = Halves((1.0, 1.2)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", "mine", source_dim=1, bits=512, near=0.5, unseen=(1.2, 1.4))
+            >>> report = Report("test", ("x",), (entry,), halves, PRESETS["quick"], points, points)
             >>> report.markdown().splitlines()[0]
             '# test'
         """
-        lines = [f"# {self.title}", "", self.table(), ""]
-        if self.plane:
-            lines += ["Bits needed for the same error:", "", self.bits_table(), ""]
+        lines = [f"# {self.title}", "", *(f"{each}\n" for each in self.sentences), self.table(), ""]
+        for what, table in (("Bits", self.bits_table()), ("Weights", self.weights_table())):
+            if table:
+                lines += [f"{what} needed for the same W1 to the given points:", "", table, ""]
         lines += [f"- {note}" for note in self.notes]
-        lines += ["", "![figure](figure.png)", ""]
-        return "\n".join(lines)
+        return "\n".join([*lines, "", "![figure](figure.png)", ""])
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.markdown().replace("\n![figure](figure.png)\n", "")
 
     def save(self, folder: str | os.PathLike[str]) -> pathlib.Path:
         """Writes `report.md`, `report.json` and `figure.png` to a new folder, all or nothing.
@@ -175,10 +207,10 @@ class Report:
 
             >>> import os, tempfile
             >>> import numpy as np
-            >>> from jaxgen.comparison import PRESETS, Entry, Floor, PlanePoint, Report, Spread
-            >>> floor, points = Floor(Spread(1.0, 0.1), Spread(1.5, 0.1)), np.zeros((20, 1))
-            >>> entry = Entry("mine", "user", source_dim=1, bits=512, w1=Spread(1.2, 0.1), w2=Spread(1.9, 0.2))
-            >>> report = Report("test", ("x",), (entry,), floor, PRESETS["quick"], points, points)
+            >>> from jaxgen.comparison import PRESETS, Entry, Halves, Report
+            >>> halves, points = Halves((1.0, 1.2)), np.zeros((20, 1))
+            >>> entry = Entry("mine", "user", "mine", source_dim=1, bits=512, near=0.5, unseen=(1.2, 1.4))
+            >>> report = Report("test", ("x",), (entry,), halves, PRESETS["quick"], points, points)
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     sorted(path.name for path in report.save(os.path.join(folder, "report")).iterdir())
             ['figure.png', 'report.json', 'report.md']
@@ -191,23 +223,31 @@ class Report:
 
 
 def _row(entry: Entry) -> list[Any]:
-    if entry.failed is not None:
-        return [entry.name, entry.source_dim, *[None] * 4, f"failed: {entry.failed}"]
     none = {absence.what: "none" for absence in entry.absent}
-    bounds = (entry.certificate, entry.to_points)
     size = [entry.depth, entry.width, entry.connectivity]
     return [
         entry.name,
         entry.source_dim,
         *[none.get("ReLU form") if number is None else number for number in size],
         none.get("code") if entry.bits is None else round(entry.bits),
-        None if entry.w1 is None else str(entry.w1),
-        None if entry.w2 is None else str(entry.w2),
-        *["none" if bound is None else ", ".join(f"{w:.3g}" for w in bound) for bound in bounds],
+        None if entry.near is None else f"{entry.near:.3g}",
+        "none" if entry.to_points is None else f"{entry.to_points.w1:.3g}",
+        None if entry.held_out is None else str(entry.held_out),
         "none" if entry.limit is None else f"{entry.limit:.2g}",
         None if entry.seconds is None else f"{entry.seconds:.1f}",
         None if entry.nanoseconds_per_sample is None else f"{entry.nanoseconds_per_sample:.0f}",
     ]
+
+
+def _costs_table(rows: Iterable[tuple[float, dict[str, float | None]]], style: str) -> str:
+    found = list(rows)
+    if not found:
+        return ""
+    cells = []
+    for target, paid in found:
+        least = min(cost for cost in paid.values() if cost is not None)
+        cells.append([f"{target:.3g}", *["-" if c is None else f"{c:.0f} ({c / least:.1f}x)" for c in paid.values()]])
+    return _tabulate(cells, ("W1 at most", *found[0][1]), style)
 
 
 def _tabulate(rows: list[list[Any]], headers: tuple[str, ...], style: str) -> str:

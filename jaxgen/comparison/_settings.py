@@ -12,11 +12,13 @@ class Settings:
 
     **Arguments:**
 
-    - `steps`, `widths`: of the trained networks. `repeats`, `samples`: of each distance, at most.
-    - `budgets`, `precisions`: bits of the explicit generators, and of a weight of the trained ones, on the plane.
-    - `curve_resolutions`, `curve_folds`, `curve_levels`: what the curves of error against size and depth go through.
+    - `steps`, `widths`: of the trained networks, which are made of the first `trained_splits` splits.
+    - `splits`: random splits of the data into halves. `sources`: values of the source that a law is discretised by.
+    - `networks`: families of explicit generators that are judged as ReLU networks too.
+    - `budgets`, `precisions`: bits of the explicit generators, and of a weight of the trained ones.
+    - `curve_folds`, `curve_levels`: what the curve of error against depth goes through.
     - `resolution`, `folds`, `extra_levels`: of the explicit generators. `seed`: of everything drawn.
-    - `train_points`, `held_out_points`, `points_per_distance`: how many there were.
+    - `train_points`, `held_out_points`: how many there were.
     - `jax`, `device`, `python`: where it ran.
 
     **Example:**
@@ -29,32 +31,31 @@ class Settings:
     preset: str
     steps: int
     widths: tuple[int, ...]
-    repeats: int
-    samples: int
+    splits: int
+    sources: int
     budgets: tuple[int, ...]
     precisions: tuple[int, ...]
-    curve_resolutions: tuple[int, ...]
-    curve_folds: tuple[int, ...]
+    curve_folds: tuple[int, ...] = (0, 1, 2, 4)
     curve_levels: tuple[int, ...] = (0, 1, 2)
+    networks: tuple[str, ...] = ("sawtooth", "Peano", "independent", "codebook", "tree", "grid")
+    trained_splits: int = 1
     resolution: int | tuple[int, ...] = 81
     folds: int = 6
     extra_levels: int = 2
     seed: int = 0
     train_points: int = 0
     held_out_points: int = 0
-    points_per_distance: int = 0
     jax: str = jax.__version__
     device: str = ""
     python: str = platform.python_version()
 
 
-_BUDGETS = tuple(2**k for k in range(8, 18))
 PRESETS = {
-    "quick": Settings("quick", 300, (32,), 2, 400, _BUDGETS[2::4], (4, 8), (9,), (1, 4)),
-    "default": Settings("default", 3000, (16, 64), 3, 1000, _BUDGETS, (2, 4, 6, 8, 16), (3, 9, 27), (0, 1, 2, 4)),
+    "quick": Settings("quick", 300, (32,), 2, 2048, (2048,), (8,), networks=("tree", "grid")),
+    "default": Settings("default", 3000, (64,), 4, 4096, (512, 1024, 2048, 4096, 8192), (3, 4, 6, 8)),
     "full": Settings(
-        "full", 20000, (8, 16, 32, 64, 128), 5, 1500, _BUDGETS, (2, 3, 4, 5, 6, 8, 12, 16), (3, 9, 27, 81),
-        (0, 1, 2, 3, 4, 6),
+        "full", 20000, (8, 16, 32, 64, 128), 4, 8192, tuple(2**k for k in range(8, 18)), (2, 3, 4, 5, 6, 8, 12, 16),
+        (0, 1, 2, 3, 4, 6), trained_splits=4,
     ),
 }  # fmt: skip
 

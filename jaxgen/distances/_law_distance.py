@@ -116,7 +116,26 @@ def law_value(law: object, points: Float[np.ndarray, "k d"], p: float | int, n: 
         >>> jg.distances.law_value(jg.CodebookGenerator([0.0, 1.0]), np.array([[0.0], [1.0]]), 1, n=16)
         0.0
     """
-    return _between(_side(law, "law", None).cloud(n), _Cloud(points, None), float(p))[1]
+    return _between(_side(law, "the generator", None).cloud(n), _Cloud(points, None), float(p))[1]
+
+
+def law_points(law: object, n: SupportsIndex, condition: Label | None = None) -> Float[np.ndarray, "n d"]:
+    """The law of a generator, or of a callable with `source_dim`, as n points of equal weight, in the order of its
+    source: what `law_distance` takes it for.
+
+    **Raises:** as `law_distance`, and `TypeError` for laws with weights, as those of measures and codebooks.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> line = jg.GridMeasure.from_histogram([1.0]).generator(extra_levels=3)
+        >>> jg.distances.law_points(line, 4).ravel().round(2).tolist()
+        [0.13, 0.38, 0.63, 0.88]
+    """
+    points, weights = _side(law, "the generator", condition).cloud(whole_number(n, "n", _FEWEST))
+    if weights is not None:
+        raise TypeError(f"a {type(law).__name__} has weights: it is no n points of equal weight")
+    return points
 
 
 class _Cloud(NamedTuple):
@@ -164,7 +183,7 @@ def _side(law: Any, name: str, condition: Label | None) -> _Side:
     if callable(law):
         function = _of_function(law, name)
         said = f"the law of {name}"
-        return _Side(lambda n: _Cloud(function.points(_values(function.source_dim, n), said), None), 0, False)
+        return _Side(lambda n: _Cloud(function.points(source_values(function.source_dim, n), said), None), 0, False)
     points = finite_points(law, name).astype(np.float64)
     return _Side(lambda _: _Cloud(points, None), len(points), False)
 
@@ -180,7 +199,7 @@ def _of_measure(measure: AbstractMeasure, labelled: bool) -> _Side:
         levels = math.ceil(math.log(n, 3) / measure.dim)
         # Clouds too large for the exact solver want equal weights: their bracket is narrower.
         bracketed = measure.dim > 1 and n * n > MAX_PAIRS
-        if bracketed or levels * measure.dim > _FLOAT_DIGITS or measure.size > n:
+        if bracketed or levels * measure.dim > _FLOAT_DIGITS or measure.size > 2 * n:
             return _pushed(CurveGenerator(measure, levels), n, None)
         return _filled(measure, n, levels)
 
@@ -244,8 +263,17 @@ def _of_function(law: Any, name: str) -> SourceMap:
     return found
 
 
-def _values(sources: int, n: int) -> Float[np.ndarray, "n sources"]:
-    """Source values that fill the unit cube evenly: midpoints on the line, else scrambled Sobol points."""
+def source_values(sources: int, n: int) -> Float[np.ndarray, "n sources"]:
+    """Source values that fill the unit cube evenly: midpoints on the line, else scrambled Sobol points.
+
+    **Raises:** `ValueError` for more sources than Sobol points are known for.
+
+    **Example:**
+
+        >>> import jaxgen as jg
+        >>> jg.distances.source_values(1, 4).ravel().tolist()
+        [0.125, 0.375, 0.625, 0.875]
+    """
     if sources == 1:
         return (np.arange(n)[:, None] + 0.5) / n
     from scipy.stats.qmc import Sobol
@@ -269,7 +297,7 @@ def _words(sources: int, words: int, n: int, spread: bool = False) -> UInt32[np.
     if sources == 1:
         above, below = 2 * np.arange(n, dtype=np.uint64)[:, None] + np.uint64(1), np.uint64(2 * n)
     else:
-        above, below = np.ldexp(_values(sources, n), 53).astype(np.uint64), np.uint64(1 << 53)
+        above, below = np.ldexp(source_values(sources, n), 53).astype(np.uint64), np.uint64(1 << 53)
     for k in range(4 * words):
         # Long division by bytes: no product leaves 64 bits.
         byte, above = np.divmod(above << np.uint64(8), below)

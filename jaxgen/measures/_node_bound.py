@@ -122,7 +122,10 @@ def _ends_of(cloud, tree: BoxTree, cell, resolution: tuple[int, ...]) -> Int[np.
     if cell is None or 4 * math.prod(resolution) > len(cloud):
         return _descend(cloud, tree)
     # Where points are many, what is known of the cells is known of them.
-    cells = np.stack(np.unravel_index(np.arange(math.prod(resolution)), resolution), axis=1)
+    rest = np.arange(math.prod(resolution))
+    cells = np.empty((len(rest), len(resolution)), np.int64)
+    for k in range(len(resolution) - 1, -1, -1):  # NumPy's own numbering ends at 64 axes
+        rest, cells[:, k] = np.divmod(rest, resolution[k])
     table, flat = _descend((cells + 0.5) * cell, tree), np.zeros(len(cloud), np.int64)
     for k, n in enumerate(resolution):
         flat *= n

