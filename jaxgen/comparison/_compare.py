@@ -25,22 +25,22 @@ from ..generators import (
     SawtoothGenerator,
 )
 from ..measures import GridMeasure, TreeMeasure
-from ..rate import best_grid
+from ..rate import TREE_DIMENSIONS, best_grid
 from ..training import Fitted, TrainingError, fit
 from ._curves import curves
-from ._halves import Split, Yardstick
 from ._limits import limit_law, limits_of
 from ._measure import failure, measure, measure_network, measure_or_report, own
 from ._notes import notes
 from ._records import Entry
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
-from ._split import as_dataset, halves
+from ._split import Split, as_dataset, halves
 from ._wrap import Wrapped
+from ._yardstick import Yardstick
 
 _Result = TypeVar("_Result")
-# Atoms of the codebook, at most; affine layers of the trained networks; dimensions in which trees are any good.
-_MAX_ATOMS, _DEPTH, _TREE_DIMENSIONS = 256, 4, 8
+# Atoms of the codebook, at most; affine layers of the trained networks.
+_MAX_ATOMS, _DEPTH = 256, 4
 
 
 def compare(
@@ -108,7 +108,7 @@ def compare(
     dim = dataset.points.shape[1]
     if image_shape is not None and (len(image_shape) != 2 or image_shape[0] * image_shape[1] != dim):
         raise ValueError(f"image_shape must be (height, width) with height * width = {dim}; got {image_shape}")
-    each = tuple(Split(*halves(dataset, seed + k)) for k in range(settings.splits))
+    each = tuple(halves(dataset, seed + k) for k in range(settings.splits))
     cells = default_resolution(dim) if resolution is None else resolution
     settings = dataclasses.replace(
         settings,
@@ -149,7 +149,7 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
     explicit = _explicit(train, settings)
     dim = train.points.shape[1]
     shapes = [(width, count) for count in sorted({1, dim}) for width in settings.widths]
-    stages = len(explicit) + len(shapes) + len(generators) + 2
+    stages = len(explicit) + 2 * len(shapes) + len(generators) + 2
     with tqdm(total=stages, disable=not progress, unit="stage", desc="comparing") as bar:
 
         def stage(text: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
@@ -158,13 +158,16 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
             bar.update()
             return result
 
+        def several(text: str, work: Callable[..., Iterator[Entry]], *arguments: Any) -> list[Entry]:
+            return stage(text, lambda: list(work(text, *arguments)))
+
         users: list[Entry] = []
         for name, given in generators.items():
-            users += stage(name, measure_or_report, name, given, yardstick, bool(settings.networks))
+            users += several(name, measure_or_report, given, yardstick, bool(settings.networks))
         between = stage("halves", yardstick.halves)
         entries: list[Entry] = []
         for name, how in explicit.items():
-            entries += stage(name, _measured, name, how, yardstick, settings)
+            entries += several(name, _measured, how, yardstick, settings)
         lines = stage("curves", curves, train, settings)
         networks: dict[str, Fitted[MLPGenerator]] = {}
         rounded: list[Entry] = []
@@ -174,7 +177,7 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
                 entry, fitted = stage(name, _trained, name, width, count, yardstick, settings, progress)
                 entries.append(entry)
                 networks |= fitted
-                rounded += _rounded(entry, fitted, yardstick, settings)
+                rounded += stage("weights of few bits", list, _rounded(entry, fitted, yardstick, settings))
         bar.set_description("done")
     entries += users
     return Report(
@@ -211,7 +214,7 @@ def _explicit(train: Dataset, settings: Settings) -> dict[str, _Explicit]:
     makers[f"codebook, {atoms} atoms"] = _Explicit(
         lambda data: CodebookGenerator.from_samples(data.points, atoms, key=key), "codebook"
     )
-    family = "tree" if train.points.shape[1] <= _TREE_DIMENSIONS else "grid"
+    family = "tree" if train.points.shape[1] <= TREE_DIMENSIONS else "grid"
     for bits in settings.budgets:
         makers[f"{family}, {bits:,} bits"] = _Explicit(_of_budget(bits, settings.extra_levels), family)
     return makers
@@ -221,7 +224,7 @@ def _of_budget(bits: int, levels: int) -> Callable[[Dataset], AbstractExplicitGe
     """The generator of a measure that takes so many bits."""
 
     def make(data: Dataset) -> AbstractExplicitGenerator:
-        if data.points.shape[1] > _TREE_DIMENSIONS:
+        if data.points.shape[1] > TREE_DIMENSIONS:
             return PeanoGenerator(best_grid(data.points, bits), levels)
         return PeanoGenerator(TreeMeasure.from_samples(data.points, bits), levels)
 

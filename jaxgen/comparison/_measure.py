@@ -13,10 +13,10 @@ import numpy as np
 from ..coding import code_length
 from ..distances import source_values
 from ..generators import AbstractExplicitGenerator, AbstractGenerator
-from ._halves import Yardstick
 from ._limits import row_limit
 from ._records import Absence, Bound, Entry
 from ._wrap import Wrapped, wrapped
+from ._yardstick import Yardstick
 
 # Of the networks of explicit generators: the default of `network`.
 _RAMP = 2.0**-20

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from .._checks import finite_points
 from ..data import Dataset, airports, load_points
 
 _LEAST = 20
+
+
+class Split(NamedTuple):
+    """Two halves of the data, and how many points were left out as no training point has their label."""
+
+    train: Dataset
+    test: Dataset
+    left_out: int
 
 
 def as_dataset(data: object, labels: Iterable[object] | None) -> Dataset:
@@ -37,7 +45,7 @@ def _checked(labels: Iterable[object], count: int) -> tuple[str | int, ...]:
     return plain
 
 
-def halves(data: Dataset, seed: int) -> tuple[Dataset, Dataset, int]:
+def halves(data: Dataset, seed: int) -> Split:
     """A random half to build from, a half to measure with, and how many points the second half had to leave out.
 
     Those are the points whose label no point of the first half has. Raises `ValueError` for fewer than 20 points, and
@@ -49,7 +57,7 @@ def halves(data: Dataset, seed: int) -> tuple[Dataset, Dataset, int]:
     order = np.random.default_rng(seed).permutation(count)
     train, rest = _part(data, order[: count // 2]), order[count // 2 :]
     if data.labels is None or train.labels is None:
-        return train, _part(data, rest), 0
+        return Split(train, _part(data, rest), 0)
     known = set(train.labels)
     seen = np.array([i for i in rest if data.labels[i] in known], int)
     if not len(seen):
@@ -57,7 +65,7 @@ def halves(data: Dataset, seed: int) -> tuple[Dataset, Dataset, int]:
             "no label of the held-out half of the data occurs in the other half, from which the generators are "
             "built; labels must repeat"
         )
-    return train, _part(data, seen), len(rest) - len(seen)
+    return Split(train, _part(data, seen), len(rest) - len(seen))
 
 
 def _part(data: Dataset, rows: np.ndarray) -> Dataset:

@@ -17,8 +17,10 @@ from ._grids import best_grid
 from ._lattice_atoms import lattice_atoms
 from ._worth import worth
 
-# Clouds up to this size are compared with laws by an exact solver, in this many dimensions with trees.
-_EXACT_POINTS, _TREE_DIMENSIONS = 4096, 8
+# Clouds up to this size are compared with laws by an exact solver.
+_EXACT_POINTS = 4096
+# Beyond so many dimensions trees, which halve the longest side, are no better than grids.
+TREE_DIMENSIONS = 8
 # With so many bits a point, atoms on a lattice are worth a look: few points, that have no density.
 _LATTICE_BITS = 1.5
 # Where they are, they are tried for this share of the bits that another law needs, and so on down.
@@ -154,14 +156,14 @@ class _Search:
 
     def _laws(self, bits: float) -> Iterator[tuple[AbstractMeasure, float]]:
         """Laws of so many bits, with a bound on their distance; `nan` where it is not known yet."""
-        if self.cloud.shape[1] <= _TREE_DIMENSIONS:
+        if self.cloud.shape[1] <= TREE_DIMENSIONS:
             found = trees(self.cloud, bits, **self.box)
             # What trees are pruned by chooses among them; between kinds of laws one bound must, which is nearer.
             yield from [min(found, key=lambda pair: pair[1])] if self.p == 1 and not self._exact else found
         try:
             yield best_grid(self.cloud, bits, p=int(self.p), **self.box), math.nan
         except TooFewBits:
-            if self.cloud.shape[1] > _TREE_DIMENSIONS:
+            if self.cloud.shape[1] > TREE_DIMENSIONS:
                 raise
 
     def _atoms(self, bits: float) -> tuple[AbstractMeasure, float] | None:

@@ -1,4 +1,4 @@
-"""Random halves of the data: what is made of one is judged by the other."""
+"""How far laws are from points: what is made of one half of the data is judged by both."""
 
 import collections
 import dataclasses
@@ -14,21 +14,13 @@ from ..data import Dataset
 from ..distances import law_value, wasserstein
 from ..measures import AbstractMeasure, GridMeasure
 from ._records import Halves, LabelError
+from ._split import Split
 from ._wrap import Wrapped
 
 # Labels that have a distance of their own, at most; and points without which it would mean nothing.
 _LABELS, _LEAST = 6, 20
 _PICTURE_POINTS = 4000
 _PERCENT = 0.01
-
-
-@dataclasses.dataclass(frozen=True)
-class Split:
-    """Two halves of the data, and how many points were left out as no training point has their label."""
-
-    train: Dataset
-    test: Dataset
-    left_out: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
