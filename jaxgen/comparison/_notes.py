@@ -14,7 +14,9 @@ OPTIMALITY = {
 }
 
 
-def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, Fitted], left_out: int) -> Iterator[str]:
+def notes(
+    settings: Settings, entries: Sequence[Entry], networks: Mapping[str, Fitted], left_out: int, interrupted: bool
+) -> Iterator[str]:
     """One sentence or two each."""
     apart = max((e.certificate.w1 for e in entries if e.kind == "explicit" and e.certificate), default=0.0)
     made = "the first only" if settings.trained_splits == 1 else f"the first {settings.trained_splits}"
@@ -72,8 +74,11 @@ def notes(settings: Settings, entries: Sequence[Entry], networks: Mapping[str, F
             f"{f.epsilon[1]:.3g} (squared units of the data). Learning rate, epsilon, batch size and depth were tuned "
             "once on the US airports for the time such a run takes; see the documentation of `fit`."
         )
-    if any(fitted.interrupted for fitted in networks.values()):
-        yield "Training was interrupted: the networks show the best state they had reached."
+    if interrupted:
+        reached = any(fitted.interrupted for fitted in networks.values())
+        yield "The comparison was interrupted: what comes later is missing" + (
+            ", and the last network shows the best state it had reached." if reached else "."
+        )
 
 
 def _sources(entries: Sequence[Entry]) -> Iterator[str]:

@@ -36,7 +36,7 @@ class Report:
     - `notes`: what a reader must know beside the numbers.
     - `curves`, `limits`: error against depth, the curves themselves, and what no method can cross.
     - `image_shape`: (height, width) of points that are pictures.
-    - `interrupted`: whether Ctrl-C ended the training early.
+    - `interrupted`: whether Ctrl-C ended it early.
 
     **Example:**
 

@@ -319,7 +319,9 @@ def test_inspect_describes_everything_that_can_be_saved(kind, tmp_path):
 
 def test_control_c_in_a_real_process(tmp_path):
     save(tmp_path / "g.jaxgen", PeanoGenerator(GridMeasure.from_samples(POINTS, 9), 1))
-    command = [sys.executable, "-c", "from jaxgen.cli import main; main()", "sample"]
+    # What runs in the background of a shell inherits that it ignores the signal.
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    command = [sys.executable, "-c", f"{program}from jaxgen.cli import main; main()", "sample"]
     command += [str(tmp_path / "g.jaxgen"), "-n", str(4 * 10**9), "-o", str(tmp_path / "x.csv"), "--no-progress"]
     root = pathlib.Path(sample_module.__file__).parents[2]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)})
