@@ -67,8 +67,8 @@ def compare(
     measured to the points they were made from (*approximation*, beside what is proven of it), and to the other half
     (*generalisation*). Explicit generators are judged twice, as exact kernels and as ReLU networks in floats. From
     Ctrl-C on nothing more is built: the report is of what there is, a network in training at its best state so far,
-    and marked `interrupted`; a network whose loss does not stay finite is reported as failed. What a generator does not have (a certificate, a ReLU
-    form, a code) is said in the notes. Theory, section 11.
+    and marked `interrupted`; a network whose loss does not stay finite is reported as failed. What a generator does not
+    have (a certificate, a ReLU form, a code) is said in the notes. Theory, section 11.
 
     **Arguments:**
 

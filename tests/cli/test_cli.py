@@ -24,7 +24,7 @@ from jaxgen.coding import code_length, load, save
 from jaxgen.comparison import PRESETS
 from jaxgen.distances import data_bound, law_distance
 from jaxgen.generators import CodebookGenerator, IndependentGenerator, MLPGenerator, PeanoGenerator
-from jaxgen.measures import GridMeasure, TreeMeasure
+from jaxgen.measures import GridMeasure
 
 POINTS = np.random.default_rng(0).normal([10.0, -3.0], [2.0, 0.5], (200, 2))
 NAMES = ["Alaska", "Alabama", "Texas"]
