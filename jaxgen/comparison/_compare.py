@@ -29,7 +29,7 @@ from ..measures import GridMeasure, TreeMeasure
 from ..rate import TREE_DIMENSIONS, best_grid
 from ..training import Fitted, TrainingError, fit
 from ._curves import curves
-from ._limits import limit_law, limits_of
+from ._limits import gridded, limits_of
 from ._measure import failure, measure, measure_network, measure_or_report, own
 from ._notes import notes
 from ._records import Curves, Entry
@@ -144,7 +144,7 @@ class _Explicit(NamedTuple):
 def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[str, object], progress: bool) -> Report:
     """Everything is built, trained and measured, stage by stage."""
     train = splits[0].train
-    yardstick = Yardstick(splits, settings.sources, settings.seed, limit_law(train))
+    yardstick = Yardstick(splits, settings.sources, settings.seed, gridded(train))
     between = yardstick.halves()
     explicit = _explicit(train, settings)
     shapes = [(width, count) for count in sorted({1, train.points.shape[1]}) for width in settings.widths]
@@ -186,7 +186,7 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
         test=splits[0].test.points,
         notes=tuple(notes(settings, entries, networks, splits[0].left_out, stages.interrupted)),
         curves=lines[0] if lines else Curves(),
-        limits=limits_of(yardstick.law, networks, [*entries, *rounded]),
+        limits=limits_of(yardstick.gridded, networks, [*entries, *rounded]),
         interrupted=stages.interrupted,
     )
 

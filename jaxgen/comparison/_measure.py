@@ -94,7 +94,7 @@ def measure_network(name: str, generator: AbstractExplicitGenerator, yardstick: 
         near=yardstick.near(model),
         unseen=yardstick.unseen([model]),
         nanoseconds_per_sample=1e9 * seconds / len(points),
-        limit=row_limit(generator, network.depth, network.width, yardstick.law),
+        limit=row_limit(generator, network.depth, network.width, yardstick.gridded),
     )
     return _certified(entry, generator.certificate(_RAMP))
 
@@ -146,7 +146,7 @@ def _with_its_own_word(entry: Entry, generator: AbstractGenerator, yardstick: Ya
     sizes = {} if size is None else size._asdict()
     bits = answer("code", generator.bits)
     certificate = answer("certificate", generator.certificate)
-    limit = row_limit(generator, sizes.get("depth"), sizes.get("width"), yardstick.law)
+    limit = row_limit(generator, sizes.get("depth"), sizes.get("width"), yardstick.gridded)
     entry = dataclasses.replace(entry, **sizes, bits=bits, limit=limit, absent=tuple(absent))
     return entry if certificate is None else _certified(entry, certificate)
 

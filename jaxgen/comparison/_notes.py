@@ -51,8 +51,8 @@ def notes(
     limited = [entry for entry in entries if entry.limit]
     if limited:
         yield (
-            "The least W1 of its size is proven too, to the law of the training points on a grid: nothing with as "
-            "many atoms, or no network with one input of such depth and width, is nearer, whatever its weights. The "
+            "The least W1 of its size is proven too: nothing with as many atoms, or no network with one input of such "
+            "depth and width, is nearer to the given points, whatever its weights; none where nothing is. The "
             f"largest here is {max(map(_limit, limited)):.3g} ({max(limited, key=_limit).name})."
         )
     yield from _sources(entries)

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from ._ranking import bits, costs, sentences, weights
 from ._records import Curves, Entry, Halves, Limits
 from ._settings import Settings
 
+_LEAST = "least W1 of its size"
 _HEADERS = (
     "generator", "source", "depth", "width", "weights", "bits", "W1 to its points", "certified", "W1 to held-out",
-    "least W1 of its size", "build s", "ns/sample",
+    _LEAST, "build s", "ns/sample",
 )  # fmt: skip
 
 
@@ -97,7 +98,11 @@ class Report:
         """
         rows = [_row(entry) for entry in self.entries if entry.failed is None]
         rows.append(["halves of the data", *[None] * 5, f"{self.halves.w1[0]:.3g}", None, str(self.halves.spread)])
-        text = _tabulate(rows, _HEADERS, style)
+        headers = list(_HEADERS)
+        if not any(entry.limit for entry in self.entries):
+            out = headers.index(_LEAST)
+            rows, headers = [row[:out] + row[out + 1 :] for row in rows], headers[:out] + headers[out + 1 :]
+        text = _tabulate(rows, headers, style)
         failed = [f"- {entry.name}: {entry.failed}" for entry in self.entries if entry.failed is not None]
         text = "\n".join([text, "", "Not measured:", "", *failed]) if failed else text
         if not self.halves.per_label:
@@ -250,7 +255,7 @@ def _costs_table(rows: Iterable[tuple[float, dict[str, float | None]]], style: s
     return _tabulate(cells, ("W1 at most", *found[0][1]), style)
 
 
-def _tabulate(rows: list[list[Any]], headers: tuple[str, ...], style: str) -> str:
+def _tabulate(rows: list[list[Any]], headers: Sequence[str], style: str) -> str:
     from tabulate import tabulate
 
     return tabulate(rows, headers, tablefmt=style, disable_numparse=True, missingval="")

@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from ..data import Dataset
 from ..distances import law_value, wasserstein
-from ..measures import AbstractMeasure, GridMeasure
+from ..measures import AbstractMeasure
+from ._limits import Gridded
 from ._records import Halves, LabelError
 from ._split import Split
 from ._wrap import Wrapped
@@ -30,13 +31,13 @@ class Yardstick:
     - `splits`: what takes long to make is made of the first only. `n`: source values a law is discretised by, half as
       many for distances to held-out points, which are larger.
     - `seed`: of the keys that samples are drawn with.
-    - `law`: of the training points on a grid, to which limits are; none with labels.
+    - `gridded`: the training points on a grid, which limits are about; none with labels.
     """
 
     splits: tuple[Split, ...]
     n: int
     seed: int
-    law: GridMeasure | None = None
+    gridded: Gridded | None = None
 
     @property
     def batch(self) -> int:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from jaxgen import CodebookGenerator, MLPGenerator, limits
-from jaxgen.comparison._limits import bits_limits, limit_law, row_limit
+from jaxgen.comparison._limits import bits_limits, gridded, row_limit
 from jaxgen.data import Dataset
+from jaxgen.distances import data_bound, law_distance
 
 
 def dataset(dim, labels=None):
@@ -16,25 +17,38 @@ def dataset(dim, labels=None):
 @pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_a_row_has_the_limit_of_its_size(dim):
-    law = limit_law(dataset(dim))
+    points = gridded(dataset(dim))
+    exact = points._replace(apart=0.0)
     codebook = CodebookGenerator(np.arange(7.0)[:, None] * np.ones(dim))
     curve, many = (MLPGenerator(dim=dim, source_dim=n, width=9, depth=3, key=jr.key(0)) for n in (1, dim + 1))
-    assert row_limit(codebook, 3, 9, law) == limits.quantization_error(7, p=1, law=law) > 0
-    assert row_limit(curve, 3, 9, law) == limits.network_bound([9, 9], law=law)
-    assert row_limit(many, 3, 9, law) is row_limit(curve, None, None, law) is row_limit(curve, 3, 9, None) is None
+    assert row_limit(codebook, 3, 9, exact) == (least := limits.quantization_error(7, p=1, law=points.law)) > 0
+    assert row_limit(curve, 3, 9, exact) == (limits.network_bound([9, 9], law=points.law) or None)
+    assert row_limit(many, 3, 9, exact) is row_limit(curve, None, None, exact) is row_limit(curve, 3, 9, None) is None
+    # What is proven of the grid is proven of the points, as far as these are from it.
+    assert points.apart == data_bound(dataset(dim).points, points.law) > 0
+    found = row_limit(codebook, 3, 9, points)
+    assert found is None if least <= points.apart else found == pytest.approx(least - points.apart)
+    assert row_limit(codebook, 3, 9, points._replace(apart=least)) is None
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_nothing_of_that_many_atoms_is_nearer(dim):
+    data = dataset(dim)
+    one = CodebookGenerator.from_samples(data.points, 2, key=jr.key(0))
+    assert 0 < row_limit(one, None, None, gridded(data)) <= law_distance(one, data.points).value
 
 
 def test_bits_on_the_occupied_cells():
     train = dataset(2)
-    law = limit_law(train)
+    law = gridded(train).law
     found = list(bits_limits(law, [900, 100, 900]))
     assert [limit.bits for limit in found] == [100, 900]
     volume = len(law.cells) * float(np.prod(np.asarray(law.cell_sides, np.float64)))
     assert [w for _, w in found] == pytest.approx([limits.covering_error(b, 2, volume) for b in (100, 900)], rel=1e-8)
     flat = Dataset("flat", train.points * [1.0, 0.0], ("a", "b"), None)
-    assert list(bits_limits(limit_law(flat), [900])) == []
+    assert list(bits_limits(gridded(flat).law, [900])) == []
 
 
 def test_labels_have_none():
-    assert limit_law(dataset(2, labels=("x",) * 80)) is None
+    assert gridded(dataset(2, labels=("x",) * 80)) is None
     assert list(bits_limits(None, [])) == []
