@@ -28,6 +28,7 @@ from ..measures import GridMeasure, TreeMeasure
 from ..rate import TREE_DIMENSIONS, best_grid
 from ..training import Fitted, TrainingError, fit
 from ._curves import curves
+from ._integrals import integrals
 from ._limits import limit_law, limits_of
 from ._measure import failure, measure, measure_network, measure_or_report, own
 from ._notes import notes
@@ -149,7 +150,7 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
     explicit = _explicit(train, settings)
     dim = train.points.shape[1]
     shapes = [(width, count) for count in sorted({1, dim}) for width in settings.widths]
-    stages = len(explicit) + 2 * len(shapes) + len(generators) + 2
+    stages = len(explicit) + 2 * len(shapes) + len(generators) + 3
     with tqdm(total=stages, disable=not progress, unit="stage", desc="comparing") as bar:
 
         def stage(text: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
@@ -169,6 +170,7 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
         for name, how in explicit.items():
             entries += several(name, _measured, how, yardstick, settings)
         lines = stage("curves", curves, train, settings)
+        integrated = stage("integrals", integrals, train, settings)
         networks: dict[str, Fitted[MLPGenerator]] = {}
         rounded: list[Entry] = []
         for width, count in shapes:
@@ -189,8 +191,9 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
         settings=settings,
         train=train.points,
         test=splits[0].test.points,
-        notes=tuple(notes(settings, entries, networks, splits[0].left_out)),
+        notes=tuple(notes(settings, entries, networks, splits[0].left_out, integrated)),
         curves=lines,
+        integrals=integrated,
         limits=limits_of(yardstick.law, networks, [*entries, *rounded]),
         interrupted=any(fitted.interrupted for fitted in networks.values()),
     )
