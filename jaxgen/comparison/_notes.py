@@ -99,7 +99,7 @@ def _sources(entries: Sequence[Entry]) -> Iterator[str]:
 def _integrals(found: Integrals) -> Iterator[str]:
     """Measured and proven slopes, and where Sobol points are better."""
     if not found.errors:
-        yield f"No integrals are compared: {found.absent}."
+        yield f"No integrals are compared: {found.absent or 'none were asked for'}."
         return
     most, names = found.sizes[-1], list(dict.fromkeys(error.integrand for error in found.errors))
     each = {name: {error.points: error for error in found.errors if error.integrand == name} for name in names}

@@ -236,4 +236,4 @@ class Integrals:
     keys: int = 0
     dim: int = 0
     errors: tuple[IntegralError, ...] = ()
-    absent: str = "none were asked for"
+    absent: str = ""

@@ -17,7 +17,7 @@ class Settings:
     - `networks`: families of explicit generators that are judged as ReLU networks too.
     - `budgets`, `precisions`: bits of the explicit generators, and of a weight of the trained ones.
     - `curve_folds`, `curve_levels`: what the curve of error against depth goes through.
-    - `integrals`: numbers of points, powers of two, that integrals are estimated from; none for no integrals.
+    - `integrals`: numbers of points that integrals are estimated from, ascending powers of two; () for no integrals.
     - `resolution`, `folds`, `extra_levels`: of the explicit generators. `seed`: of everything drawn.
     - `train_points`, `held_out_points`: how many there were.
     - `jax`, `device`, `python`: where it ran.
