@@ -149,7 +149,9 @@ def _integrals(part: SubFigure, report: Report) -> None:
     found = report.integrals
     names = list(dict.fromkeys(error.integrand for error in found.errors))
     sizes = np.array(found.sizes, float)
-    for ax, name in zip(part.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
+    panels = part.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    panels[0].set_ylabel("root mean square error")
+    for ax, name in zip(panels, names, strict=True):
         for error in found.errors:
             if error.integrand != name:
                 continue
@@ -160,7 +162,7 @@ def _integrals(part: SubFigure, report: Report) -> None:
                 guide = error.rmse[0] * (sizes / sizes[0]) ** error.theory
                 ax.loglog(sizes, guide, ":", color=colour, linewidth=1)
         ax.set_title(f"error of an integral: {name}", fontsize=10)
-        ax.set_xlabel("points (dotted: slope proven)")
+        ax.set_xlabel("points (dotted: slope proven without gaps)")
         ax.set_xticks(sizes, [f"{size:g}" for size in sizes], minor=False)
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.legend(fontsize=8, loc="lower left")
