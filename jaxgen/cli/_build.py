@@ -4,7 +4,9 @@ import pathlib
 from collections.abc import Callable
 
 import click
+import numpy as np
 
+from .._checks import TooFewBits
 from ..coding import code_length, save
 from ..comparison import default_resolution
 from ..data import Dataset
@@ -55,12 +57,17 @@ def _of_bits(dataset: Dataset, bits: float) -> AbstractMeasure:
 
 
 def _within(make: Callable[[float], AbstractMeasure], bits: float, extra_levels: int) -> AbstractMeasure:
-    """The measure whose generator takes at most so many bits: some bytes more than the measure itself."""
-    measure, budget = make(bits), bits
-    while (more := code_length(CurveGenerator(measure, extra_levels)) - bits) > 0:
-        budget -= more
-        try:
-            measure = make(budget)
-        except ValueError as error:
-            raise ValueError(f"bits={bits:g} is too small a budget; {bits + more:g} bits are enough") from error
-    return measure
+    """The measure whose generator takes at most so many bits: some more than the measure itself."""
+
+    def more(measure: AbstractMeasure) -> int:
+        return code_length(CurveGenerator(measure, extra_levels)) - code_length(measure)
+
+    # As many more as of any small measure; a longer one states its length in a byte or two more.
+    around = more(GridMeasure.from_histogram(np.ones(2)).quantize(2))
+    try:
+        measure = make(max(bits - around, 1.0))
+        while code_length(measure) + more(measure) > bits:
+            measure = make(bits - more(measure))
+        return measure
+    except TooFewBits as error:
+        raise TooFewBits(bits, error.least + around) from error

@@ -4,7 +4,8 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -32,14 +33,14 @@ from ._integrals import integrals
 from ._limits import limit_law, limits_of
 from ._measure import failure, measure, measure_network, measure_or_report, own
 from ._notes import notes
-from ._records import Entry
+from ._records import Curves, Entry, Integrals
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
 from ._split import Split, as_dataset, halves
+from ._stages import Stages
 from ._wrap import Wrapped
 from ._yardstick import Yardstick
 
-_Result = TypeVar("_Result")
 # Atoms of the codebook, at most; affine layers of the trained networks.
 _MAX_ATOMS, _DEPTH = 256, 4
 
@@ -65,10 +66,10 @@ def compare(
 
     The data are split at random into halves, several times: generators are made of one half, and W_1 from their laws is
     measured to the points they were made from (*approximation*, beside what is proven of it), and to the other half
-    (*generalisation*). Explicit generators are judged twice, as exact kernels and as ReLU networks in floats. Ctrl-C
-    during training keeps the best state so far, skips the rest of the training, and marks the report `interrupted`; a
-    network whose loss does not stay finite is reported as failed. What a generator does not have (a certificate, a ReLU
-    form, a code) is said in the notes. Theory, section 11.
+    (*generalisation*). Explicit generators are judged twice, as exact kernels and as ReLU networks in floats. From
+    Ctrl-C on nothing more is built: the report is of what there is, a network in training at its best state so far,
+    and marked `interrupted`; a network whose loss does not stay finite is reported as failed. What a generator does not
+    have (a certificate, a ReLU form, a code) is said in the notes. Theory, section 11.
 
     **Arguments:**
 
@@ -86,7 +87,7 @@ def compare(
     - `splits`: random splits of the data. `sources`: values of the source that a law is discretised by.
     - `seed`: of the halves, of everything drawn, and of the training.
     - `preset`: "quick", "default" or "full": the defaults of all these.
-    - `progress`: whether to show progress bars.
+    - `progress`: whether to show what is under way: a bar in a terminal, else a line a stage.
 
     **Returns:** a `Report` with `.table()`, `.plot(path)` and `.save(folder)`.
 
@@ -142,46 +143,41 @@ class _Explicit(NamedTuple):
 
 
 def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[str, object], progress: bool) -> Report:
-    """Everything is built, trained and measured, stage by stage of a progress bar."""
-    from tqdm import tqdm
-
+    """Everything is built, trained and measured, stage by stage."""
     train = splits[0].train
     yardstick = Yardstick(splits, settings.sources, settings.seed, limit_law(train))
+    between = yardstick.halves()
     explicit = _explicit(train, settings)
-    dim = train.points.shape[1]
-    shapes = [(width, count) for count in sorted({1, dim}) for width in settings.widths]
-    stages = len(explicit) + 2 * len(shapes) + len(generators) + 3
-    with tqdm(total=stages, disable=not progress, unit="stage", desc="comparing") as bar:
+    shapes = [(width, count) for count in sorted({1, train.points.shape[1]}) for width in settings.widths]
+    # In units of an explicit generator, whose networks and kernels take about as long as 150 steps.
+    training, rounding = settings.trained_splits * settings.steps / 150, len(settings.precisions)
+    stages = Stages(len(generators) + len(explicit) + 2 + len(shapes) * (training + rounding), progress)
 
-        def stage(text: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
-            bar.set_description(text)
-            result = work(*arguments)
-            bar.update()
-            return result
-
-        def several(text: str, work: Callable[..., Iterator[Entry]], *arguments: Any) -> list[Entry]:
-            return stage(text, lambda: list(work(text, *arguments)))
-
-        users: list[Entry] = []
-        for name, given in generators.items():
-            users += several(name, measure_or_report, given, yardstick, bool(settings.networks))
-        between = stage("halves", yardstick.halves)
-        entries: list[Entry] = []
-        for name, how in explicit.items():
-            entries += several(name, _measured, how, yardstick, settings)
-        lines = stage("curves", curves, train, settings)
-        integrated = stage("integrals", integrals, train, settings)
-        networks: dict[str, Fitted[MLPGenerator]] = {}
-        rounded: list[Entry] = []
-        for width, count in shapes:
-            if not any(fitted.interrupted for fitted in networks.values()):
-                name = f"trained, width {width}, {count} source{'s'[: count > 1]}"
-                entry, fitted = stage(name, _trained, name, width, count, yardstick, settings, progress)
-                entries.append(entry)
-                networks |= fitted
-                rounded += stage("weights of few bits", list, _rounded(entry, fitted, yardstick, settings))
-        bar.set_description("done")
+    users: list[Entry] = []
+    for name, given in generators.items():
+        users += stages.run(
+            name, 1, partial(measure_or_report, name, given, yardstick, networks=bool(settings.networks))
+        )
+    entries: list[Entry] = []
+    for name, how in explicit.items():
+        entries += stages.run(name, 1, partial(_measured, name, how, yardstick, settings))
+    lines = stages.run("curves", 1, lambda: [curves(train, settings)])
+    integrated = stages.run("integrals", 1, lambda: [integrals(train, settings)])
+    networks: dict[str, Fitted[MLPGenerator]] = {}
+    rounded: list[Entry] = []
+    for width, count in shapes:
+        name = f"trained, width {width}, {count} source{'s'[: count > 1]}"
+        begun = partial(_trained, name, width, count, yardstick, settings, stages.terminal)
+        for entry, fitted in stages.run(name, training, begun):
+            entries.append(entry)
+            if fitted:
+                networks[name] = fitted
+                stages.interrupted |= fitted.interrupted
+                found = partial(_rounded, entry, fitted, yardstick, settings)
+                rounded += stages.run(f"{name}, weights of few bits", rounding, found)
+    stages.close()
     entries += users
+    estimated = integrated[0] if integrated else Integrals(absent="the comparison was interrupted")
     return Report(
         title=f"jaxgen comparison on {train.name}",
         columns=train.columns,
@@ -191,11 +187,11 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
         settings=settings,
         train=train.points,
         test=splits[0].test.points,
-        notes=tuple(notes(settings, entries, networks, splits[0].left_out, integrated)),
-        curves=lines,
-        integrals=integrated,
+        notes=tuple(notes(settings, entries, networks, splits[0].left_out, stages.interrupted, estimated)),
+        curves=lines[0] if lines else Curves(),
+        integrals=estimated,
         limits=limits_of(yardstick.law, networks, [*entries, *rounded]),
-        interrupted=any(fitted.interrupted for fitted in networks.values()),
+        interrupted=stages.interrupted,
     )
 
 
@@ -257,7 +253,7 @@ def _measured(name: str, how: _Explicit, yardstick: Yardstick, settings: Setting
 
 def _trained(
     name: str, width: int, source_dim: int, yardstick: Yardstick, settings: Settings, progress: bool
-) -> tuple[Entry, dict[str, Fitted[MLPGenerator]]]:
+) -> Iterator[tuple[Entry, Fitted[MLPGenerator] | None]]:
     """A trained network, measured, or the reason why there is none."""
     fits, family = [], f"trained, {source_dim} source{'s'[: source_dim > 1]}"
     for split in yardstick.splits[: settings.trained_splits]:
@@ -274,12 +270,13 @@ def _trained(
         try:
             fitted = fit(untrained, data.points, key=key, steps=settings.steps, labels=data.labels, progress=progress)
         except TrainingError as error:
-            return failure(name, "trained", error), {}
+            yield failure(name, "trained", error), None
+            return
         fits.append(fitted)
         if fitted.interrupted:
             break
     models = [_discretised(fitted.generator, yardstick) for fitted in fits]
-    return measure(name, "trained", models, yardstick, fits[0].seconds, family), {name: fits[0]}
+    yield measure(name, "trained", models, yardstick, fits[0].seconds, family), fits[0]
 
 
 def _discretised(generator: MLPGenerator, yardstick: Yardstick) -> Wrapped:
@@ -288,20 +285,17 @@ def _discretised(generator: MLPGenerator, yardstick: Yardstick) -> Wrapped:
     return own(generator, None if labelled else law_points(generator, yardstick.n))
 
 
-def _rounded(
-    entry: Entry, fitted: Mapping[str, Fitted[MLPGenerator]], yardstick: Yardstick, settings: Settings
-) -> Iterator[Entry]:
+def _rounded(entry: Entry, fitted: Fitted[MLPGenerator], yardstick: Yardstick, settings: Settings) -> Iterator[Entry]:
     """The trained network with weights of fewer bits, at the smaller of its entropy-coded file and the plain one."""
-    for name, found in fitted.items():
-        network = found.generator
-        for precision in settings.precisions:
-            bits = min(code_length(network, weight_bits=precision), network.bits() // 32 * precision)
-            model = _discretised(quantize_network(network, precision), yardstick)
-            yield dataclasses.replace(
-                entry,
-                name=f"{name}, weights of {precision} bits",
-                bits=bits,
-                near=yardstick.near(model),
-                unseen=yardstick.unseen([model]),
-                samples=None,
-            )
+    network = fitted.generator
+    for precision in settings.precisions:
+        bits = min(code_length(network, weight_bits=precision), network.bits() // 32 * precision)
+        model = _discretised(quantize_network(network, precision), yardstick)
+        yield dataclasses.replace(
+            entry,
+            name=f"{entry.name}, weights of {precision} bits",
+            bits=bits,
+            near=yardstick.near(model),
+            unseen=yardstick.unseen([model]),
+            samples=None,
+        )

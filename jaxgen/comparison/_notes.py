@@ -20,7 +20,8 @@ def notes(
     entries: Sequence[Entry],
     networks: Mapping[str, Fitted],
     left_out: int,
-    integrals: Integrals | None = None,
+    interrupted: bool,
+    integrals: Integrals = Integrals(),  # noqa: B008  (frozen, and so shared safely)
 ) -> Iterator[str]:
     """One sentence or two each."""
     apart = max((e.certificate.w1 for e in entries if e.kind == "explicit" and e.certificate), default=0.0)
@@ -61,7 +62,7 @@ def notes(
             f"largest here is {max(map(_limit, limited)):.3g} ({max(limited, key=_limit).name})."
         )
     yield from _sources(entries)
-    yield from _integrals(integrals or Integrals())
+    yield from _integrals(integrals)
     yield (
         "Bits: of the whole encoded file, of a network that of its weights; 32 for each weight of a trained one (the "
         "planes show what fewer bits do)."
@@ -80,8 +81,11 @@ def notes(
             f"{f.epsilon[1]:.3g} (squared units of the data). Learning rate, epsilon, batch size and depth were tuned "
             "once on the US airports for the time such a run takes; see the documentation of `fit`."
         )
-    if any(fitted.interrupted for fitted in networks.values()):
-        yield "Training was interrupted: the networks show the best state they had reached."
+    if interrupted:
+        reached = any(fitted.interrupted for fitted in networks.values())
+        yield "The comparison was interrupted: what comes later is missing" + (
+            ", and the last network shows the best state it had reached." if reached else "."
+        )
 
 
 def _sources(entries: Sequence[Entry]) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Report:
     - `curves`, `limits`: error against depth, the curves themselves, and what no method can cross.
     - `integrals`: how fast integrals converge, for points of one uniform number and for Sobol points.
     - `image_shape`: (height, width) of points that are pictures.
-    - `interrupted`: whether Ctrl-C ended the training early.
+    - `interrupted`: whether Ctrl-C ended it early.
 
     **Example:**
 

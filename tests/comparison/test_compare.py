@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import warnings
 
 import equinox as eqx
@@ -18,6 +19,7 @@ from jaxgen.coding import code_length
 from jaxgen.comparison import PRESETS, Dataset, Halves, Report, compare
 from jaxgen.comparison._integrals import integrals
 from jaxgen.comparison._notes import notes
+from jaxgen.comparison._stages import Stages
 from jaxgen.distances import law_distance, wasserstein
 from jaxgen.generators import AbstractGenerator, IndependentGenerator
 from jaxgen.measures import GridMeasure
@@ -307,19 +309,44 @@ def test_the_same_seed_says_the_same(report):
     assert again.halves == report.halves and [e.near for e in again.rounded] == [e.near for e in report.rounded]
 
 
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
 def test_interrupted_training_is_reported(report, monkeypatch):
     real = module.fit
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(module, "fit", lambda *args, **options: real(*args, callback=interrupt, **options))
     stopped = compare(POINTS, generators={"a module": USERS["a module"]}, **BARE)
     assert stopped.interrupted and stopped.to_dict()["interrupted"]
-    # The network that was being trained is measured as it was, the next is not begun, the rest is done.
-    assert [e.name for e in stopped.entries] == [*EXPLICIT, TRAINED[0], "a module"]
+    # The network that was being trained is measured as it was, and nothing more is begun.
+    assert [e.name for e in stopped.entries] == [*EXPLICIT, TRAINED[0], "a module"] and not stopped.rounded
     assert all(e.failed is None for e in stopped.entries)
     assert "interrupted" in stopped.markdown() and "interrupted" not in report.markdown()
+
+
+def test_an_end_at_any_stage_leaves_what_there_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "measure", interrupt)
+    stopped = compare(POINTS, generators={"a module": USERS["a module"]}, **BARE)
+    assert stopped.interrupted and [e.name for e in stopped.entries] == ["a module"]
+    assert "No integrals are compared: the comparison was interrupted." in stopped.notes
+    assert "No integrals are compared: the comparison was interrupted." in stopped.notes
+    assert "what comes later is missing" in stopped.markdown()
+    stopped.save(tmp_path / "report")
+
+
+def test_a_line_a_stage_where_no_terminal_is(capsys):
+    stages = Stages(4, shown=True)
+    assert stages.run("one", 1, lambda: [1, 2]) == [1, 2]
+
+    def cut():
+        yield 3
+        interrupt()
+
+    assert stages.run("two", 1, cut) == [3] and stages.interrupted
+    assert stages.run("three", 2, lambda: [4]) == []
+    stages.close()
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "[0 s] one" and re.fullmatch(r"\[0 s, 0 s left\] two", second)
 
 
 def test_training_that_fails_is_reported(monkeypatch, tmp_path):
@@ -475,5 +502,7 @@ def test_notes_say_where_the_last_rounding_matters(report, entries):
     assert any("On the uniform square" in note and "serpentine 1," in note for note in report.notes)
     assert not any("last rounding" in note for note in report.notes)
     one = dataclasses.replace(entries[EXPLICIT[0]], rounding=0.02 * entries[EXPLICIT[0]].near)
-    said = [note for note in notes(report.settings, [one, *report.entries[1:]], {}, 0) if "last rounding" in note]
+    said = [
+        note for note in notes(report.settings, [one, *report.entries[1:]], {}, 0, False) if "last rounding" in note
+    ]
     assert len(said) == 1 and f"({EXPLICIT[0]})" in said[0] and f"by {one.rounding:.2g} on average" in said[0]

@@ -153,7 +153,7 @@ def test_without_gaps_the_slopes_are_those_of_the_theory(square):
 def test_sobol_points_win_where_the_law_is_even_and_the_integrand_smooth(square):
     named = by_name(square)
     assert named["Sobol", "smooth"].slope < -1.2
-    said = list(notes(SETTINGS, [], {}, 0, square))[-2]
+    said = list(notes(SETTINGS, [], {}, 0, False, square))[-2]
     assert "smooth: Sobol wins, with an error" in said and "(2 uniform numbers each" in said
     ratio = named["stratified", "smooth"].rmse[-1] / named["Sobol", "smooth"].rmse[-1]
     assert ratio > 3 and f"smooth: Sobol wins, with an error {ratio:.2g} times smaller" in said
@@ -197,7 +197,7 @@ def test_theoretical_slopes():
 def test_what_is_left_out_is_said(points, labels, sizes, why):
     found = integrals(dataset(points, labels), dataclasses.replace(SETTINGS, integrals=sizes))
     assert found.errors == () and (found.absent or "none were asked for") == why
-    assert f"No integrals are compared: {why}." in list(notes(SETTINGS, [], {}, 0, found))
+    assert f"No integrals are compared: {why}." in list(notes(SETTINGS, [], {}, 0, False, found))
 
 
 def record(stratified, extensible, sobol):
@@ -219,7 +219,7 @@ def record(stratified, extensible, sobol):
     ],
 )
 def test_who_wins_is_computed(last, said):
-    assert list(notes(SETTINGS, [], {}, 0, record(*last)))[-2].endswith(said)
+    assert list(notes(SETTINGS, [], {}, 0, False, record(*last)))[-2].endswith(said)
 
 
 def test_the_figure_has_a_panel_for_each_integrand(square, monkeypatch):

@@ -1,0 +1,56 @@
+"""The stages of a long computation: what is under way, how long the rest will take, and an end at Ctrl-C."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
+
+
+class Stages:
+    """Runs stages one after the other, and none from Ctrl-C on: what had been found by then is kept.
+
+    A terminal shows a bar, in units of work; other outputs get a line a stage.
+
+    - `total`: the work of all stages. `shown`: whether anything is.
+    - `interrupted`: whether Ctrl-C was pressed.
+    """
+
+    def __init__(self, total: float, shown: bool):
+        from tqdm import tqdm
+
+        self.interrupted = False
+        self._total, self._done, self._began = total, 0.0, time.perf_counter()
+        self.terminal = shown and sys.stderr.isatty()
+        self._lines = shown and not self.terminal
+        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        self._bar = tqdm(total=total, disable=not self.terminal, bar_format=form, smoothing=0)
+
+    def run(self, text: str, work: float | int, found: Callable[[], Iterable[_Result]]) -> list[_Result]:
+        """What is found, as far as it goes."""
+        kept: list[_Result] = []
+        if self.interrupted:
+            return kept
+        self._bar.set_description(text)
+        if self._lines:
+            print(f"{self._clock()} {text}", file=sys.stderr, flush=True)
+        try:
+            for one in found():
+                kept.append(one)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        self._done += work
+        self._bar.update(work)
+        return kept
+
+    def close(self) -> None:
+        """Ends the bar."""
+        self._bar.set_description("interrupted" if self.interrupted else "done")
+        self._bar.close()
+
+    def _clock(self) -> str:
+        """Seconds so far and, from the first stage on, those left at the rate of the work done."""
+        seconds = time.perf_counter() - self._began
+        left = f", {seconds * (self._total / self._done - 1):.0f} s left" if self._done else ""
+        return f"[{seconds:.0f} s{left}]"
