@@ -54,7 +54,7 @@ class Settings:
 
 PRESETS = {
     "quick": Settings(
-        "quick", 300, (32,), 2, 2048, (2048,), (8,), networks=("tree", "grid"),
+        "quick", 300, (32,), 2, 2048, (2048,), (8,), networks=("tree",),
         integrals=tuple(2**k for k in range(6, 11)),
     ),
     "default": Settings("default", 3000, (64,), 4, 4096, (512, 1024, 2048, 4096, 8192), (3, 4, 6, 8)),

@@ -92,10 +92,23 @@ def best_grid(
 
 
 def _until(make: Callable[[int], QuantizedMeasure], size: int, budget: float) -> QuantizedMeasure:
-    """The first measure that fits, of sizes from this one on down in steps of one part in 500, or that of size 1."""
-    while code_length(measure := make(size)) > budget and size > 1:
-        size -= max(1, size // 500)
-    return measure
+    """The largest size that fits, to one part in 500, of those from this one on down, or size 1.
+
+    Bits are nearly monotone in the size, and what is returned was seen to fit.
+    """
+    found = make(size)
+    if code_length(found) <= budget:
+        return found
+    least = step = max(1, size // 500)
+    above, below = size, 0
+    while above > 1 and above - below > least:
+        middle = max(1, above - step) if below == 0 else (above + below) // 2
+        measure = make(middle)
+        if code_length(measure) <= budget:
+            below, found = middle, measure
+        else:
+            above, step = middle, 2 * step
+    return found if below else make(1)
 
 
 def _search(error: Callable[[int], float], n: int) -> int:

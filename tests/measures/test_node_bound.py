@@ -149,7 +149,7 @@ def test_never_below_the_exact_distance(dim, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @given(seed=SEEDS)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_never_below_the_exact_distance_in_many_cases(dim, seed):
     check(dim, seed)
 

@@ -53,10 +53,10 @@ def test_the_code_fits_the_budget(seed, count, dim, extra, ties):
 @pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_error_falls_with_the_budget(dim):
-    points = np.random.default_rng(dim).normal(size=(600, dim))
+    points = np.random.default_rng(dim).normal(size=(400, dim))
     base = overhead(points)
     least = np.inf
-    for extra in (0, 60, 100, 200, 400, 430, 460, 800, 1600, 3200):
+    for extra in (0, 60, 100, 400, 430, 1600):
         measure = best_grid(points, bits=base + extra)
         bound = data_bound(points, measure)
         # The bound is a mean over at least as many pieces as there are quanta, and what rounding does to each of them
@@ -86,8 +86,8 @@ def test_near_the_best_of_all_resolutions(p):
 @pytest.mark.parametrize(
     ("dim", "log2_points", "payloads"),
     [
-        (1, 14, (100, 500)),
-        *(pytest.param(*case, (100, 1000), marks=pytest.mark.slow) for case in [(1, 18), (2, 17)]),
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in [(1, 13, (100, 400)), (1, 17, (100, 1000)), (2, 16, (100, 1000))]
     ],
 )
 def test_the_error_of_smooth_densities_falls_faster_than_the_bits_grow(dim, log2_points, payloads):
@@ -107,7 +107,7 @@ def test_the_error_of_smooth_densities_falls_faster_than_the_bits_grow(dim, log2
     ("dim", "bits"),
     [
         *[(1, 512), (2, 4096), (64, 4096)],
-        *(pytest.param(d, b, marks=pytest.mark.slow) for d in (1, 2, 3, 8, 64) for b in (1024, 2048, 4096, 8192)),
+        *(pytest.param(d, b, marks=pytest.mark.slow) for d in (2, 64) for b in (1024, 8192)),
     ],
 )
 def test_the_header_is_short(dim, bits):
