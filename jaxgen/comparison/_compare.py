@@ -29,10 +29,11 @@ from ..measures import GridMeasure, TreeMeasure
 from ..rate import TREE_DIMENSIONS, best_grid
 from ..training import Fitted, TrainingError, fit
 from ._curves import curves
+from ._integrals import integrals
 from ._limits import gridded, limits_of
 from ._measure import failure, measure, measure_network, measure_or_report, own
 from ._notes import notes
-from ._records import Curves, Entry
+from ._records import Curves, Entry, Integrals
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
 from ._split import Split, as_dataset, halves
@@ -150,7 +151,7 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
     shapes = [(width, count) for count in sorted({1, train.points.shape[1]}) for width in settings.widths]
     # In units of an explicit generator, whose networks and kernels take about as long as 150 steps.
     training, rounding = settings.trained_splits * settings.steps / 150, len(settings.precisions)
-    stages = Stages(len(generators) + len(explicit) + 1 + len(shapes) * (training + rounding), progress)
+    stages = Stages(len(generators) + len(explicit) + 2 + len(shapes) * (training + rounding), progress)
 
     users: list[Entry] = []
     for name, given in generators.items():
@@ -161,6 +162,7 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
     for name, how in explicit.items():
         entries += stages.run(name, 1, partial(_measured, name, how, yardstick, settings))
     lines = stages.run("curves", 1, lambda: [curves(train, settings)])
+    integrated = stages.run("integrals", 1, lambda: [integrals(train, settings)])
     networks: dict[str, Fitted[MLPGenerator]] = {}
     rounded: list[Entry] = []
     for width, count in shapes:
@@ -175,6 +177,7 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
                 rounded += stages.run(f"{name}, weights of few bits", rounding, found)
     stages.close()
     entries += users
+    estimated = integrated[0] if integrated else Integrals(absent="the comparison was interrupted")
     return Report(
         title=f"jaxgen comparison on {train.name}",
         columns=train.columns,
@@ -184,8 +187,9 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
         settings=settings,
         train=train.points,
         test=splits[0].test.points,
-        notes=tuple(notes(settings, entries, networks, splits[0].left_out, stages.interrupted)),
+        notes=tuple(notes(settings, entries, networks, splits[0].left_out, stages.interrupted, estimated)),
         curves=lines[0] if lines else Curves(),
+        integrals=estimated,
         limits=limits_of(yardstick.gridded, networks, [*entries, *rounded]),
         interrupted=stages.interrupted,
     )

@@ -26,19 +26,23 @@ _SHADES = {
     "trained": ("#c8553d", "#e09f3e", "#8c2f39"),
     "user": ("#5b8c3e", "#9bb13c", "#2f6f4f"),
 }
+# Ways to choose the points of an integral.
+_POINTS = {"i.i.d.": ("x", "#8a8a8a"), "stratified": ("s", "#1b6ca8"), "extensible": ("^", "#7a4fa3")}
+_POINTS["Sobol"] = ("D", "#c8553d")
 # How far a law may be from the best and still be in the window, as a multiple.
 _WINDOW = 12.0
 
 
 def draw(report: Report, path: str | os.PathLike[str]) -> None:
-    """Held-out data and samples, as clouds in one frame or as pictures; the curves; the two planes."""
+    """Held-out data and samples, as clouds in one frame or as pictures; the curves; integrals; the two planes."""
     clouds = [("held-out data", report.test, _TARGET)]
     clouds += [(e.name, e.samples, _COLOURS[e.kind]) for e in report.entries if e.samples is not None]
     columns = min(5, len(clouds))
     rows, extra = math.ceil(len(clouds) / columns), _extras(report)
     planes = any(_drawn(report, cost, unseen) for cost in (bits, weights) for unseen in (False, True))
     tall = 1.9 if report.image_shape is None and _is_map(report.columns, _widest(report.train)) else 2.7
-    heights = [tall * rows, *([3.6] if extra else []), *([9.0] if planes else [])]
+    integrals = [3.6] if report.integrals.errors else []
+    heights = [tall * rows, *([3.6] if extra else []), *integrals, *([9.0] if planes else [])]
     figure = Figure(figsize=(17, sum(heights) + 0.4), layout="constrained")
     figure.suptitle(report.title, fontsize=14)
     parts = iter(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
@@ -47,6 +51,8 @@ def draw(report: Report, path: str | os.PathLike[str]) -> None:
         part = next(parts)
         for i, panel in enumerate(extra):
             panel(part.add_subplot(1, len(extra), i + 1), report)
+    if integrals:
+        _integrals(next(parts), report)
     if planes:
         _planes(next(parts), report)
     figure.savefig(path, dpi=110)
@@ -136,6 +142,30 @@ def _depth_panel(ax: Axes, report: Report) -> None:
     ax.set_xlabel("depth (affine layers)")
     _few_ticks(ax.yaxis)
     ax.legend(fontsize=8)
+
+
+def _integrals(part: SubFigure, report: Report) -> None:
+    """A panel an integrand: errors against the number of points, and the slopes of theory through the first of them."""
+    found = report.integrals
+    names = list(dict.fromkeys(error.integrand for error in found.errors))
+    sizes = np.array(found.sizes, float)
+    panels = part.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    panels[0].set_ylabel("root mean square error")
+    for ax, name in zip(panels, names, strict=True):
+        for error in found.errors:
+            if error.integrand != name:
+                continue
+            marker, colour = _POINTS[error.points]
+            label = f"{error.points}, slope {error.slope:.2f}"
+            ax.loglog(sizes, error.rmse, marker + "-", color=colour, markersize=5, linewidth=1, label=label)
+            if error.theory is not None:
+                guide = error.rmse[0] * (sizes / sizes[0]) ** error.theory
+                ax.loglog(sizes, guide, ":", color=colour, linewidth=1)
+        ax.set_title(f"error of an integral: {name}", fontsize=10)
+        ax.set_xlabel("points (dotted: slope proven without gaps)")
+        ax.set_xticks(sizes, [f"{size:g}" for size in sizes], minor=False)
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.legend(fontsize=8, loc="lower left")
 
 
 def _drawn(report: Report, cost: Cost, unseen: bool) -> list[tuple[str, str, list[tuple[float, float]]]]:

@@ -1,9 +1,10 @@
 """What a reader of a report must know beside its numbers."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..training import Fitted
-from ._records import Entry
+from ._records import Entry, IntegralError, Integrals
 from ._settings import Settings
 
 # Of the uniform square and cube, as cells get small: W_1 times a power of the length, over the least that any curve of
@@ -15,7 +16,12 @@ OPTIMALITY = {
 
 
 def notes(
-    settings: Settings, entries: Sequence[Entry], networks: Mapping[str, Fitted], left_out: int, interrupted: bool
+    settings: Settings,
+    entries: Sequence[Entry],
+    networks: Mapping[str, Fitted],
+    left_out: int,
+    interrupted: bool,
+    integrals: Integrals = Integrals(),  # noqa: B008  (frozen, and so shared safely)
 ) -> Iterator[str]:
     """One sentence or two each."""
     apart = max((e.certificate.w1 for e in entries if e.kind == "explicit" and e.certificate), default=0.0)
@@ -56,6 +62,7 @@ def notes(
             f"largest here is {max(map(_limit, limited)):.3g} ({max(limited, key=_limit).name})."
         )
     yield from _sources(entries)
+    yield from _integrals(integrals)
     yield (
         "Bits: of the whole encoded file, of a network that of its weights; 32 for each weight of a trained one (the "
         "planes show what fewer bits do)."
@@ -91,6 +98,50 @@ def _sources(entries: Sequence[Entry]) -> Iterator[str]:
             f"two laws is at most {one.certificate.w1:.2g}, proven, {100 * one.certificate.w1 / one.near:.2g} % of "
             "their error."
         )
+
+
+def _integrals(found: Integrals) -> Iterator[str]:
+    """Measured and proven slopes, and where Sobol points are better."""
+    if not found.errors:
+        yield f"No integrals are compared: {found.absent or 'none were asked for'}."
+        return
+    most, names = found.sizes[-1], list(dict.fromkeys(error.integrand for error in found.errors))
+    each = {name: {error.points: error for error in found.errors if error.integrand == name} for name in names}
+    yield (
+        f"Integrals on the law of the training points on the grid, of {found.keys} functions each of z, a random sum "
+        "or difference of coordinates in cells, standardised and shifted: root mean square error from "
+        f"{most:,} points, and slope against their number (in brackets the one proven for a density without gaps). "
+        + " ".join(f"{_formula(name)}: {'; '.join(map(_converges, each[name].values()))}." for name in names)
+    )
+    yield (
+        f"Scrambled Sobol points ({found.dim} uniform number{'s'[: found.dim > 1]} each, through the inverse "
+        f"Rosenblatt map) against the better of stratified and extensible points (one each), {most:,} of them: "
+        + "; ".join(f"{name}: {_verdict(each[name])}" for name in names)
+        + "."
+    )
+
+
+def _formula(integrand: str) -> str:
+    return {"smooth": "Smooth, cos z", "rough": "Rough, |z|", "indicator": "Indicator of z > 0"}[integrand]
+
+
+def _converges(error: IntegralError) -> str:
+    theory = "" if error.theory is None else f" [{error.theory:.2f}]"
+    return f"{error.points} {error.rmse[-1]:.2g}, {error.slope:.2f}{theory}"
+
+
+def _verdict(errors: Mapping[str, IntegralError]) -> str:
+    """Whether Sobol points win or lose, beyond two standard errors of the logarithm of the ratio."""
+    own = min((errors[points] for points in ("stratified", "extensible")), key=lambda error: error.rmse[-1])
+    sobol = errors["Sobol"]
+    small, large = sorted((own.rmse[-1], sobol.rmse[-1]))
+    if small == large:
+        return "the same error"
+    times = large / small if small else math.inf
+    if math.log(times) <= 2 * math.hypot(own.uncertainty, sobol.uncertainty):
+        return f"no difference seen (a factor of {times:.2g})"
+    wins = sobol.rmse[-1] == small
+    return f"Sobol {'wins' if wins else 'loses'}, with an error {times:.2g} times {'smaller' if wins else 'larger'}"
 
 
 def _limit(entry: Entry) -> float:

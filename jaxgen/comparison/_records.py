@@ -203,3 +203,37 @@ class Limits:
 
     any_method: tuple[BitsLimit, ...] = ()
     length: tuple[LengthLimit, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class IntegralError:
+    """The error of an integral against the number of points, for one integrand and one way to choose points.
+
+    - `integrand`: "smooth", "rough" or "indicator". `points`: "i.i.d.", "stratified" and "extensible" of one uniform
+      number; "Sobol", scrambled, of as many as there are coordinates, through the inverse Rosenblatt map.
+    - `rmse`: for each number of points. `uncertainty`: the standard error of the last one, relative to it.
+    - `slope`: of its logarithm by that of the number of points; `theory`: the one that is proven, if any (theory,
+      section 4).
+    """
+
+    integrand: str
+    points: str
+    rmse: tuple[float, ...]
+    uncertainty: float
+    slope: float
+    theory: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Integrals:
+    """How fast integrals converge on the law of the training points on a grid.
+
+    - `sizes`: numbers of points. `keys`: random integrands of each kind, each with points of its own.
+    - `dim`: coordinates that vary. `absent`: why there are none.
+    """
+
+    sizes: tuple[int, ...] = ()
+    keys: int = 0
+    dim: int = 0
+    errors: tuple[IntegralError, ...] = ()
+    absent: str = ""

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from .._io import new_folder
 from ._ranking import bits, costs, sentences, weights
-from ._records import Curves, Entry, Halves, Limits
+from ._records import Curves, Entry, Halves, Integrals, Limits
 from ._settings import Settings
 
 _LEAST = "least W1 of its size"
@@ -36,6 +36,7 @@ class Report:
     - `rounded`: the trained networks with weights of fewer bits.
     - `notes`: what a reader must know beside the numbers.
     - `curves`, `limits`: error against depth, the curves themselves, and what no method can cross.
+    - `integrals`: how fast integrals converge, for points of one uniform number and for Sobol points.
     - `image_shape`: (height, width) of points that are pictures.
     - `interrupted`: whether Ctrl-C ended it early.
 
@@ -61,6 +62,7 @@ class Report:
     rounded: tuple[Entry, ...] = ()
     curves: Curves = Curves()  # noqa: RUF009  (frozen, and so shared safely)
     limits: Limits = Limits()  # noqa: RUF009  (frozen, and so shared safely)
+    integrals: Integrals = Integrals()  # noqa: RUF009  (frozen, and so shared safely)
     image_shape: tuple[int, int] | None = None
     interrupted: bool = False
 

@@ -17,6 +17,7 @@ class Settings:
     - `networks`: families of explicit generators that are judged as ReLU networks too.
     - `budgets`, `precisions`: bits of the explicit generators, and of a weight of the trained ones.
     - `curve_folds`, `curve_levels`: what the curve of error against depth goes through.
+    - `integrals`: numbers of points that integrals are estimated from, ascending powers of two; () for no integrals.
     - `resolution`, `folds`, `extra_levels`: of the explicit generators. `seed`: of everything drawn.
     - `train_points`, `held_out_points`: how many there were.
     - `jax`, `device`, `python`: where it ran.
@@ -39,6 +40,7 @@ class Settings:
     curve_levels: tuple[int, ...] = (0, 1, 2)
     networks: tuple[str, ...] = ("sawtooth", "Peano", "independent", "codebook", "tree", "grid")
     trained_splits: int = 1
+    integrals: tuple[int, ...] = tuple(2**k for k in range(6, 13))
     resolution: int | tuple[int, ...] = 81
     folds: int = 6
     extra_levels: int = 2
@@ -51,7 +53,10 @@ class Settings:
 
 
 PRESETS = {
-    "quick": Settings("quick", 300, (32,), 2, 2048, (2048,), (8,), networks=("tree",)),
+    "quick": Settings(
+        "quick", 300, (32,), 2, 2048, (2048,), (8,), networks=("tree",),
+        integrals=tuple(2**k for k in range(6, 11)),
+    ),
     "default": Settings("default", 3000, (64,), 4, 4096, (512, 1024, 2048, 4096, 8192), (3, 4, 6, 8)),
     "full": Settings(
         "full", 20000, (8, 16, 32, 64, 128), 4, 8192, tuple(2**k for k in range(8, 18)), (2, 3, 4, 5, 6, 8, 12, 16),

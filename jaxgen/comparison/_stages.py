@@ -27,7 +27,7 @@ class Stages:
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
         self._bar = tqdm(total=total, disable=not self.terminal, bar_format=form, smoothing=0)
 
-    def run(self, text: str, work: float, found: Callable[[], Iterable[_Result]]) -> list[_Result]:
+    def run(self, text: str, work: float | int, found: Callable[[], Iterable[_Result]]) -> list[_Result]:
         """What is found, as far as it goes."""
         kept: list[_Result] = []
         if self.interrupted:

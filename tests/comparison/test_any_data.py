@@ -13,7 +13,7 @@ LEAN = {"preset": "lean", "steps": 2, "widths": (4,), "sources": 128, "splits": 
 
 @pytest.fixture(autouse=True, scope="module")
 def lean():
-    fewer = {"budgets": (4096,), "precisions": (4,), "curve_folds": (1,)}
+    fewer = {"budgets": (4096,), "precisions": (4,), "curve_folds": (1,), "integrals": (64,)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS, "lean", dataclasses.replace(PRESETS["quick"], curve_levels=(1,), **fewer))
         yield

@@ -17,6 +17,7 @@ from PIL import Image
 import jaxgen.comparison._compare as module
 from jaxgen.coding import code_length
 from jaxgen.comparison import PRESETS, Dataset, Halves, Report, compare
+from jaxgen.comparison._integrals import integrals
 from jaxgen.comparison._notes import notes
 from jaxgen.comparison._stages import Stages
 from jaxgen.distances import law_distance, wasserstein
@@ -68,10 +69,10 @@ USERS = {
 @pytest.fixture(autouse=True, scope="module")
 def lean():
     fewer = {"budgets": (1024,), "precisions": (4,), "curve_folds": (1,), "curve_levels": (1,)}
-    fewer["networks"] = PRESETS["default"].networks
+    fewer |= {"networks": PRESETS["default"].networks, "integrals": (64, 128)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS, "lean", dataclasses.replace(PRESETS["quick"], preset="lean", **fewer))
-        patch.setitem(PRESETS, "bare", dataclasses.replace(PRESETS["lean"], preset="bare", networks=()))
+        patch.setitem(PRESETS, "bare", dataclasses.replace(PRESETS["lean"], preset="bare", networks=(), integrals=()))
         yield
 
 
@@ -258,6 +259,13 @@ def test_records_are_frozen(report):
         assert not any(isinstance(value, dict | list) for value in vars(record).values())
 
 
+def test_integrals_are_of_the_law_of_the_training_points(report):
+    train = Dataset("data", report.train, report.columns)
+    assert report.integrals == integrals(train, report.settings) and report.integrals.sizes == (64, 128)
+    assert report.to_dict()["integrals"]["errors"][0]["rmse"] == list(report.integrals.errors[0].rmse)
+    assert sum("Sobol points (2 uniform numbers each" in note for note in report.notes) == 1
+
+
 def test_curves(report):
     assert [(p.kind, p.s) for p in report.curves.depth] == [("sawtooth", 1), ("Peano", 1)]
     assert [path.kind for path in report.curves.paths] == ["sawtooth", "Peano"]
@@ -320,6 +328,7 @@ def test_an_end_at_any_stage_leaves_what_there_is(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "measure", interrupt)
     stopped = compare(POINTS, generators={"a module": USERS["a module"]}, **BARE)
     assert stopped.interrupted and [e.name for e in stopped.entries] == ["a module"]
+    assert "No integrals are compared: the comparison was interrupted." in stopped.notes
     assert "what comes later is missing" in stopped.markdown()
     stopped.save(tmp_path / "report")
 
