@@ -14,15 +14,19 @@ from jaxtyping import Float
 from .._checks import whole_number
 from .._io import new_folder
 from ..coding import code_length
+from ..curves import PeanoCurve
 from ..data import KnownLaw, known_laws
-from ..distances import data_bound, law_points, wasserstein
+from ..distances import data_bound, wasserstein
 from ..generators import CodebookGenerator
 from ..limits import covering_bits, occupied_volume, zador
 from ..measures import TreeMeasure, merge, tree_of_leaves
 
-_PRESETS = {"quick": ((64,), (512,), 12), "default": ((16, 64, 256), (512, 2048), 13)}
-# Points an atom that a codebook is made of, and of the file's truth: evenly placed, so that they cost little.
-_POINTS_AN_ATOM, _BITS_POINTS = 64, 1 << 16
+# Atoms, bits, and evenly placed points that stand for the truth.
+_PRESETS = {"quick": ((64,), (256,), 1 << 12), "default": ((64, 256), (2048,), 1 << 13)}
+# Of the points that a codebook is made of, so many an atom. Bounds take more points of the truth than exact distances.
+_POINTS_AN_ATOM, _POINTS_OF_BOUND = 64, 8
+# No leaf takes fewer.
+_BITS_A_LEAF = 4
 # Where half as many points change an error by more than this share, it is one of the points.
 _RESOLVED = 0.1
 
@@ -220,9 +224,7 @@ class SuiteReport:
             >>> SuiteReport((row,), (), 4096).to_dict()["atoms"][0]["factors"]
             {'codebook': 1.0}
         """
-        atoms = [
-            dataclasses.asdict(row) | {"errors": dict(row.errors), "factors": row.factors} for row in self.atoms
-        ]
+        atoms = [dataclasses.asdict(row) | {"errors": dict(row.errors), "factors": row.factors} for row in self.atoms]
         bits = [dataclasses.asdict(row) | {"factor": row.factor, "resolved": row.resolved} for row in self.bits]
         return {"points": self.points, "atoms": atoms, "bits": bits, "notes": list(self.notes)}
 
@@ -311,10 +313,10 @@ def compare_suite(
 
     if preset not in _PRESETS:
         raise ValueError(f"preset must be one of {', '.join(_PRESETS)}; got {preset!r}")
-    sizes, budgets, log_points = _PRESETS[preset]
+    sizes, budgets, count = _PRESETS[preset]
     sizes = [whole_number(n, "atoms", 2) for n in (sizes if atoms is None else atoms)]
     budgets = [whole_number(b, "bits", 128) for b in (budgets if bits is None else bits)]
-    count = whole_number(1 << log_points if points is None else points, "points", 2 * max(sizes, default=1))
+    count = whole_number(count if points is None else points, "points", 2 * max(sizes, default=1))
     seed = whole_number(seed, "seed")
     given = known_laws() if laws is None else laws
     atoms_rows: list[AtomsRow] = []
@@ -334,7 +336,7 @@ def _atoms_rows(
     if not sizes:
         return
     # Made of points of one seed, and judged by those of another.
-    along = tree_of_leaves(made_of, len(made_of) // 4).generator(extra_levels=2)
+    along = made_of[PeanoCurve().order(made_of)]
     random = np.random.default_rng(seed)
     truth, weights = law.cloud(count, 2 * seed + 1)
     half, half_weights = law.cloud(count // 2, 2 * seed + 1)
@@ -344,35 +346,28 @@ def _atoms_rows(
         book = CodebookGenerator.from_samples(points, n, key=jr.key(seed), weights=even, restarts=1)
         atoms, counts = np.asarray(book.atoms), np.asarray(book.counts)
         error = wasserstein(truth, atoms, 2, weights, counts)
-        clouds = {"along a curve": law_points(along, n), "random": law(random.random((n, law.source_dim)))}
+        middles = along[(2 * np.arange(n) + 1) * len(along) // (2 * n)]
+        clouds = {"along a curve": middles, "random": law(random.random((n, law.source_dim)))}
         yield AtomsRow(
             law=name,
             dim=law.quantization_dim,
             n_atoms=n,
-            limit=_least(law, n),
+            limit=zador(n, law.dim, law.norm) if law.least is None else law.least(n),
             exact=law.least is not None,
             errors={"codebook": error, **{k: wasserstein(truth, x, 2, weights) for k, x in clouds.items()}},
             discretisation=abs(error - wasserstein(half, atoms, 2, half_weights, counts)),
         )
 
 
-def _least(law: KnownLaw, n: int) -> float:
-    if law.least is not None:
-        return law.least(n)
-    if law.norm is None:
-        raise ValueError(f"the {law.name} has neither norm nor least: what {n} atoms can reach is not known")
-    return zador(n, round(law.quantization_dim), law.norm)
-
-
 def _bits_rows(
     name: str, law: KnownLaw, made_of: Float[np.ndarray, "n d"], budgets: Sequence[int], seed: int
 ) -> Iterator[BitsRow]:
-    truth = law.points(_BITS_POINTS, 2 * seed + 1)
+    truth = law.points(_POINTS_OF_BOUND * len(made_of), 2 * seed + 1)
     for budget in budgets:
-        # More leaves than so many bits hold, pruned to them: for laws as even as these much faster than from points.
-        tree: TreeMeasure = merge([tree_of_leaves(made_of, budget)], [1.0], bits=budget)
+        # More leaves than so many bits hold, pruned to them: for points as even as these much faster than from points.
+        tree: TreeMeasure = merge([tree_of_leaves(made_of, budget // _BITS_A_LEAF)], [1.0], bits=budget)
         w1 = data_bound(truth, tree)
-        change = abs(w1 - data_bound(truth[: _BITS_POINTS // 2], tree))
+        change = abs(w1 - data_bound(truth[: len(truth) // 2], tree))
         # In units of the error, of which the law occupies so many cells.
         limit = covering_bits(1.0, law.dim, occupied_volume(truth / w1, 1.0))
         yield BitsRow(name, law.dim, budget, code_length(tree), w1, change, limit)
@@ -392,7 +387,7 @@ def _notes(report: SuiteReport) -> Iterator[str]:
             over = "the least error of any law on N atoms (exact)" if exact else "the Zador limit"
             yield f"Over {over}, at N = {most}: {ranges}."
     yield from _on_atoms([row for row in report.atoms if not row.exact], report.points)
-    yield from _on_bits(report.bits)
+    yield from _on_bits(report.bits, _POINTS_OF_BOUND * report.points)
 
 
 def _on_atoms(rows: Sequence[AtomsRow], points: int) -> Iterator[str]:
@@ -402,13 +397,13 @@ def _on_atoms(rows: Sequence[AtomsRow], points: int) -> Iterator[str]:
     found = f"here {len(below)} of {len(rows)} rows have an error below it" + _named(below)
     cube = " At D = 3 it is that of the best lattice: the limit is at most so large." if _has(rows, 3) else ""
     yield (
-        f"Zador's is the limit of the least W2 times N^(1/D) as N grows, no bound at finite N: {found}.{cube} Errors are "
-        f"exact, to {points:,} evenly placed points of the law; half as many change the codebook's by at most "
+        f"Zador's is the limit of the least W2 times N^(1/D) as N grows, no bound at finite N: {found}.{cube} Errors "
+        f"are exact, to {points:,} evenly placed points of the law; half as many change the codebook's by at most "
         f"{max(map(_percent, rows)):.2g} %."
     )
 
 
-def _on_bits(rows: Sequence[BitsRow]) -> Iterator[str]:
+def _on_bits(rows: Sequence[BitsRow], points: int) -> Iterator[str]:
     if not rows:
         return
     factors = [(row.factor, row.law) for row in rows if row.factor is not None]
@@ -419,13 +414,13 @@ def _on_bits(rows: Sequence[BitsRow]) -> Iterator[str]:
     yield (
         "The covering limit is a worst case: no method takes fewer bits for each of all laws on the cells, of the side "
         f"of the error, that the law occupies; a single law may take fewer, and {found}. W1 is bounded, by proof, to "
-        f"{_BITS_POINTS:,} evenly placed points of the law."
+        f"{points:,} evenly placed points of the law."
     )
     blurred = [row for row in rows if not row.resolved]
     if blurred:
         yield (
-            f"* Half as many points change this bound by more than {_RESOLVED:.0%}{_named(blurred)}: it is about as "
-            "large as the distance of the points from the law that they stand for."
+            f"* Half as many points change this bound by more than {_RESOLVED:.0%}{_named(blurred)}: part of it is the "
+            "distance of these points from the law that they stand for."
         )
 
 
@@ -445,8 +440,8 @@ def _range(values: Sequence[tuple[float, str]]) -> str:
     """From the least to the largest, and whose they are."""
     (low, first), (high, last) = min(values), max(values)
     if len(values) == 1:
-        return f"{low:.3f}"
-    return f"{low:.3f} ({first}) to {high:.3f} ({last})"
+        return f"{low:.4g}"
+    return f"{low:.4g} ({first}) to {high:.4g} ({last})"
 
 
 def _tabulated(rows: list[list[Any]], headers: Sequence[str], style: str) -> str:

@@ -12,7 +12,11 @@ from .._checks import Numbers, real_array, whole_number
 
 _DEGREES = 4
 # Of the mixture: weight, centre and standard deviation of each component.
-_WEIGHTS, _CENTERS, _SCALES = np.array([0.5, 0.3, 0.2]), np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 3.0]]), (1.0, 0.5, 0.25)
+_WEIGHTS, _CENTERS, _SCALES = (
+    np.array([0.5, 0.3, 0.2]),
+    np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 3.0]]),
+    (1.0, 0.5, 0.25),
+)
 # Grey values, from the top: the density is constant on each of the 64 pixels of the unit square.
 _FACE = """
 00999900
@@ -32,14 +36,15 @@ _CANTOR_DIGITS = 34
 class KnownLaw:
     """A law of which the truth is known: a map of uniform numbers to it, and what N atoms can reach.
 
-    It is a callable with `source_dim`, and so a law for `law_distance` and a generator for `compare`. With e_N the least
-    W_2 of any law on N atoms, N^(1/D) e_N stays between two positive numbers; D is the *quantization dimension*. Either
-    Zador's theorem has its limit, by `norm`, or e_N is known itself, by `least`. Theory, section 6.
+    It is a callable with `source_dim`, and so a law for `law_distance` and a generator for `compare`. With e_N the
+    least W_2 of any law on N atoms, N^(1/D) e_N stays between two positive numbers; D is the *quantization dimension*.
+    Either Zador's theorem has its limit, by `norm`, or e_N is known itself, by `least`. Theory, section 6.
 
     - `name`; `dim`: of its points. `source_dim`: uniform numbers that `transport` takes.
     - `transport`: the map, on the last axis: `(..., source_dim)` in [0, 1) to `(..., dim)`.
-    - `quantization_dim`: D. `norm`: `||f||_{D/(D+2)}` of its density, in squared units of length, for `limits.zador`.
-    - `least`: e_N of N, where it is known exactly; then there is no `norm`.
+    - `quantization_dim`: D. `norm`: `||f||_{d/(d+2)}` of its density, for `limits.zador`, in squared units of length;
+        then D = d, the `dim`.
+    - `least`: e_N of N, where it is known exactly, in place of a `norm`.
     - `tilt`: of the points of `cloud`. The first source value is `1 - (1 - v)^tilt` with v even: more points, of less
         weight, at its end, where a heavy tail has most of its second moment.
 
@@ -61,6 +66,12 @@ class KnownLaw:
     norm: float | None = None
     least: Callable[[int], float] | None = None
     tilt: int = 1
+
+    def __post_init__(self):
+        if (self.norm is None) == (self.least is None):
+            raise ValueError(f"give exactly one of norm and least for the {self.name}")
+        if self.least is None and self.quantization_dim != self.dim:
+            raise ValueError(f"a norm is of a density on R^{self.dim}; got quantization_dim={self.quantization_dim:g}")
 
     def __call__(self, u: Numbers) -> Float[np.ndarray, "*batch dim"]:
         """The points of source values `(..., source_dim)`.
@@ -235,8 +246,8 @@ def _cantor(u: np.ndarray) -> np.ndarray:
 
 
 def _cantor_error(n: int) -> float:
-    """Graf and Luschgy, *The quantization of the Cantor distribution* (1997): for 2^l <= n <= 2^(l+1), of the 2^l pieces
-    of level l, all of variance 9^(-l)/8, n - 2^l are cut once more."""
+    """Graf and Luschgy, *The quantization of the Cantor distribution* (1997): for 2^l <= n <= 2^(l+1), of the 2^l
+    pieces of level l, all of variance 9^(-l)/8, n - 2^l are cut once more."""
     level = n.bit_length() - 1
     whole, cut = 2 ** (level + 1) - n, n - 2**level
     return math.sqrt((whole + cut / 9) / 8 / 18.0**level)
