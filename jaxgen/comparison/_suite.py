@@ -75,8 +75,8 @@ class AtomsRow:
         **Example:**
 
             >>> from jaxgen.comparison import AtomsRow
-            >>> AtomsRow("uniform square", 2.0, 100, 0.04, False, {}, 0.0).scaled(0.041)
-            0.41
+            >>> AtomsRow("uniform square", 2.0, 16, 0.1, False, {}, 0.0).scaled(0.125)
+            0.5
         """
         return error * self.n_atoms ** (1 / self.dim)
 
@@ -87,7 +87,7 @@ class BitsRow:
 
     - `law`; `dim`: of its points; `budget`; `bits`: of the whole file.
     - `w1`: a proven bound on W_1 to the points that stand for the truth; `discretisation`: what half as many change.
-    - `limit`: `covering_bits` at that error, of all laws on the cells of that side that those points occupy.
+    - `limit`: `covering_bits` at that error, of all laws on the cells of that side that these points occupy.
 
     **Example:**
 
@@ -352,11 +352,18 @@ def _atoms_rows(
             law=name,
             dim=law.quantization_dim,
             n_atoms=n,
-            limit=zador(n, law.dim, law.norm) if law.least is None else law.least(n),
+            limit=_limit(law, n),
             exact=law.least is not None,
             errors={"codebook": error, **{k: wasserstein(truth, x, 2, weights) for k, x in clouds.items()}},
             discretisation=abs(error - wasserstein(half, atoms, 2, half_weights, counts)),
         )
+
+
+def _limit(law: KnownLaw, n: int) -> float:
+    if law.least is not None:
+        return law.least(n)
+    assert law.norm is not None  # a known law has one of the two
+    return zador(n, law.dim, law.norm)
 
 
 def _bits_rows(
@@ -368,7 +375,7 @@ def _bits_rows(
         tree: TreeMeasure = merge([tree_of_leaves(made_of, budget // _BITS_A_LEAF)], [1.0], bits=budget)
         w1 = data_bound(truth, tree)
         change = abs(w1 - data_bound(truth[: len(truth) // 2], tree))
-        # In units of the error, of which the law occupies so many cells.
+        # In units of the error, of which the points occupy so many cells.
         limit = covering_bits(1.0, law.dim, occupied_volume(truth / w1, 1.0))
         yield BitsRow(name, law.dim, budget, code_length(tree), w1, change, limit)
 
@@ -413,8 +420,8 @@ def _on_bits(rows: Sequence[BitsRow], points: int) -> Iterator[str]:
     found = f"here {len(fewer)} of {len(rows)} files take fewer" + _named(fewer)
     yield (
         "The covering limit is a worst case: no method takes fewer bits for each of all laws on the cells, of the side "
-        f"of the error, that the law occupies; a single law may take fewer, and {found}. W1 is bounded, by proof, to "
-        f"{points:,} evenly placed points of the law."
+        f"of the error, that {points:,} evenly placed points of the law occupy; a single law may take fewer, and "
+        f"{found}. W1 is bounded, by proof, to these points."
     )
     blurred = [row for row in rows if not row.resolved]
     if blurred:

@@ -41,7 +41,7 @@ class KnownLaw:
     Either Zador's theorem has its limit, by `norm`, or e_N is known itself, by `least`. Theory, section 6.
 
     - `name`; `dim`: of its points. `source_dim`: uniform numbers that `transport` takes.
-    - `transport`: the map, on the last axis: `(..., source_dim)` in [0, 1) to `(..., dim)`.
+    - `transport`: the map, of `(n, source_dim)` in [0, 1) to `(n, dim)`.
     - `quantization_dim`: D. `norm`: `||f||_{d/(d+2)}` of its density, for `limits.zador`, in squared units of length;
         then D = d, the `dim`.
     - `least`: e_N of N, where it is known exactly, in place of a `norm`.
@@ -90,7 +90,7 @@ class KnownLaw:
             raise ValueError(f"u must have shape (..., {self.source_dim}) for the {self.name}; got {values.shape}")
         if not np.all((values >= 0) & (values < 1)):
             raise ValueError("u must lie in [0, 1)")
-        return self.transport(values)
+        return self.transport(values.reshape(-1, self.source_dim)).reshape(*values.shape[:-1], self.dim)
 
     def cloud(
         self, n: SupportsIndex, seed: SupportsIndex = 0
@@ -189,9 +189,9 @@ def _located(u: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _mixture(u: np.ndarray) -> np.ndarray:
-    part, place = _located(u[..., 0], _WEIGHTS)
-    inside = np.stack([place, u[..., 1]], axis=-1)
-    return _CENTERS[part] + np.array(_SCALES)[part][..., None] * _normal(inside)
+    part, place = _located(u[:, 0], _WEIGHTS)
+    inside = np.stack([place, u[:, 1]], axis=-1)
+    return _CENTERS[part] + np.array(_SCALES)[part][:, None] * _normal(inside)
 
 
 def _mixture_norm() -> float:
@@ -206,8 +206,8 @@ def _mixture_norm() -> float:
 
 def _student(u: np.ndarray) -> np.ndarray:
     """By radius, P(|X| > r) = (1 + r^2 / nu)^(-nu/2), and angle."""
-    radius = np.sqrt(_DEGREES * np.expm1(-2 / _DEGREES * np.log1p(-u[..., 0])))
-    return radius[..., None] * _circle(u[..., 1:])
+    radius = np.sqrt(_DEGREES * np.expm1(-2 / _DEGREES * np.log1p(-u[:, 0])))
+    return radius[:, None] * _circle(u[:, 1:])
 
 
 def _pixels() -> Float[np.ndarray, "8 8"]:
@@ -219,13 +219,13 @@ def _pixels() -> Float[np.ndarray, "8 8"]:
 def _picture(u: np.ndarray) -> np.ndarray:
     masses = _pixels()
     occupied = np.flatnonzero(masses)
-    part, place = _located(u[..., 0], masses.ravel()[occupied])
+    part, place = _located(u[:, 0], masses.ravel()[occupied])
     row, column = np.divmod(occupied[part], len(masses))
-    return np.stack([column + place, row + u[..., 1]], axis=-1) / len(masses)
+    return np.stack([column + place, row + u[:, 1]], axis=-1) / len(masses)
 
 
 def _circle(u: np.ndarray) -> np.ndarray:
-    angle = 2 * math.pi * u[..., 0]
+    angle = 2 * math.pi * u[:, 0]
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 

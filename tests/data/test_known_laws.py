@@ -49,9 +49,9 @@ def test_points_follow_the_law(name):
 
 def test_the_picture_has_the_masses_of_its_pixels():
     law = LAWS["picture"]
-    share = np.histogram2d(*law.points(1 << 14).T, bins=8, range=[[0, 1], [0, 1]])[0].T[::-1]
+    share = np.histogram2d(*law.points(1 << 14).T, bins=8, range=[[0, 1], [0, 1]])[0].T[::-1] / 2**14
     face = np.array([[int(c) for c in row] for row in ("00999900", "09333390", "93833839", "93333339")])
-    np.testing.assert_allclose(share[:4], face / 330, atol=3e-4)
+    np.testing.assert_allclose(share[:4], face / 306, atol=3e-4)
     masses = share[share > 0]
     assert law.norm == pytest.approx(density_norm(masses, 1 / 64, 2), rel=1e-3)
     assert law.norm < 52 / 64  # that of the uniform law on the pixels that are not empty
