@@ -21,7 +21,7 @@ import jaxgen.cli._sample as sample_module
 from jaxgen import __version__ as jaxgen_version
 from jaxgen.cli import main
 from jaxgen.coding import code_length, load, save
-from jaxgen.comparison import PRESETS
+from jaxgen.comparison import PRESETS, BitsRow, SuiteReport
 from jaxgen.distances import data_bound, law_distance
 from jaxgen.generators import CodebookGenerator, IndependentGenerator, MLPGenerator, PeanoGenerator
 from jaxgen.measures import GridMeasure
@@ -93,6 +93,24 @@ def test_compare_takes_the_options(data, tmp_path, monkeypatch):
     np.testing.assert_array_equal(seen["points"], POINTS)
     jaxgen("compare", "--label", "state", "--out", tmp_path / "x")
     assert seen["preset"] == "default" and len(seen["labels"]) == len(seen["points"]) == 3376
+
+
+def test_compare_on_known_laws(data, tmp_path, monkeypatch):
+    seen = {}
+
+    def stand_in(**options):
+        seen.update(options)
+        return SuiteReport((), (BitsRow("a law", 2, 512, 300, 0.1, 0.0, 100.0),), 64)
+
+    monkeypatch.setattr(compare_module, "compare_suite", stand_in)
+    monkeypatch.chdir(tmp_path)
+    result = jaxgen("compare", "--suite", "--quick", "--seed", 3, "--no-progress")
+    assert result.exit_code == 0 and "over the limit" in result.output and "3x" in result.output
+    assert seen == {"seed": 3, "preset": "quick", "progress": False}
+    assert sorted(p.name for p in (tmp_path / "jaxgen-suite").iterdir()) == ["suite.json", "suite.md"]
+    assert failed(jaxgen("compare", "--suite", "--out", tmp_path / "jaxgen-suite"), 2, "exists and is kept as it is")
+    assert failed(jaxgen("compare", data, "--suite", "--folds", 2), 2, "takes no", "DATA", "--folds")
+    assert failed(jaxgen("compare", "--suite", "--full"), 2, "takes no --full")
 
 
 def test_an_interrupted_comparison_is_130(data, tmp_path, monkeypatch):
