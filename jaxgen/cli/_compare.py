@@ -24,7 +24,7 @@ _WITH_SUITE = ("suite", "out", "seed", "quick", "no_progress")
 @click.option("--widths", callback=numbers, help="Widths of the trained networks: 16,64")
 @click.option("--steps", type=int, help="Training steps.")
 @seed_option
-@click.option("--quick", is_flag=True, help="Under 30 seconds.")
+@click.option("--quick", is_flag=True, help="The shortest: small networks, few splits.")
 @click.option("--full", is_flag=True, help="The thorough one, without a time limit.")
 @click.option(
     "--suite", is_flag=True, help="In place of DATA: laws whose truth is known, and the factor to the limits."

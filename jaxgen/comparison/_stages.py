@@ -17,7 +17,7 @@ class Stages:
     - `interrupted`: whether Ctrl-C was pressed.
     """
 
-    def __init__(self, total: float, shown: bool):
+    def __init__(self, total: float | int, shown: bool):
         from tqdm import tqdm
 
         self.interrupted = False

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax.random as jr
@@ -20,6 +21,7 @@ from ..distances import data_bound, wasserstein
 from ..generators import CodebookGenerator
 from ..limits import covering_bits, occupied_volume, zador
 from ..measures import TreeMeasure, merge, tree_of_leaves
+from ._stages import Stages
 
 # Atoms, bits, and evenly placed points that stand for the truth.
 _PRESETS = {"quick": ((64,), (256,), 1 << 12), "default": ((16, 256), (2048,), 1 << 13)}
@@ -296,7 +298,7 @@ def compare_suite(
     - `atoms`: each N, at least 2. `bits`: each budget, at least 128.
     - `points`: evenly placed, that stand for the truth where it is compared with atoms, at least twice the largest N.
     - `seed`: of the points. `preset`: "quick" or "default": the defaults of these.
-    - `progress`: whether to show a progress bar.
+    - `progress`: whether to show what is under way, as `compare` does.
 
     **Returns:** a `SuiteReport`, with `.table()`, `.bits_table()`, `.notes`, and `.save(folder)`.
 
@@ -311,8 +313,6 @@ def compare_suite(
         >>> row.exact, round(row.limit, 6), round(row.factors["codebook"], 3)  # e_4 = 1 / (9 sqrt(8))
         (True, 0.039284, 1.0)
     """
-    from tqdm import tqdm
-
     if preset not in _PRESETS:
         raise ValueError(f"preset must be one of {', '.join(_PRESETS)}; got {preset!r}")
     sizes, budgets, count = _PRESETS[preset]
@@ -323,12 +323,14 @@ def compare_suite(
     given = known_laws() if laws is None else laws
     atoms_rows: list[AtomsRow] = []
     bits_rows: list[BitsRow] = []
-    with tqdm(given.items(), disable=not progress, unit="law") as bar:
-        for name, law in bar:
-            bar.set_description(name)
-            made_of = law.points(count, 2 * seed)
-            atoms_rows += _atoms_rows(name, law, made_of, sizes, count, seed)
-            bits_rows += _bits_rows(name, law, made_of, budgets, seed)
+    stages = Stages(2 * len(given), progress)
+    for name, law in given.items():
+        made_of = law.points(count, 2 * seed)
+        atoms_rows += stages.run(f"{name}, atoms", 1, partial(_atoms_rows, name, law, made_of, sizes, count, seed))
+        bits_rows += stages.run(f"{name}, bits", 1, partial(_bits_rows, name, law, made_of, budgets, seed))
+    stages.close()
+    if stages.interrupted:
+        raise KeyboardInterrupt
     return SuiteReport(tuple(atoms_rows), tuple(bits_rows), count)
 
 

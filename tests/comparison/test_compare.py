@@ -223,7 +223,6 @@ def test_costs_of_the_same_error(report):
         assert cells[1] == "-" or float(cells[1].split()[0]) >= min(reach) - 1
     lines = report.limits.any_method
     assert lines and all(b > 0 and w >= 0 for b, w in lines)
-    assert [limit.name for limit in report.limits.length] == [TRAINED[0]]
 
 
 TRAINED_FAMILIES = ["trained, 1 source", "trained, 2 sources"]

@@ -1,11 +1,13 @@
 """The limits of a report are those of `jaxgen.limits` for the law of its training points on a grid."""
 
+from types import SimpleNamespace
+
 import jax.random as jr
 import numpy as np
 import pytest
 
 from jaxgen import CodebookGenerator, MLPGenerator, limits
-from jaxgen.comparison._limits import bits_limits, gridded, row_limit
+from jaxgen.comparison._limits import bits_limits, gridded, length_limits, row_limit
 from jaxgen.data import Dataset
 from jaxgen.distances import data_bound, law_distance
 
@@ -52,3 +54,15 @@ def test_bits_on_the_occupied_cells():
 def test_labels_have_none():
     assert gridded(dataset(2, labels=("x",) * 80)) is None
     assert list(bits_limits(None, [])) == []
+
+
+def test_a_curve_is_as_near_as_its_length_allows():
+    points = gridded(dataset(2))
+    short, other = (MLPGenerator(dim=2, source_dim=n, width=3, depth=2, key=jr.key(0)) for n in (1, 2))
+    networks = {"one": SimpleNamespace(generator=short), "two": SimpleNamespace(generator=other)}
+    (found,) = length_limits(points._replace(apart=0.0), networks)
+    least = limits.length_bound(limits.curve_length(short), law=points.law)
+    assert found.name == "one" and found.w1 == least > points.apart
+    assert [limit.w1 for limit in length_limits(points, networks)] == [pytest.approx(least - points.apart)]
+    assert list(length_limits(points._replace(apart=least), networks)) == []
+    assert least - points.apart <= law_distance(short, dataset(2).points).value
