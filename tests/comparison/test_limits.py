@@ -1,7 +1,5 @@
 """The limits of a report are those of `jaxgen.limits` for the law of its training points on a grid."""
 
-from types import SimpleNamespace
-
 import jax.random as jr
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from jaxgen import CodebookGenerator, MLPGenerator, limits
 from jaxgen.comparison._limits import bits_limits, gridded, length_limits, row_limit
 from jaxgen.data import Dataset
 from jaxgen.distances import data_bound, law_distance
+from jaxgen.training import Fitted
 
 
 def dataset(dim, labels=None):
@@ -59,7 +58,8 @@ def test_labels_have_none():
 def test_a_curve_is_as_near_as_its_length_allows():
     points = gridded(dataset(2))
     short, other = (MLPGenerator(dim=2, source_dim=n, width=3, depth=2, key=jr.key(0)) for n in (1, 2))
-    networks = {"one": SimpleNamespace(generator=short), "two": SimpleNamespace(generator=other)}
+    about = (np.zeros(1), None, 1, 8, None, 0.0, 0.0, False)
+    networks = {"one": Fitted(short, *about), "two": Fitted(other, *about)}
     (found,) = length_limits(points._replace(apart=0.0), networks)
     least = limits.length_bound(limits.curve_length(short), law=points.law)
     assert found.name == "one" and found.w1 == least > points.apart
