@@ -32,7 +32,7 @@ from ._curves import curves
 from ._integrals import integrals
 from ._limits import gridded, limits_of
 from ._measure import failure, measure, measure_network, measure_or_report, own
-from ._notes import notes
+from ._notes import notes, units
 from ._records import Curves, Entry, Integrals
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
@@ -187,7 +187,10 @@ def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[s
         settings=settings,
         train=train.points,
         test=splits[0].test.points,
-        notes=tuple(notes(settings, entries, networks, splits[0].left_out, stages.interrupted, estimated)),
+        notes=(
+            *notes(settings, entries, networks, splits[0].left_out, stages.interrupted, estimated),
+            *units(train),
+        ),
         curves=lines[0] if lines else Curves(),
         integrals=estimated,
         limits=limits_of(yardstick.gridded, networks, [*entries, *rounded]),

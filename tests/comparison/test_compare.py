@@ -18,7 +18,7 @@ import jaxgen.comparison._compare as module
 from jaxgen.coding import code_length
 from jaxgen.comparison import PRESETS, Dataset, Halves, Report, compare
 from jaxgen.comparison._integrals import integrals
-from jaxgen.comparison._notes import notes
+from jaxgen.comparison._notes import notes, units
 from jaxgen.comparison._stages import Stages
 from jaxgen.distances import law_distance, wasserstein
 from jaxgen.generators import AbstractGenerator, IndependentGenerator
@@ -494,6 +494,16 @@ def test_any_number_of_points_is_compared(n, dim):
     report = compare(points, preset="quick", widths=(4,), steps=2, progress=False)
     assert not [entry.failed for entry in report.entries if entry.failed]
     assert report.settings.train_points == n // 2
+
+
+def test_a_note_on_units_that_are_far_apart():
+    data = Dataset("mine", POINTS * [1.0, 0.1] + [0.0, 5.0], ("metres", "pence"))
+    (said,) = units(data)
+    apart = np.divide(*np.std(data.points, axis=0))
+    assert f"of metres ({np.std(POINTS[:, 0]):.3g}) is {apart:.3g} times that of pence" in said and apart > 10
+    assert list(units(Dataset("even", POINTS, ("x", "y")))) == list(units(Dataset("one", 0 * POINTS, ("x", "y")))) == []
+    constant = np.concatenate([data.points, np.ones((200, 1))], axis=1)
+    assert list(units(Dataset("mine", constant, ("metres", "pence", "one")))) == [said]
 
 
 def test_notes_say_where_the_last_rounding_matters(report, entries):
