@@ -129,8 +129,8 @@ def law_points(law: object, n: SupportsIndex, condition: Label | None = None) ->
 
         >>> import jaxgen as jg
         >>> line = jg.GridMeasure.from_histogram([1.0]).generator(extra_levels=3)
-        >>> jg.distances.law_points(line, 4).ravel().round(2).tolist()
-        [0.13, 0.38, 0.63, 0.88]
+        >>> jg.distances.law_points(line, 5).ravel().round(2).tolist()
+        [0.1, 0.3, 0.5, 0.7, 0.9]
     """
     points, weights = _side(law, "the generator", condition).cloud(whole_number(n, "n", _FEWEST))
     if weights is not None:

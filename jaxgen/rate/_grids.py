@@ -81,34 +81,38 @@ def best_grid(
     first = ((budget - overhead) / 16) ** (1 / cloud.shape[1])
     best = _search(lambda n: attempt(n)[0], max(1, min(int(first), _MAX_RESOLUTION)))
     measure = attempt(best)[1]
-    # The count of the class is what a code needs; the one at hand takes a few bits more: at the cost of cells, or of
+    # The count of the class is about what a code needs: the one at hand takes some bits more or less, of cells or of
     # quanta. The points have masses that are multiples of 1/N, and to lose one of N quanta can cost more than a cell.
     fitting = [
-        _until(lambda k: at(k, measure.quanta), best, budget),
-        _until(lambda k: at(best, k), measure.quanta, budget),
+        measure,
+        _largest(lambda k: at(k, measure.quanta), best, _MAX_RESOLUTION, budget),
+        _largest(lambda k: at(best, k), measure.quanta, len(cloud), budget),
     ]
     fitting = [each for each in fitting if code_length(each) <= budget] or [least]
     return _near(cloud, min(fitting, key=lambda each: data_bound(cloud, each, p)))
 
 
-def _until(make: Callable[[int], QuantizedMeasure], size: int, budget: float) -> QuantizedMeasure:
-    """The largest size that fits, to one part in 500, of those from this one on down, or size 1.
+def _largest(make: Callable[[int], QuantizedMeasure], size: int, most: int, budget: float) -> QuantizedMeasure:
+    """The largest size that fits, about, sought from this one on in steps that double and then halve, or size 1.
 
-    Bits are nearly monotone in the size, and what is returned was seen to fit.
+    Bits are nearly monotone in the size, and what is returned was seen to fit; to one part in 500.
     """
-    found = make(size)
-    if code_length(found) <= budget:
-        return found
+    fits, exceeds, found = 0, most + 1, None
     least = step = max(1, size // 500)
-    above, below = size, 0
-    while above > 1 and above - below > least:
-        middle = max(1, above - step) if below == 0 else (above + below) // 2
-        measure = make(middle)
+    while exceeds - fits > least:
+        measure = make(size)
         if code_length(measure) <= budget:
-            below, found = middle, measure
+            fits, found = size, measure
         else:
-            above, step = middle, 2 * step
-    return found if below else make(1)
+            exceeds = size
+        if fits and exceeds <= most:
+            size = (fits + exceeds) // 2
+        else:
+            size = min(fits + step, most) if fits else max(exceeds - step, 1)
+        if size in (fits, exceeds):
+            break
+        step *= 2
+    return make(1) if found is None else found
 
 
 def _search(error: Callable[[int], float], n: int) -> int:

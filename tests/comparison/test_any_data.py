@@ -42,7 +42,7 @@ def everything_ran(points, labels):
 
 @pytest.mark.slow
 @settings(
-    max_examples=6,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

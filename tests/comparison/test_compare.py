@@ -487,15 +487,6 @@ def test_points_that_are_pictures_are_shown_as_pictures(tmp_path):
         compare(pictures, image_shape=(2, 2), **UNTRAINED)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("n", "dim"), [(333, 2), (20, 70)])
-def test_any_number_of_points_is_compared(n, dim):
-    points = np.random.default_rng(n).normal(size=(n, dim))
-    report = compare(points, preset="quick", widths=(4,), steps=2, progress=False)
-    assert not [entry.failed for entry in report.entries if entry.failed]
-    assert report.settings.train_points == n // 2
-
-
 def test_a_note_on_units_that_are_far_apart():
     data = Dataset("mine", POINTS * [1.0, 0.1] + [0.0, 5.0], ("metres", "pence"))
     (said,) = units(data)

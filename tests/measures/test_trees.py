@@ -30,7 +30,7 @@ def same(one, two):
     seed=st.integers(0, 2**32 - 1), n=st.integers(1, 60), d=st.integers(1, 4), ties=st.booleans(),
     labels=st.booleans(), extra=st.integers(0, 500),
 )  # fmt: skip
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_a_file_gives_back_the_tree_within_its_budget(seed, n, d, ties, labels, extra):
     points = normal(n, d, seed) ** 3
     points = np.round(points) if ties else points
@@ -131,7 +131,7 @@ def test_a_line_of_a_hundred_bytes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bits", "error"), [(1000, 0.94), (4250, 0.36)])
+@pytest.mark.parametrize(("bits", "error"), [(1000, 0.94)])
 def test_airports(bits, error):
     points = jg.data.airports().points
     found, spent = [], []
@@ -140,7 +140,7 @@ def test_airports(bits, error):
         tree = jg.TreeMeasure.from_samples(half, bits)
         spent.append(jg.code_length(tree))
         found.append(jg.law_distance(tree, half, n=8192).value)
-    # Between two pruned trees there may be none: one of the six spends 97.7 % only.
+    # Between two pruned trees there may be none: one at 4,250 bits spends 97.7 % only.
     assert 0.98 * bits <= np.mean(spent) <= max(spent) <= bits and min(spent) >= 0.97 * bits
     assert np.mean(found) <= error
 

@@ -62,7 +62,7 @@ def test_two_thousand_weights_on_the_airports():
 @pytest.mark.slow
 def test_a_file_of_512_bits_on_the_airports():
     half, least = airports(), np.inf
-    for bits in (512, 724, 1024, 1448, 2048, 2896, 4096):
+    for bits in (512, 724, 1024, 2048):
         law = jg.quantize(half, bits)
         assert 0.98 * bits - 8 <= jg.code_length(law) <= bits
         found = jg.law_distance(law, half, n=8192).value
@@ -73,9 +73,9 @@ def test_a_file_of_512_bits_on_the_airports():
 @pytest.mark.slow
 def test_what_data_are_worth():
     """Beyond what they are worth, the error to unseen points hardly falls."""
-    points = np.random.default_rng(2).normal(size=500)
-    bits, unseen = worth(points, halvings=4), np.random.default_rng(3).normal(size=250)
-    at, beyond = (jg.law_distance(jg.quantize(points[:250], b), unseen, n=8192).value for b in (bits, 4 * bits))
+    points = np.random.default_rng(2).normal(size=300)
+    bits, unseen = worth(points, halvings=2), np.random.default_rng(3).normal(size=150)
+    at, beyond = (jg.law_distance(jg.quantize(points[:150], b), unseen, n=8192).value for b in (bits, 4 * bits))
     assert at <= 1.25 * beyond
 
 
