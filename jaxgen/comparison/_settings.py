@@ -57,7 +57,7 @@ PRESETS = {
         "quick", 300, (32,), 2, 2048, (2048,), (8,), networks=("tree",),
         integrals=tuple(2**k for k in range(6, 11)),
     ),
-    "default": Settings("default", 3000, (64,), 4, 4096, (512, 1024, 2048, 4096, 8192), (3, 4, 6, 8)),
+    "default": Settings("default", 3000, (64,), 4, 4096, (512, 2048, 8192), (4, 8)),
     "full": Settings(
         "full", 20000, (8, 16, 32, 64, 128), 4, 8192, tuple(2**k for k in range(8, 18)), (2, 3, 4, 5, 6, 8, 12, 16),
         (0, 1, 2, 3, 4, 6), trained_splits=4,
