@@ -31,6 +31,8 @@ _POINTS = {"i.i.d.": ("x", "#8a8a8a"), "stratified": ("s", "#1b6ca8"), "extensib
 _POINTS["Sobol"] = ("D", "#c8553d")
 # How far a law may be from the best and still be in the window, as a multiple.
 _WINDOW = 12.0
+# Of the plane with limits, as a share of the height that the laws take.
+_ROOM = 0.7
 
 
 def draw(report: Report, path: str | os.PathLike[str]) -> None:
@@ -186,6 +188,7 @@ def _error(entry: Entry, unseen: bool) -> float | None:
 def _planes(part: SubFigure, report: Report) -> None:
     """Approximation above, generalisation below; bits on the left, weights on the right; each row in one window."""
     panels = part.subplots(2, 2, sharey="row")
+    limited = bool(report.limits.any_method and _drawn(report, bits, False))
     styles: dict[tuple[str, str], tuple[str, str]] = {}
     handles = {}
     for row, unseen in enumerate((False, True)):
@@ -198,14 +201,16 @@ def _planes(part: SubFigure, report: Report) -> None:
                 handles["halves of the data"] = ax.axhline(report.halves.spread.mean, color=_FLOOR)
             ax.set_xlabel(name)
             if seen:
-                ax.set_ylim(0.8 * min(seen), min(1.25 * max(seen), _WINDOW * min(seen)))
+                low, high = 0.8 * min(seen), min(1.25 * max(seen), _WINDOW * min(seen))
+                # Below the nearest law there is room for the limits.
+                ax.set_ylim(low * (low / high) ** (0.0 if unseen or not limited else _ROOM), high)
             _few_ticks(ax.yaxis)
         title = (
             "generalisation: W1 to held-out points" if unseen else "approximation: W1 to the points it was made from"
         )
         panels[row][0].set_title(title, fontsize=11, loc="left")
         panels[row][0].set_ylabel("W1")
-    if report.limits.any_method and _drawn(report, bits, False):
+    if limited:
         _limits_inset(panels[0][0], report)
     part.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=9)
 
@@ -217,7 +222,7 @@ def _style(kind: str, number: int, taken: dict) -> tuple[str, str]:
 
 def _limits_inset(ax: Axes, report: Report) -> None:
     """The same plane from far away: what no method crosses lies decades below."""
-    inset = ax.inset_axes((0.66, 0.62, 0.33, 0.36))
+    inset = ax.inset_axes((0.06, 0.07, 0.6, 0.28))
     for kind, _, line in _drawn(report, bits, False):
         inset.loglog(*zip(*line, strict=True), ".", color=_SHADES[kind][1], markersize=3)
     inset.loglog(*zip(*report.limits.any_method, strict=True), "k--", linewidth=1)

@@ -104,7 +104,7 @@ class Report:
         if not any(entry.limit for entry in self.entries):
             out = headers.index(_LEAST)
             rows, headers = [row[:out] + row[out + 1 :] for row in rows], headers[:out] + headers[out + 1 :]
-        text = _tabulate(rows, headers, style)
+        text = tabulated(rows, headers, style)
         failed = [f"- {entry.name}: {entry.failed}" for entry in self.entries if entry.failed is not None]
         text = "\n".join([text, "", "Not measured:", "", *failed]) if failed else text
         if not self.halves.per_label:
@@ -113,7 +113,7 @@ class Report:
         lines.append(("halves of the data", self.halves.per_label))
         rows = [[name, *[f"{error.w1:.3g}" for error in errors]] for name, errors in lines]
         names = ("generator", *[error.label for error in self.halves.per_label])
-        return f"{text}\n\nW1 to held-out points, label by label:\n\n{_tabulate(rows, names, style)}"
+        return f"{text}\n\nW1 to held-out points, label by label:\n\n{tabulated(rows, names, style)}"
 
     def bits_table(self, style: str = "github") -> str:
         """Bits that each side needs for the same W1 to the given points, and how many times those of the cheapest.
@@ -254,10 +254,11 @@ def _costs_table(rows: Iterable[tuple[float, dict[str, float | None]]], style: s
     for target, paid in found:
         least = min(cost for cost in paid.values() if cost is not None)
         cells.append([f"{target:.3g}", *["-" if c is None else f"{c:.0f} ({c / least:.1f}x)" for c in paid.values()]])
-    return _tabulate(cells, ("W1 at most", *found[0][1]), style)
+    return tabulated(cells, ("W1 at most", *found[0][1]), style)
 
 
-def _tabulate(rows: list[list[Any]], headers: Sequence[str], style: str) -> str:
+def tabulated(rows: list[list[Any]], headers: Sequence[str], style: str) -> str:
+    """A table as text, its cells as they are."""
     from tabulate import tabulate
 
     return tabulate(rows, headers, tablefmt=style, disable_numparse=True, missingval="")

@@ -131,7 +131,7 @@ def test_a_line_of_a_hundred_bytes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bits", "error"), [(1000, 0.94)])
+@pytest.mark.parametrize(("bits", "error"), [(1000, 0.94), (2000, 0.52), (4250, 0.36)])
 def test_airports(bits, error):
     points = jg.data.airports().points
     found, spent = [], []
@@ -140,7 +140,7 @@ def test_airports(bits, error):
         tree = jg.TreeMeasure.from_samples(half, bits)
         spent.append(jg.code_length(tree))
         found.append(jg.law_distance(tree, half, n=8192).value)
-    # Between two pruned trees there may be none: one at 4,250 bits spends 97.7 % only.
+    # Between two pruned trees there may be none: one of the nine spends 97.7 % only.
     assert 0.98 * bits <= np.mean(spent) <= max(spent) <= bits and min(spent) >= 0.97 * bits
     assert np.mean(found) <= error
 

@@ -107,7 +107,7 @@ def test_the_error_of_smooth_densities_falls_faster_than_the_bits_grow(dim, log2
     ("dim", "bits"),
     [
         *[(1, 512), (2, 4096), (64, 4096)],
-        *(pytest.param(d, b, marks=pytest.mark.slow) for d in (2, 64) for b in (1024, 8192)),
+        *(pytest.param(d, b, marks=pytest.mark.slow) for d in (1, 2, 3, 8, 64) for b in (1024, 8192)),
     ],
 )
 def test_the_header_is_short(dim, bits):
