@@ -35,8 +35,11 @@ def test_a_row_has_the_limit_of_its_size(dim):
 @pytest.mark.parametrize("dim", [1, 2])
 def test_nothing_of_that_many_atoms_is_nearer(dim):
     data = dataset(dim)
-    one = CodebookGenerator.from_samples(data.points, 2, key=jr.key(0))
-    assert 0 < row_limit(one, None, None, gridded(data)) <= law_distance(one, data.points).value
+    one, points = CodebookGenerator.from_samples(data.points, 2, key=jr.key(0)), gridded(data)
+    least = limits.quantization_error(2, p=1, law=points.law)
+    found = row_limit(one, None, None, points)
+    assert found == pytest.approx(least - points.apart) and 0 < found <= law_distance(one, data.points).value
+    assert row_limit(one, None, None, points._replace(apart=least)) is None
 
 
 def test_bits_on_the_occupied_cells():

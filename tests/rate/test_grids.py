@@ -13,6 +13,7 @@ from jaxgen.distances import data_bound
 from jaxgen.limits import type_class_bits
 from jaxgen.measures import LEAST_BOX_BITS, GridMeasure
 from jaxgen.rate import best_grid
+from jaxgen.rate._grids import _largest
 
 
 def overhead(points):
@@ -119,6 +120,16 @@ def test_the_header_is_short(dim, bits):
     measure = best_grid(points, bits=bits)
     payload = type_class_bits(math.prod(measure.resolution), measure.quanta)
     assert code_length(measure) <= 1.001 * payload + 64 + 40 * dim
+
+
+@pytest.mark.parametrize("first", [1, 30, 150, 200])
+def test_the_largest_that_fits(first):
+    grid = GridMeasure.from_samples(np.random.default_rng(0).normal(size=(200, 2)), 9)
+    budget = float(code_length(grid.quantize(40)))
+    found = _largest(grid.quantize, first, 200, budget)
+    assert code_length(found) <= budget < code_length(grid.quantize(found.quanta + 1))
+    assert _largest(grid.quantize, first, 200, 1e9).quanta == 200
+    assert _largest(grid.quantize, first, 200, 8.0).quanta == 1
 
 
 def test_the_order_of_the_error_and_the_box():
