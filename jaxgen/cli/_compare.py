@@ -23,6 +23,7 @@ _WITH_SUITE = ("suite", "out", "seed", "quick", "no_progress")
 @click.option("--extra-levels", type=int, default=2, show_default=True, help="Levels of the Peano generator in a cell.")
 @click.option("--widths", callback=numbers, help="Widths of the trained networks: 16,64")
 @click.option("--steps", type=int, help="Training steps.")
+@click.option("--scale", type=click.Choice(["std"]), help="Divide each coordinate by its standard deviation.")
 @seed_option
 @click.option("--quick", is_flag=True, help="The shortest: small networks, few splits.")
 @click.option("--full", is_flag=True, help="The thorough one, without a time limit.")

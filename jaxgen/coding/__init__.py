@@ -53,6 +53,7 @@ from ._networks import (
     network_bits as network_bits,
     quantize_network as quantize_network,
     read_arrays as read_arrays,
+    rounding_step as rounding_step,
     write_arrays as write_arrays,
 )
 from ._numbers import float32_if_exact as float32_if_exact

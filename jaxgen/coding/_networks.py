@@ -130,19 +130,43 @@ def _split(module: Any) -> tuple[Any, Any]:
     return parameters, eqx.combine(rest, others)
 
 
+def rounding_step(values: np.ndarray, weight_bits: int | object) -> float:
+    """The step of which `quantize_network` makes the entries of an array multiples: that of the least squared error.
+
+    **Raises:** `ValueError` for entries that are not finite or reach 2**126, and for weight_bits that are not 2 to 16.
+
+    **Example:**
+
+        >>> import numpy as np, jaxgen as jg
+        >>> jg.coding.rounding_step(np.array([0.5, -1.0, 1.5]), 3)
+        0.5
+    """
+    bits, wide = checked_precision(weight_bits), _checked_weights(values)
+    found = _lattice(wide, bits)
+    return found[0] if found is not None else _best(wide, bits)[0]
+
+
 def _round(values: np.ndarray, bits: int) -> Float[np.ndarray, "..."]:
     """Entries to multiples of the best step, as exact float32 numbers in float64."""
+    wide = _checked_weights(values)
+    return wide if _lattice(wide, bits) is not None else _best(wide, bits)[1]
+
+
+def _checked_weights(values: np.ndarray) -> Float[np.ndarray, "..."]:
     wide = values.astype(np.float64)
     if not np.all(np.abs(wide) < _LARGEST):
         raise ValueError(f"weights must be finite and below 2**126; {np.abs(wide).max()} is the largest")
-    if _lattice(wide, bits) is not None:
-        return wide
+    return wide
+
+
+def _best(wide: Float[np.ndarray, "..."], bits: int) -> tuple[float, Float[np.ndarray, "..."]]:
+    """The step of least squared error, and the entries rounded to its multiples."""
     most = 2 ** (bits - 1) - 1
     largest = np.abs(wide).max() / most
     # Clipping pays for few bits and heavy tails; each candidate is rounded to a step of few significant bits.
-    steps = {_short(largest * factor) for factor in np.geomspace(0.1, 1, 40)}
-    rounded = (step * np.clip(np.rint(wide / step), -most, most) for step in sorted(steps))
-    return min(rounded, key=lambda near: float(np.sum((near - wide) ** 2)))
+    steps = sorted({_short(largest * factor) for factor in np.geomspace(0.1, 1, 40)})
+    rounded = ((step, step * np.clip(np.rint(wide / step), -most, most)) for step in steps)
+    return min(rounded, key=lambda pair: float(np.sum((pair[1] - wide) ** 2)))
 
 
 def _short(step: float) -> float:

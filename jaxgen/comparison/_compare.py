@@ -11,12 +11,10 @@ import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import ArrayLike, Float
 
 from .._checks import TooFewBits, whole_number
-from ..coding import code_length, quantize_network
 from ..data import Dataset
-from ..distances import law_points
 from ..generators import (
     AbstractExplicitGenerator,
     CodebookGenerator,
@@ -27,22 +25,25 @@ from ..generators import (
 )
 from ..measures import GridMeasure, TreeMeasure
 from ..rate import TREE_DIMENSIONS, best_grid
-from ..training import Fitted, TrainingError, fit
+from ..training import Fitted
 from ._curves import curves
 from ._integrals import integrals
 from ._limits import gridded, limits_of
-from ._measure import failure, measure, measure_network, measure_or_report, own
-from ._notes import notes, units
+from ._measure import Measured, failure, measure, measure_network, measure_or_report, own
+from ._notes import notes
+from ._peers import Peer, peers
 from ._records import Curves, Entry, Integrals
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
 from ._split import Split, as_dataset, halves
-from ._stages import Stages
-from ._wrap import Wrapped
+from ._stages import Ahead, Stages
+from ._trained import rounded, shapes, trained
+from ._units import divided, units, units_of
+from ._wrap import wrapped
 from ._yardstick import Yardstick
 
-# Atoms of the codebook, at most; affine layers of the trained networks.
-_MAX_ATOMS, _DEPTH = 256, 4
+# Atoms of the codebook, at most.
+_MAX_ATOMS = 256
 
 
 def compare(
@@ -58,6 +59,7 @@ def compare(
     steps: int | None = None,
     splits: int | None = None,
     sources: int | None = None,
+    scale: str | None = None,
     seed: int = 0,
     preset: str = "default",
     progress: bool = True,
@@ -85,6 +87,8 @@ def compare(
     - `resolution`: cells an axis of the grid. `folds`, `extra_levels`: of the sawtooth and Peano generators.
     - `widths`, `steps`: of the trained networks, for one source and for d.
     - `splits`: random splits of the data. `sources`: values of the source that a law is discretised by.
+    - `scale`: "std" divides each coordinate by its standard deviation, and the points of the user's generators, which
+      are in the units of the data in any case. By default distances are in the units that the data come in.
     - `seed`: of the halves, of everything drawn, and of the training.
     - `preset`: "quick", "default" or "full": the defaults of all these.
     - `progress`: whether to show what is under way: a bar in a terminal, else a line a stage.
@@ -92,7 +96,8 @@ def compare(
     **Returns:** a `Report` with `.table()`, `.plot(path)` and `.save(folder)`.
 
     **Raises:** `ValueError` for data that are empty, not finite, or fewer than 20 points, and for labels of the wrong
-    length, or of which none is in both halves; `TypeError` for data or labels of the wrong type.
+    length, or of which none is in both halves, and for an unknown scale or preset;
+    `TypeError` for data or labels of the wrong type.
 
     **Example:**
 
@@ -107,6 +112,8 @@ def compare(
     asked = {"widths": widths, "steps": steps, "splits": splits, "sources": sources}
     settings = _settings(preset, seed=seed, folds=folds, extra_levels=extra_levels, **asked)
     dataset = as_dataset(data, labels)
+    unit = units_of(dataset, scale)
+    dataset = dataset if unit is None else divided(dataset, unit)
     dim = dataset.points.shape[1]
     if image_shape is not None and (len(image_shape) != 2 or image_shape[0] * image_shape[1] != dim):
         raise ValueError(f"image_shape must be (height, width) with height * width = {dim}; got {image_shape}")
@@ -118,7 +125,7 @@ def compare(
         train_points=len(each[0].train.points),
         held_out_points=len(each[0].test.points),
     )
-    report = _report(each, settings, generators or {}, progress)
+    report = _report(each, settings, generators or {}, unit, progress)
     return dataclasses.replace(report, image_shape=image_shape)
 
 
@@ -142,58 +149,72 @@ class _Explicit(NamedTuple):
     family: str
 
 
-def _report(splits: tuple[Split, ...], settings: Settings, generators: Mapping[str, object], progress: bool) -> Report:
+def _report(
+    splits: tuple[Split, ...],
+    settings: Settings,
+    generators: Mapping[str, object],
+    unit: Float[np.ndarray, " d"] | None,
+    progress: bool,
+) -> Report:
     """Everything is built, trained and measured, stage by stage."""
     train = splits[0].train
     yardstick = Yardstick(splits, settings.sources, settings.seed, gridded(train))
     between = yardstick.halves()
     explicit = _explicit(train, settings)
-    shapes = [(width, count) for count in sorted({1, train.points.shape[1]}) for width in settings.widths]
+    others, missing = peers(train, settings.peers, settings.seed)
+    networks_of = shapes(train.points.shape[1], settings)
+    works: dict[str, Callable[[], Iterator[Measured]]] = {
+        **{name: partial(_measured, name, how, yardstick, settings) for name, how in explicit.items()},
+        **{name: partial(_peer, name, peer, yardstick) for name, peer in others.items()},
+    }
     # In units of an explicit generator, whose networks and kernels take about as long as 150 steps.
     training, rounding = settings.trained_splits * settings.steps / 150, len(settings.precisions)
-    stages = Stages(len(generators) + len(explicit) + 2 + len(shapes) * (training + rounding), progress)
+    stages = Stages(len(generators) + len(works) + 3 + len(networks_of) * (training + rounding), progress)
+    ahead = Ahead(works)
 
-    users: list[Entry] = []
+    users: list[Measured] = []
     for name, given in generators.items():
-        users += stages.run(
-            name, 1, partial(measure_or_report, name, given, yardstick, networks=bool(settings.networks))
-        )
-    entries: list[Entry] = []
-    for name, how in explicit.items():
-        entries += stages.run(name, 1, partial(_measured, name, how, yardstick, settings))
+        with_networks = bool(settings.networks)
+        users += stages.run(name, 1, partial(measure_or_report, name, given, yardstick, with_networks, unit))
+    found: list[Measured] = []
+    for name in works:
+        found += stages.run(name, 1, partial(ahead.found, name))
+    ahead.close()
     lines = stages.run("curves", 1, lambda: [curves(train, settings)])
     integrated = stages.run("integrals", 1, lambda: [integrals(train, settings)])
     networks: dict[str, Fitted[MLPGenerator]] = {}
-    rounded: list[Entry] = []
-    for width, count in shapes:
-        name = f"trained, width {width}, {count} source{'s'[: count > 1]}"
-        begun = partial(_trained, name, width, count, yardstick, settings, stages.terminal)
-        for entry, fitted in stages.run(name, training, begun):
-            entries.append(entry)
+    fewer: list[Entry] = []
+    for shape in networks_of:
+        begun = partial(trained, shape, yardstick, settings, stages.terminal)
+        for measured, fitted in stages.run(shape.name, training, begun):
+            found.append(measured)
             if fitted:
-                networks[name] = fitted
+                networks[shape.name] = fitted
                 stages.interrupted |= fitted.interrupted
-                found = partial(_rounded, entry, fitted, yardstick, settings)
-                rounded += stages.run(f"{name}, weights of few bits", rounding, found)
+                coarser = partial(rounded, measured.entry, fitted, yardstick, settings, stages.terminal)
+                fewer += stages.run(f"{shape.name}, weights of few bits", rounding, coarser)
+    found += users
+    entries = stages.run("times", 1, lambda: (measured.timed for measured in found))
+    entries += [measured.entry for measured in found[len(entries) :]]
     stages.close()
-    entries += users
     estimated = integrated[0] if integrated else Integrals(absent="the comparison was interrupted")
     return Report(
         title=f"jaxgen comparison on {train.name}",
         columns=train.columns,
         entries=tuple(entries),
-        rounded=tuple(rounded),
+        rounded=tuple(fewer),
         halves=between,
         settings=settings,
         train=train.points,
         test=splits[0].test.points,
         notes=(
             *notes(settings, entries, networks, splits[0].left_out, stages.interrupted, estimated),
-            *units(train),
+            *units(train, unit),
+            *missing,
         ),
         curves=lines[0] if lines else Curves(),
         integrals=estimated,
-        limits=limits_of(yardstick.gridded, networks, [*entries, *rounded]),
+        limits=limits_of(yardstick.gridded, networks, [*entries, *fewer]),
         interrupted=stages.interrupted,
     )
 
@@ -233,19 +254,19 @@ def _of_budget(bits: int, levels: int) -> Callable[[Dataset], AbstractExplicitGe
     return make
 
 
-def _measured(name: str, how: _Explicit, yardstick: Yardstick, settings: Settings) -> Iterator[Entry]:
+def _measured(name: str, how: _Explicit, yardstick: Yardstick, settings: Settings) -> Iterator[Measured]:
     """An explicit generator as a kernel, made of each split, and as a network; nothing, where its budget is too small.
 
     With labels it is no network of one input.
     """
     splits = yardstick.splits
-    began = time.perf_counter()
+    began = time.thread_time()
     try:
         generator = how.make(splits[0].train)
     except TooFewBits:
         return
     jax.block_until_ready(eqx.filter(generator, eqx.is_array))
-    seconds = time.perf_counter() - began
+    seconds = time.thread_time() - began
     made = [generator, *(how.make(split.train) for split in splits[1:])]
     # A kernel is as near to its measure as its certificate says, and that law is discretised leaf by leaf.
     models = [own(each, each.measure) for each in made]
@@ -254,51 +275,15 @@ def _measured(name: str, how: _Explicit, yardstick: Yardstick, settings: Setting
         yield measure_network(f"{name}, as a network", generator, yardstick, f"{how.family}, as a network")
 
 
-def _trained(
-    name: str, width: int, source_dim: int, yardstick: Yardstick, settings: Settings, progress: bool
-) -> Iterator[tuple[Entry, Fitted[MLPGenerator] | None]]:
-    """A trained network, measured, or the reason why there is none."""
-    fits, family = [], f"trained, {source_dim} source{'s'[: source_dim > 1]}"
-    for split in yardstick.splits[: settings.trained_splits]:
-        data = split.train
-        untrained = MLPGenerator(
-            dim=data.points.shape[1],
-            source_dim=source_dim,
-            width=width,
-            depth=_DEPTH,
-            key=jr.key(settings.seed),
-            vocabulary=None if data.labels is None else tuple(sorted(set(data.labels))),
-        )
-        key = jr.key(settings.seed + 1)
-        try:
-            fitted = fit(untrained, data.points, key=key, steps=settings.steps, labels=data.labels, progress=progress)
-        except TrainingError as error:
-            yield failure(name, "trained", error), None
-            return
-        fits.append(fitted)
-        if fitted.interrupted:
-            break
-    models = [_discretised(fitted.generator, yardstick) for fitted in fits]
-    yield measure(name, "trained", models, yardstick, fits[0].seconds, family), fits[0]
-
-
-def _discretised(generator: MLPGenerator, yardstick: Yardstick) -> Wrapped:
-    """A trained network whose law is evaluated once, for all that is asked of it."""
-    labelled = generator.vocabulary is not None
-    return own(generator, None if labelled else law_points(generator, yardstick.n))
-
-
-def _rounded(entry: Entry, fitted: Fitted[MLPGenerator], yardstick: Yardstick, settings: Settings) -> Iterator[Entry]:
-    """The trained network with weights of fewer bits, at the smaller of its entropy-coded file and the plain one."""
-    network = fitted.generator
-    for precision in settings.precisions:
-        bits = min(code_length(network, weight_bits=precision), network.bits() // 32 * precision)
-        model = _discretised(quantize_network(network, precision), yardstick)
-        yield dataclasses.replace(
-            entry,
-            name=f"{entry.name}, weights of {precision} bits",
-            bits=bits,
-            near=yardstick.near(model),
-            unseen=yardstick.unseen([model]),
-            samples=None,
-        )
+def _peer(name: str, peer: Peer, yardstick: Yardstick) -> Iterator[Measured]:
+    """A model of another library, made of each split, or of the first where it takes long."""
+    splits = yardstick.splits if peer.quick else yardstick.splits[:1]
+    began = time.thread_time()
+    try:
+        made = peer.make(splits[0].train, yardstick.seed)
+        seconds = time.thread_time() - began
+        laws = [made.law, *(peer.make(split.train, yardstick.seed).law for split in splits[1:])]
+        models = [wrapped(law, split.train.points.shape[1]) for law, split in zip(laws, splits, strict=True)]
+        yield measure(name, "peer", models, yardstick, seconds, peer.family, made.bits)
+    except Exception as error:  # another library may raise anything, and must not take the others down
+        yield failure(name, "peer", error)

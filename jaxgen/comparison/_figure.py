@@ -16,7 +16,7 @@ from ._records import Entry, Path
 from ._report import Report
 
 _TARGET, _FLOOR = "#8a8a8a", "#b0b0b0"
-_COLOURS = {"explicit": "#1b6ca8", "trained": "#c8553d", "user": "#5b8c3e"}
+_COLOURS = {"explicit": "#1b6ca8", "trained": "#c8553d", "peer": "#b8860b", "user": "#5b8c3e"}
 _KINDS = {"sawtooth": "#1b6ca8", "Peano": "#7a4fa3"}
 # A marker and a colour for each family: that of its kind, from dark to light.
 _MARKERS = "osD^v<>PXh"
@@ -24,6 +24,7 @@ _SHADES = {
     "explicit": ("#0b3c5d", "#1b6ca8", "#3fa7d6", "#7a4fa3", "#59a5a5"),
     "network": ("#5a6f7d", "#7d9bb5", "#9fc4d8", "#ab94c4", "#a3cccc"),
     "trained": ("#c8553d", "#e09f3e", "#8c2f39"),
+    "peer": ("#b8860b", "#d4a017", "#8b6508", "#cd853f", "#a0522d", "#bdb76b", "#6b4423"),
     "user": ("#5b8c3e", "#9bb13c", "#2f6f4f"),
 }
 # Ways to choose the points of an integral.

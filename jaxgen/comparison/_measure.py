@@ -1,25 +1,41 @@
 """Measuring one generator: its size, its speed, what is proven of it, and how far its law is from points."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from ..coding import code_length
 from ..distances import source_values
 from ..generators import AbstractExplicitGenerator, AbstractGenerator
 from ._limits import row_limit
 from ._records import Absence, Bound, Entry
+from ._units import in_units
 from ._wrap import Wrapped, wrapped
-from ._yardstick import Yardstick
+from ._yardstick import Yardstick, nanoseconds
 
 # Of the networks of explicit generators: the default of `network`.
 _RAMP = 2.0**-20
+
+
+class Measured(NamedTuple):
+    """An entry, and a clock for it: nanoseconds a sample, to be asked for when nothing else runs."""
+
+    entry: Entry
+    clock: Callable[[], float] | None = None
+
+    @property
+    def timed(self) -> Entry:
+        """The entry with its time."""
+        return (
+            self.entry if self.clock is None else dataclasses.replace(self.entry, nanoseconds_per_sample=self.clock())
+        )
 
 
 def measure(
@@ -29,9 +45,10 @@ def measure(
     yardstick: Yardstick,
     seconds: float | None = None,
     family: str = "",
-) -> Entry:
-    """Measures one generator, made of each split, or of the first ones; it took so many seconds to make. Raises
-    whatever goes wrong."""
+    bits: float | None = None,
+) -> Measured:
+    """Measures one generator, made of each split, or of the first ones; it took so many seconds to make, and so many
+    bits are known from elsewhere. Raises whatever goes wrong."""
     model = models[0]
     samples = yardstick.samples(model)
     entry = Entry(
@@ -42,32 +59,42 @@ def measure(
         near=yardstick.near(model),
         unseen=yardstick.unseen(models),
         seconds=seconds,
-        nanoseconds_per_sample=yardstick.nanoseconds_per_sample(model),
         per_label=yardstick.per_label(model),
         samples=samples,
     )
     if model.generator is not None:
-        return _with_its_own_word(entry, model.generator, yardstick)
-    # What a function keeps to itself cannot be counted.
-    numbers = model.numbers or None
-    return dataclasses.replace(entry, connectivity=numbers, bits=None if numbers is None else 32 * numbers)
+        entry = _with_its_own_word(entry, model.generator, yardstick, model.own_units)
+    else:
+        # What a function keeps to itself cannot be counted.
+        numbers = model.numbers or None
+        entry = dataclasses.replace(entry, connectivity=numbers, bits=None if numbers is None else 32 * numbers)
+    entry = entry if bits is None else dataclasses.replace(entry, bits=bits)
+    return Measured(entry, lambda: yardstick.nanoseconds_per_sample(model))
 
 
-def measure_or_report(name: str, given: Any, yardstick: Yardstick, networks: bool = True) -> Iterator[Entry]:
+def measure_or_report(
+    name: str,
+    given: Any,
+    yardstick: Yardstick,
+    networks: bool = True,
+    unit: Float[np.ndarray, " d"] | None = None,
+) -> Iterator[Measured]:
     """`measure` for a user's model, or `(model, bits)`, and for its network, if it is an explicit generator: whatever
-    goes wrong becomes an entry that says so."""
+    goes wrong becomes an entry that says so. Its points are divided by the unit, if there is one."""
     split = yardstick.splits[0]
     try:
         counted = isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 0
         model, bits = given if counted else (given, None)
         model = wrapped(model, split.train.points.shape[1], split.train.labels)
-        entry = measure(name, "user", [model] * len(yardstick.splits), yardstick)
-        yield entry if bits is None else dataclasses.replace(entry, bits=float(bits))
+        model = model if unit is None else in_units(model, unit, yardstick.n)
+        yield measure(
+            name, "user", [model] * len(yardstick.splits), yardstick, bits=None if bits is None else float(bits)
+        )
     except Exception as error:  # a user's code may raise anything, and must not take the others down
         yield failure(name, "user", error)
         return
     generator = model.generator
-    if networks and isinstance(generator, AbstractExplicitGenerator) and generator.vocabulary is None:
+    if networks and unit is None and isinstance(generator, AbstractExplicitGenerator) and generator.vocabulary is None:
         name = f"{name}, as a network"
         try:
             yield measure_network(name, generator, yardstick)
@@ -75,12 +102,14 @@ def measure_or_report(name: str, given: Any, yardstick: Yardstick, networks: boo
             yield failure(name, "network", error)
 
 
-def measure_network(name: str, generator: AbstractExplicitGenerator, yardstick: Yardstick, family: str = "") -> Entry:
+def measure_network(
+    name: str, generator: AbstractExplicitGenerator, yardstick: Yardstick, family: str = ""
+) -> Measured:
     """An explicit generator as the ReLU network that it is, in the floats that it runs in."""
     network = generator.network(_RAMP)
     run = eqx.filter_jit(jax.vmap(network))
     u = jnp.asarray(source_values(generator.source_dim, yardstick.n), jnp.result_type(float))
-    points, seconds = _timed(lambda: np.asarray(run(u), np.float64))
+    points = np.asarray(run(u), np.float64)
     model = Wrapped("a ReLU network", generator.dim, lambda *_: points, points, generator.source_dim)
     entry = Entry(
         name=name,
@@ -93,10 +122,10 @@ def measure_network(name: str, generator: AbstractExplicitGenerator, yardstick: 
         bits=code_length(network),
         near=yardstick.near(model),
         unseen=yardstick.unseen([model]),
-        nanoseconds_per_sample=1e9 * seconds / len(points),
         limit=row_limit(generator, network.depth, network.width, yardstick.gridded),
     )
-    return _certified(entry, generator.certificate(_RAMP))
+    clock = partial(nanoseconds, lambda: jax.block_until_ready(run(u)), len(points))
+    return Measured(_certified(entry, generator.certificate(_RAMP)), clock)
 
 
 def own(generator: AbstractGenerator, law: object = None) -> Wrapped:
@@ -111,22 +140,12 @@ def own(generator: AbstractGenerator, law: object = None) -> Wrapped:
     )
 
 
-def _timed(work: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
-    """What comes out, and the median time of three times, after one for the compiler."""
-    out, seconds = work(), []
-    for _ in range(3):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return out, float(np.median(seconds))
-
-
-def failure(name: str, kind: str, error: Exception) -> Entry:
+def failure(name: str, kind: str, error: Exception) -> Measured:
     """The entry of a generator that could not be measured."""
-    return Entry(name, kind, failed=f"{type(error).__name__}: {_line(error)}")
+    return Measured(Entry(name, kind, failed=f"{type(error).__name__}: {_line(error)}"))
 
 
-def _with_its_own_word(entry: Entry, generator: AbstractGenerator, yardstick: Yardstick) -> Entry:
+def _with_its_own_word(entry: Entry, generator: AbstractGenerator, yardstick: Yardstick, own_units: bool) -> Entry:
     """What the generator says of itself: size, bits and certificate, or that it has none."""
     absent = []
 
@@ -145,6 +164,9 @@ def _with_its_own_word(entry: Entry, generator: AbstractGenerator, yardstick: Ya
     size = None if explicit else answer("ReLU form", generator.size)
     sizes = {} if size is None else size._asdict()
     bits = answer("code", generator.bits)
+    if not own_units:
+        absent.append(Absence("certificate", "what it proves is in the units of the data as they come"))
+        return dataclasses.replace(entry, **sizes, bits=bits, absent=tuple(absent))
     certificate = answer("certificate", generator.certificate)
     limit = row_limit(generator, sizes.get("depth"), sizes.get("width"), yardstick.gridded)
     entry = dataclasses.replace(entry, **sizes, bits=bits, limit=limit, absent=tuple(absent))

@@ -3,9 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
-from ..data import Dataset
 from ..training import Fitted
 from ._records import Entry, IntegralError, Integrals
 from ._settings import Settings
@@ -16,8 +13,6 @@ OPTIMALITY = {
     2: {"serpentine": 1.0, "Peano line": 1.25, "zigzag": 1.333, "Peano diagonal": 1.53, "Hilbert line": 2.099},
     3: {"serpentine": 1.017, "Peano line": 1.163, "zigzag": 1.386, "Peano diagonal": 1.515, "Hilbert line": 1.509},
 }
-# A coordinate that many times narrower than another has hardly a part in distances.
-_UNITS_APART = 10
 
 
 def notes(
@@ -90,18 +85,6 @@ def notes(
         reached = any(fitted.interrupted for fitted in networks.values())
         yield "The comparison was interrupted: what comes later is missing" + (
             ", and the last network shows the best state it had reached." if reached else "."
-        )
-
-
-def units(train: Dataset) -> Iterator[str]:
-    """Where distances are all but those of some coordinates."""
-    spread = sorted(zip(np.std(train.points, axis=0, dtype=np.float64).tolist(), train.columns, strict=True))
-    (least, short), (most, long) = next((each for each in spread if each[0] > 0), spread[0]), spread[-1]
-    if most > _UNITS_APART * least > 0:
-        yield (
-            f"Distances take coordinates in the units they come in: the standard deviation of {long} ({most:.3g}) is "
-            f"{most / least:.3g} times that of {short} ({least:.3g}), of which W1 sees little. Divide the columns by "
-            "what is to count as one unit."
         )
 
 

@@ -68,7 +68,7 @@ class Entry:
     **Arguments:**
 
     - `name`, `kind`: the kind is "explicit" (the exact kernel), "network" (the ReLU network of an explicit one),
-      "trained" or "user". `family`: the line it is on in the planes.
+      "trained", "peer" (of another library) or "user". `family`: the line it is on in the planes.
     - `source_dim`: uniform numbers a point. `depth`, `width`, `connectivity`: of a ReLU network (theory, section 1), or
       how many numbers the arrays of a user's module hold; a kernel has none.
     - `bits`: of the whole encoded file, or of its arrays.
@@ -79,7 +79,7 @@ class Entry:
       measure was made from; `rounding`: the part for the last rounding to a float, of W_1.
     - `limit`: the least W_1 that anything of its size can have to the training points on a grid: so many atoms, or a
       network with one input of such depth and width (theory, section 10).
-    - `seconds`: to build or to train it. `nanoseconds_per_sample`: to draw from it.
+    - `seconds`: to build it, on one processor, or to train it. `nanoseconds_per_sample`: to draw from it.
     - `per_label`: the error of each label that has enough held-out points.
     - `absent`: what it does not have, and why.
     - `failed`: why it could not be measured.

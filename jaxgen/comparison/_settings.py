@@ -12,7 +12,10 @@ class Settings:
 
     **Arguments:**
 
-    - `steps`, `widths`: of the trained networks, which are made of the first `trained_splits` splits.
+    - `steps`, `widths`, `depths`: of the trained networks, made of the first `trained_splits` splits. The best
+      of `seeds` seeds is taken, and trained so many times more, at most, as `rounds` says.
+    - `tuning`: steps of training after rounding; 0 for none. `pruned`: shares of weights that are zero then, too.
+    - `peers`: models of other libraries; those that take long are made of the first split.
     - `splits`: random splits of the data into halves. `sources`: values of the source that a law is discretised by.
     - `networks`: families of explicit generators that are judged as ReLU networks too.
     - `budgets`, `precisions`: bits of the explicit generators, and of a weight of the trained ones.
@@ -38,6 +41,12 @@ class Settings:
     precisions: tuple[int, ...]
     curve_folds: tuple[int, ...] = (0, 1, 2, 4)
     curve_levels: tuple[int, ...] = (0, 1, 2)
+    depths: tuple[int, ...] = (4,)
+    seeds: int = 1
+    rounds: int = 0
+    tuning: int = 0
+    pruned: tuple[float, ...] = ()
+    peers: tuple[str, ...] = ("Gaussian mixture", "k-means")
     networks: tuple[str, ...] = ("sawtooth", "Peano", "independent", "codebook", "tree", "grid")
     trained_splits: int = 1
     integrals: tuple[int, ...] = tuple(2**k for k in range(6, 13))
@@ -59,8 +68,12 @@ PRESETS = {
     ),
     "default": Settings("default", 3000, (64,), 4, 4096, (512, 2048, 8192), (4, 8)),
     "full": Settings(
-        "full", 20000, (8, 16, 32, 64, 128), 4, 8192, tuple(2**k for k in range(8, 18)), (2, 3, 4, 5, 6, 8, 12, 16),
-        (0, 1, 2, 3, 4, 6), trained_splits=4,
+        "full", 10000, (8, 32, 128), 4, 8192, tuple(2**k for k in range(8, 18)), (2, 3, 4, 6, 8),
+        (0, 1, 2, 3, 4, 6), trained_splits=4, depths=(3, 5), seeds=3, rounds=3, tuning=1000, pruned=(0.5, 0.8),
+        peers=(
+            "Gaussian mixture", "k-means", "kernel density", "coupling flow", "spline flow", "flow matching",
+            "semi-discrete map",
+        ),
     ),
 }  # fmt: skip
 

@@ -1,9 +1,11 @@
 """The stages of a long computation: what is under way, how long the rest will take, and an end at Ctrl-C."""
 
+import os
 import sys
 import time
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
 
 _Result = TypeVar("_Result")
 
@@ -54,3 +56,24 @@ class Stages:
         seconds = time.perf_counter() - self._began
         left = f", {seconds * (self._total / self._done - 1):.0f} s left" if self._done else ""
         return f"[{seconds:.0f} s{left}]"
+
+
+class Ahead(Generic[_Result]):
+    """Work that threads do in its order, one for each processor, while what stands before it is waited for.
+
+    Compilers and solvers, which take the time, let go of the interpreter.
+    """
+
+    def __init__(self, works: Mapping[str, Callable[[], Iterable[_Result]]]):
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        self._futures: dict[str, Future[list[_Result]]] = {
+            name: self._pool.submit(lambda found=found: list(found())) for name, found in works.items()
+        }
+
+    def found(self, name: str) -> list[_Result]:
+        """What was found, once it is there. Raises what was raised."""
+        return self._futures[name].result()
+
+    def close(self) -> None:
+        """Begins nothing more, and does not wait for what is under way."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

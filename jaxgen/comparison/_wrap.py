@@ -22,7 +22,6 @@ from ..data import Dataset, load_points
 from ..distances import SourceMap, declared_shapes, source_map
 from ..generators import AbstractGenerator
 from ..measures import AbstractMeasure, Condition, Label, unknown_label
-from ..source import padded_size
 
 # Points, from a key, how many, and the labels asked for.
 _Draw: TypeAlias = Callable[[PRNGKeyArray, int, Condition], object]
@@ -38,7 +37,8 @@ class Wrapped:
     - `kind_name`: what it was taken to be, in words. `dim`: of its points. `draw`: what `sample` checks.
     - `law`: what `law_distance` takes; `None` where there are samples only.
     - `source_dim`: uniform numbers a point, where they are known. `numbers`: floats that its arrays hold, if any.
-    - `generator`: the jaxgen generator that it is, if it is one.
+    - `generator`: the jaxgen generator that it is, if it is one. `own_units`: whether its points are in the units that
+      it speaks of itself in.
     """
 
     kind_name: str
@@ -48,6 +48,7 @@ class Wrapped:
     source_dim: int | None = None
     numbers: int | None = None
     generator: AbstractGenerator | None = None
+    own_units: bool = True
 
     @property
     def vocabulary(self) -> tuple[Label, ...] | None:
@@ -210,10 +211,9 @@ def _of_map(found: SourceMap, dim: int, kind: str) -> Wrapped:
     count = found.source_dim
 
     def draw(key: PRNGKeyArray, n: int, condition: Condition) -> np.ndarray:
-        # Numbers of points that differ a little share one program, where there is one.
-        u = jr.uniform(key, (padded_size(n) if found.traced else n, count), jnp.result_type(float))
-        # A float is 0 once in 2^23 times, where quantile functions are infinite: the middle of what is rounded to 0.
-        return found.points(np.maximum(np.asarray(u, np.float64), 2.0**-24))[:n]
+        # A float is 0 once in 2^24 times, where quantile functions are infinite: the middle of what is rounded to 0.
+        u = _numpy_rng(key).random((n, count), np.float32).astype(np.float64)
+        return found.points(np.maximum(u, 2.0**-24))
 
     name = f"{kind} of {count} uniform number{'s'[: count > 1]}{'' if found.traced else ', which JAX cannot trace'}"
     return Wrapped(name, dim, draw, law=found, source_dim=count, numbers=_numbers(found.law))

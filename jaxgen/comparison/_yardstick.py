@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.random as jr
@@ -67,13 +67,8 @@ class Yardstick:
         return self._batch(model, 0)[:_PICTURE_POINTS]
 
     def nanoseconds_per_sample(self, model: Wrapped) -> float:
-        """Median over three batches; what draws them has been compiled."""
-        seconds = []
-        for i in range(3):
-            began = time.perf_counter()
-            self._batch(model, i)
-            seconds.append(time.perf_counter() - began)
-        return float(np.median(seconds) / self.batch * 1e9)
+        """Of a batch; what draws it has been compiled."""
+        return nanoseconds(lambda: self._batch(model, 0), self.batch)
 
     def per_label(self, model: Wrapped) -> tuple[LabelError, ...]:
         """W_1 for each of the most common labels, between its held-out points and as many samples given the label."""
@@ -104,6 +99,16 @@ class Yardstick:
         labels = self.splits[0].test.labels
         filled = None if labels is None else [labels[j % len(labels)] for j in range(self.batch)]
         return model.sample(jr.key(self.seed + i), self.batch, filled)
+
+
+def nanoseconds(work: Callable[[], object], samples: int) -> float:
+    """The median of three times that work takes, a sample."""
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds) / samples * 1e9)
 
 
 def _to_a_percent(model: Wrapped, points: Float[np.ndarray, "k d"], n: int) -> float:

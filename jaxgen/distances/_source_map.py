@@ -20,6 +20,8 @@ Shape: TypeAlias = tuple[int, ...]
 _Way: TypeAlias = Callable[[np.ndarray], np.ndarray]
 # Source values that decide how a map is called.
 _TRIALS = 8
+# Source values that are mapped at once.
+_BLOCK = 1024
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -166,7 +168,15 @@ def _traced(law: Callable[[Any], Any]) -> _Way:
     # since it need not be hashable, and so that what is changed in it later is not missed by another program.
     arrays, rest = eqx.partition(law, eqx.is_array)
     program = jax.jit(lambda arrays, u: jax.vmap(_array_of(eqx.combine(arrays, rest)))(u))
-    return lambda u: np.asarray(program(arrays, jnp.asarray(u, jnp.result_type(float))))
+
+    def many(u: np.ndarray) -> np.ndarray:
+        # One program for any number of values: a block of them at a time.
+        values = np.asarray(u, jnp.result_type(float))
+        blocks = np.pad(values, [(0, -len(values) % _BLOCK), *[(0, 0)] * (values.ndim - 1)], mode="edge")
+        parts = [np.asarray(program(arrays, blocks[i : i + _BLOCK])) for i in range(0, len(blocks), _BLOCK)]
+        return np.concatenate(parts)[: len(values)]
+
+    return many
 
 
 def _untraced(law: Callable[[Any], Any], values: np.ndarray) -> _Way:

@@ -18,7 +18,7 @@ import jaxgen.comparison._compare as module
 from jaxgen.coding import code_length
 from jaxgen.comparison import PRESETS, Dataset, Halves, Report, compare
 from jaxgen.comparison._integrals import integrals
-from jaxgen.comparison._notes import notes, units
+from jaxgen.comparison._notes import notes
 from jaxgen.comparison._stages import Stages
 from jaxgen.distances import law_distance, wasserstein
 from jaxgen.generators import AbstractGenerator, IndependentGenerator

@@ -1,0 +1,180 @@
+"""Trained networks as a good practitioner would train them, never judged by what they were chosen with."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax.random as jr
+import numpy as np
+
+from ..coding import code_length, quantize_network
+from ..data import Dataset
+from ..distances import law_points, law_value
+from ..generators import MLPGenerator
+from ..training import Fitted, SinkhornLoss, TrainingError, fit, fit_rounded
+from ._measure import Measured, failure, measure, own
+from ._records import Entry
+from ._settings import Settings
+from ._split import part
+from ._wrap import Wrapped
+from ._yardstick import Yardstick
+
+# The share of the points that chooses between seeds; training goes on while it brings so much.
+_VALIDATION, _WORTH = 0.2, 0.98
+# Of a network that is trained further: a fifth of the learning rate that `fit` takes by default.
+_SLOWER = 1e-3
+# Affine layers of a network whose name does not tell.
+_DEPTH = 4
+
+
+class Shape(NamedTuple):
+    """A network to be trained."""
+
+    width: int
+    depth: int
+    sources: int
+
+    @property
+    def name(self) -> str:
+        """As the report has it."""
+        depth = "" if self.depth == _DEPTH else f"depth {self.depth}, "
+        return f"trained, width {self.width}, {depth}{_sources(self.sources)}"
+
+
+def shapes(dim: int, settings: Settings) -> list[Shape]:
+    """One number and as many as there are coordinates, for each depth and width."""
+    each = itertools.product(sorted({1, dim}), settings.depths, settings.widths)
+    return [Shape(width, depth, sources) for sources, depth, width in each]
+
+
+def trained(
+    shape: Shape, yardstick: Yardstick, settings: Settings, progress: bool
+) -> Iterator[tuple[Measured, Fitted[MLPGenerator] | None]]:
+    """A trained network, measured, or the reason why there is none."""
+    fits: list[Fitted[MLPGenerator]] = []
+    seed = settings.seed
+    for split in yardstick.splits[: settings.trained_splits]:
+        try:
+            if not fits and settings.seeds > 1:
+                seed, fitted = _best_seed(shape, split.train, settings, progress)
+            else:
+                fitted = _fit(shape, split.train, settings, seed, progress)
+            fitted = _further(fitted, split.train, settings, progress)
+        except TrainingError as error:
+            yield failure(shape.name, "trained", error), None
+            return
+        fits.append(fitted)
+        if fitted.interrupted:
+            break
+    models = [discretised(fitted.generator, yardstick) for fitted in fits]
+    family = f"trained, {_sources(shape.sources)}"
+    yield measure(shape.name, "trained", models, yardstick, fits[0].seconds, family), fits[0]
+
+
+def _fit(shape: Shape, data: Dataset, settings: Settings, seed: int, progress: bool) -> Fitted[MLPGenerator]:
+    untrained = MLPGenerator(
+        dim=data.points.shape[1],
+        source_dim=shape.sources,
+        width=shape.width,
+        depth=shape.depth,
+        key=jr.key(seed),
+        vocabulary=None if data.labels is None else tuple(sorted(set(data.labels))),
+    )
+    key = jr.key(seed + 1)
+    return fit(untrained, data.points, key=key, steps=settings.steps, labels=data.labels, progress=progress)
+
+
+def _best_seed(shape: Shape, data: Dataset, settings: Settings, progress: bool) -> tuple[int, Fitted[MLPGenerator]]:
+    """The seed whose network is nearest to a part of the points that it was not trained with, and that network.
+
+    With labels there is no such distance without samples: the first seed is taken.
+    """
+    order = np.random.default_rng(settings.seed).permutation(len(data.points))
+    held = max(1, round(_VALIDATION * len(order)))
+    judge, given = part(data, order[:held]), part(data, order[held:])
+    found, error = None, None
+    for seed in range(settings.seed, settings.seed + (1 if data.labels else settings.seeds)):
+        try:
+            fitted = _fit(shape, given, settings, seed, progress)
+        except TrainingError as reason:
+            error = reason
+            continue
+        distance = 0.0 if data.labels else law_value(fitted.generator, judge.points, 1, settings.sources // 2)
+        if found is None or distance < found[0]:
+            found = distance, seed, fitted
+        if fitted.interrupted:
+            break
+    if found is None:
+        raise error or AssertionError
+    return found[1], found[2]
+
+
+def _further(fitted: Fitted[MLPGenerator], data: Dataset, settings: Settings, progress: bool) -> Fitted[MLPGenerator]:
+    """More steps on all the points, as long as they bring the law nearer to these."""
+    if data.labels or fitted.interrupted or not settings.rounds:
+        return fitted
+    near = law_value(fitted.generator, data.points, 1, settings.sources)
+    for k in range(settings.rounds):
+        more = fit(
+            fitted.generator, data.points, key=jr.key(settings.seed + 2 + k), steps=settings.steps,
+            learning_rate=_SLOWER, loss=SinkhornLoss(anneal=1.0), progress=progress,
+        )  # fmt: skip
+        nearer = law_value(more.generator, data.points, 1, settings.sources)
+        if nearer < near:
+            fitted = dataclasses.replace(
+                fitted,
+                generator=more.generator,
+                losses=np.concatenate([fitted.losses, more.losses]),
+                seconds=fitted.seconds + more.seconds,
+                interrupted=more.interrupted,
+            )
+        if nearer > _WORTH * near or more.interrupted:
+            break
+        near = nearer
+    return fitted
+
+
+def discretised(generator: MLPGenerator, yardstick: Yardstick) -> Wrapped:
+    """A trained network whose law is evaluated once, for all that is asked of it."""
+    labelled = generator.vocabulary is not None
+    return own(generator, None if labelled else law_points(generator, yardstick.n))
+
+
+def rounded(
+    entry: Entry, fitted: Fitted[MLPGenerator], yardstick: Yardstick, settings: Settings, progress: bool
+) -> Iterator[Entry]:
+    """The trained network with weights of fewer bits, and fewer weights, trained on as it was rounded if so many steps
+    are asked for; at the smaller of its entropy-coded file and the plain one."""
+    shares = (0.0, *settings.pruned) if settings.tuning else (0.0,)
+    for bits, share in itertools.product(settings.precisions, shares):
+        network = _few_bits(fitted.generator, bits, share, yardstick.splits[0].train, settings, progress)
+        model = discretised(network, yardstick)
+        size = network.size()
+        pruned = f", {100 * share:g} % pruned" if share else ""
+        yield dataclasses.replace(
+            entry,
+            name=f"{entry.name}, weights of {bits} bits{pruned}",
+            bits=min(code_length(network, weight_bits=bits), network.bits() // 32 * bits),
+            connectivity=size.connectivity if size else entry.connectivity,
+            near=yardstick.near(model),
+            unseen=yardstick.unseen([model]),
+            samples=None,
+        )
+
+
+def _few_bits(
+    network: MLPGenerator, bits: int, share: float, data: Dataset, settings: Settings, progress: bool
+) -> MLPGenerator:
+    if not settings.tuning:
+        return quantize_network(network, bits)
+    options: dict[str, Any] = {"steps": settings.tuning, "labels": data.labels, "progress": progress}
+    key = jr.key(settings.seed + 100)
+    try:
+        return fit_rounded(network, data.points, key=key, weight_bits=bits, pruned=share, **options).generator
+    except TrainingError:
+        return quantize_network(network, bits)
+
+
+def _sources(count: int) -> str:
+    return f"{count} source{'s'[: count > 1]}"
