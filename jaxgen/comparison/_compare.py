@@ -170,16 +170,14 @@ def _report(
     # In units of an explicit generator, whose networks and kernels take about as long as 150 steps.
     training, rounding = settings.trained_splits * settings.steps / 150, len(settings.precisions)
     stages = Stages(len(generators) + len(works) + 3 + len(networks_of) * (training + rounding), progress)
-    ahead = Ahead(works)
-
     users: list[Measured] = []
-    for name, given in generators.items():
-        with_networks = bool(settings.networks)
-        users += stages.run(name, 1, partial(measure_or_report, name, given, yardstick, with_networks, unit))
     found: list[Measured] = []
-    for name in works:
-        found += stages.run(name, 1, partial(ahead.found, name))
-    ahead.close()
+    with Ahead(works, yardstick.stop) as ahead:
+        for name, given in generators.items():
+            with_networks = bool(settings.networks)
+            users += stages.run(name, 1, partial(measure_or_report, name, given, yardstick, with_networks, unit))
+        for name in works:
+            found += stages.run(name, 1, partial(ahead.found, name))
     lines = stages.run("curves", 1, lambda: [curves(train, settings)])
     integrated = stages.run("integrals", 1, lambda: [integrals(train, settings)])
     networks: dict[str, Fitted[MLPGenerator]] = {}
@@ -267,7 +265,10 @@ def _measured(name: str, how: _Explicit, yardstick: Yardstick, settings: Setting
         return
     jax.block_until_ready(eqx.filter(generator, eqx.is_array))
     seconds = time.thread_time() - began
-    made = [generator, *(how.make(split.train) for split in splits[1:])]
+    made = [generator]
+    for split in splits[1:]:
+        yardstick.go_on()
+        made.append(how.make(split.train))
     # A kernel is as near to its measure as its certificate says, and that law is discretised leaf by leaf.
     models = [own(each, each.measure) for each in made]
     yield measure(name, "explicit", models, yardstick, seconds, how.family)

@@ -99,11 +99,11 @@ def _centres(data: Dataset, size: int, seed: int) -> Made:
     quanta = _QUANTA * len(masses)
     counts = np.maximum(np.diff(np.round(np.cumsum(masses) * quanta), prepend=0), 1).astype(np.int64)
     law = CodebookGenerator(low + side * places / _PLACES, counts)
-    bits = _log2_binomial((_PLACES + 1) ** dim, len(places)) + _log2_binomial(counts.sum() - 1, len(places) - 1)
+    bits = _log2_binomial((_PLACES + 1) ** dim, len(places)) + _log2_binomial(int(counts.sum()) - 1, len(places) - 1)
     return Made(law, math.ceil(_header(dim) + bits))
 
 
-def _log2_binomial(n: float, k: float) -> float:
+def _log2_binomial(n: float | int, k: int) -> float:
     """Of n over k; for n beyond floats, the bound of n^k / k!."""
     if n > 2.0**50:
         return k * math.log2(n) - math.lgamma(k + 1) / math.log(2)

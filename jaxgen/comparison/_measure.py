@@ -45,7 +45,7 @@ def measure(
     yardstick: Yardstick,
     seconds: float | None = None,
     family: str = "",
-    bits: float | None = None,
+    bits: float | int | None = None,
 ) -> Measured:
     """Measures one generator, made of each split, or of the first ones; it took so many seconds to make, and so many
     bits are known from elsewhere. Raises whatever goes wrong."""

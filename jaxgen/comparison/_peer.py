@@ -17,7 +17,7 @@ class Made(NamedTuple):
     """A model, what it was called, and the bits of what it takes to tell it."""
 
     law: Any
-    bits: float
+    bits: float | int
 
 
 class Peer(NamedTuple):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -61,19 +62,24 @@ class Stages:
 class Ahead(Generic[_Result]):
     """Work that threads do in its order, one for each processor, while what stands before it is waited for.
 
-    Compilers and solvers, which take the time, let go of the interpreter.
+    Compilers and solvers, which take the time, let go of the interpreter. At the end of the `with` nothing more is
+    begun, and `stop` tells what is under way to end.
     """
 
-    def __init__(self, works: Mapping[str, Callable[[], Iterable[_Result]]]):
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    def __init__(self, works: Mapping[str, Callable[[], Iterable[_Result]]], stop: threading.Event):
+        self._stop, self._pool = stop, ThreadPoolExecutor(os.cpu_count() or 1)
         self._futures: dict[str, Future[list[_Result]]] = {
             name: self._pool.submit(lambda found=found: list(found())) for name, found in works.items()
         }
 
+    def __enter__(self) -> "Ahead[_Result]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not all(future.done() for future in self._futures.values()):
+            self._stop.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def found(self, name: str) -> list[_Result]:
         """What was found, once it is there. Raises what was raised."""
         return self._futures[name].result()
-
-    def close(self) -> None:
-        """Begins nothing more, and does not wait for what is under way."""
-        self._pool.shutdown(wait=False, cancel_futures=True)

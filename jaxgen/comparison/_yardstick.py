@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -32,12 +33,19 @@ class Yardstick:
       many for distances to held-out points, which are larger.
     - `seed`: of the keys that samples are drawn with.
     - `gridded`: the training points on a grid, which limits are about; none with labels.
+    - `stop`: set where threads that measure are to end.
     """
 
     splits: tuple[Split, ...]
     n: int
     seed: int
     gridded: Gridded | None = None
+    stop: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+    def go_on(self) -> None:
+        """Raises `KeyboardInterrupt` where nothing more is to be measured."""
+        if self.stop.is_set():
+            raise KeyboardInterrupt
 
     @property
     def batch(self) -> int:
@@ -55,6 +63,7 @@ class Yardstick:
 
     def _distance(self, model: Wrapped, points: Dataset, n: int) -> float:
         """W_1 from the law of a model to points; with labels, and of what is known by samples only, from samples."""
+        self.go_on()
         if model.law is not None and (points.labels is None or model.vocabulary is None):
             return _to_a_percent(model, points.points, n)
         size = len(points.points)

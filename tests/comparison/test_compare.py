@@ -1,9 +1,11 @@
 """The comparison: every generator is measured, none takes the others down, and the same seed says the same."""
 
 import dataclasses
+import functools
 import json
 import math
 import re
+import threading
 import warnings
 
 import equinox as eqx
@@ -14,12 +16,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import jaxgen as jg
 import jaxgen.comparison._compare as module
+import jaxgen.comparison._trained as trained_module
 from jaxgen.coding import code_length
 from jaxgen.comparison import PRESETS, Dataset, Halves, Report, compare
 from jaxgen.comparison._integrals import integrals
 from jaxgen.comparison._notes import notes
-from jaxgen.comparison._stages import Stages
+from jaxgen.comparison._stages import Ahead, Stages
+from jaxgen.comparison._units import units
 from jaxgen.distances import law_distance, wasserstein
 from jaxgen.generators import AbstractGenerator, IndependentGenerator
 from jaxgen.measures import GridMeasure
@@ -72,7 +77,9 @@ def lean():
     fewer |= {"networks": PRESETS["default"].networks, "integrals": (64, 128)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS, "lean", dataclasses.replace(PRESETS["quick"], preset="lean", **fewer))
-        patch.setitem(PRESETS, "bare", dataclasses.replace(PRESETS["lean"], preset="bare", networks=(), integrals=()))
+        patch.setitem(
+            PRESETS, "bare", dataclasses.replace(PRESETS["lean"], preset="bare", networks=(), integrals=(), peers=())
+        )
         yield
 
 
@@ -85,9 +92,19 @@ def report(lean):
 EXPLICIT = ["sawtooth", "Peano", "independent", "codebook, 50 atoms", "tree, 1,024 bits"]
 NETWORKS = [f"{name}, as a network" for name in EXPLICIT]
 BUILT = [name for pair in zip(EXPLICIT, NETWORKS, strict=True) for name in pair]
+PEERS = ["Gaussian mixture, 16", "k-means, 16"]
 TRAINED = ["trained, width 4, 1 source", "trained, width 4, 2 sources"]
 OURS = [*EXPLICIT, "one of ours"]
-EVERY_LAW = [*BUILT, *TRAINED, "a callable", "a module", "module, bits", "one of ours", "one of ours, as a network"]
+EVERY_LAW = [
+    *BUILT,
+    *PEERS,
+    *TRAINED,
+    "a callable",
+    "a module",
+    "module, bits",
+    "one of ours",
+    "one of ours, as a network",
+]
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +114,8 @@ def entries(report):
 
 def test_every_generator_has_an_entry_in_order(report):
     assert isinstance(report, Report) and not report.interrupted
-    assert [e.name for e in report.entries] == [*BUILT, *TRAINED, *USERS, "one of ours, as a network"]
-    kinds = ["explicit", "network"] * 5 + ["trained"] * 2 + ["user"] * len(USERS) + ["network"]
+    assert [e.name for e in report.entries] == [*BUILT, *PEERS, *TRAINED, *USERS, "one of ours, as a network"]
+    kinds = ["explicit", "network"] * 5 + ["peer"] * 2 + ["trained"] * 2 + ["user"] * len(USERS) + ["network"]
     assert [e.kind for e in report.entries] == kinds
     assert len(report.train) == len(report.test) == 100 and report.columns == ("x0", "x1")
     both = np.concatenate([report.train, report.test])
@@ -313,8 +330,8 @@ def interrupt(*_, **__):
 
 
 def test_interrupted_training_is_reported(report, monkeypatch):
-    real = module.fit
-    monkeypatch.setattr(module, "fit", lambda *args, **options: real(*args, callback=interrupt, **options))
+    real = trained_module.fit
+    monkeypatch.setattr(trained_module, "fit", lambda *args, **options: real(*args, callback=interrupt, **options))
     stopped = compare(POINTS, generators={"a module": USERS["a module"]}, **BARE)
     assert stopped.interrupted and stopped.to_dict()["interrupted"]
     # The network that was being trained is measured as it was, and nothing more is begun.
@@ -351,7 +368,7 @@ def test_training_that_fails_is_reported(monkeypatch, tmp_path):
     def fail(*_, **__):
         raise TrainingError("the loss was nan at step 2", 2)
 
-    monkeypatch.setattr(module, "fit", fail)
+    monkeypatch.setattr(trained_module, "fit", fail)
     result = compare(POINTS, **BARE)
     assert [e.name for e in result.entries] == [*EXPLICIT, *TRAINED]
     assert result.entries[-1].failed == "TrainingError: the loss was nan at step 2"
@@ -485,6 +502,54 @@ def test_points_that_are_pictures_are_shown_as_pictures(tmp_path):
     assert Image.open(tmp_path / "figure.png").width > 100
     with pytest.raises(ValueError, match="image_shape"):
         compare(pictures, image_shape=(2, 2), **UNTRAINED)
+
+
+def test_standard_deviations_as_units_on_request():
+    """All that is measured is that of the divided points; what a user brings is divided too, law or samples."""
+    unit, wide = POINTS.std(axis=0), jg.GridMeasure.from_samples(POINTS, 5)
+    users = {
+        "measure": wide,
+        "generator": wide.generator(),
+        "map": Affine(),
+        "not traced": lambda u: np.array([9 + 2 * float(u[0]), -3.5 + 2 * float(u[1])]),
+        "samples": POINTS,
+        "atoms": jg.CodebookGenerator([[10.0, -3.0], [12.0, -2.0]]),
+    }
+    found = compare(POINTS, generators=users, scale="std", **UNTRAINED)
+    entries, train = {e.name: e for e in found.entries}, found.train
+    np.testing.assert_allclose(np.concatenate([train, found.test]).std(axis=0), 1)
+    assert found.columns == (f"x0 / {unit[0]:.3g}", f"x1 / {unit[1]:.3g}")
+    assert entries["samples"].near == pytest.approx(wasserstein(POINTS / unit, train, 1), rel=1e-5)
+    atoms = wasserstein(np.array([[10.0, -3.0], [12.0, -2.0]]) / unit, train, 1)
+    assert entries["atoms"].near == pytest.approx(atoms, rel=1e-5)
+    divided = jg.GridMeasure.from_samples(POINTS / unit, 5)
+    for name in ("measure", "generator"):
+        assert entries[name].near == pytest.approx(law_distance(divided, train, n=256).value, rel=0.01)
+        assert entries[name].certificate is None and entries[name].bits
+    assert entries["map"].near == pytest.approx(entries["not traced"].near, rel=0.02)
+    assert any("divided by their standard deviations" in note for note in found.notes)
+    with pytest.raises(ValueError, match="scale"):
+        compare(POINTS, scale="range", **UNTRAINED)
+
+
+def test_threads_work_ahead_and_end_where_they_are_told_to():
+    stop, order = threading.Event(), []
+
+    def slow(name):
+        order.append(name)
+        yield name
+        if stop.wait(10):
+            raise KeyboardInterrupt
+        yield "too late"
+
+    with Ahead({"one": lambda: iter([1, 2])}, stop) as ahead:
+        assert ahead.found("one") == [1, 2]
+    assert not stop.is_set()
+    with Ahead({str(i): functools.partial(slow, str(i)) for i in range(200)}, stop) as ahead:
+        pass
+    assert stop.is_set() and len(order) < 200
+    with pytest.raises(ZeroDivisionError), Ahead({"bad": lambda: [1 // 0]}, threading.Event()) as ahead:
+        ahead.found("bad")
 
 
 def test_a_note_on_units_that_are_far_apart():
