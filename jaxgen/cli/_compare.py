@@ -26,7 +26,7 @@ _WITH_SUITE = ("suite", "out", "seed", "quick", "no_progress")
 @click.option("--scale", type=click.Choice(["std"]), help="Divide each coordinate by its standard deviation.")
 @seed_option
 @click.option("--quick", is_flag=True, help="The shortest: small networks, few splits.")
-@click.option("--full", is_flag=True, help="The thorough one, without a time limit.")
+@click.option("--full", is_flag=True, help="Many networks, seeds and budgets: hours, as it says first.")
 @click.option(
     "--suite", is_flag=True, help="In place of DATA: laws whose truth is known, and the factor to the limits."
 )

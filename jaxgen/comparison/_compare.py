@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -37,13 +38,15 @@ from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
 from ._split import Split, as_dataset, halves
 from ._stages import Ahead, Stages
-from ._trained import rounded, shapes, trained
+from ._trained import rounded, seconds_a_step, shapes, steps_of, trained
 from ._units import divided, units, units_of
 from ._wrap import wrapped
 from ._yardstick import Yardstick
 
 # Atoms of the codebook, at most.
 _MAX_ATOMS = 256
+# More steps of training than these are announced, with the time that they take.
+_MANY_STEPS = 20_000
 
 
 def compare(
@@ -169,6 +172,11 @@ def _report(
     }
     # In units of an explicit generator, whose networks and kernels take about as long as 150 steps.
     training, rounding = settings.trained_splits * settings.steps / 150, len(settings.precisions)
+    if progress and (steps := steps_of(networks_of, settings)) > _MANY_STEPS:
+        each = seconds_a_step(networks_of[-1], train, settings)
+        print(
+            f"At most {steps:,} steps of training, of {1e3 * each:.3g} ms: {_duration(each * steps)}", file=sys.stderr
+        )
     stages = Stages(len(generators) + len(works) + 3 + len(networks_of) * (training + rounding), progress)
     users: list[Measured] = []
     found: list[Measured] = []
@@ -288,3 +296,8 @@ def _peer(name: str, peer: Peer, yardstick: Yardstick) -> Iterator[Measured]:
         yield measure(name, "peer", models, yardstick, seconds, peer.family, made.bits)
     except Exception as error:  # another library may raise anything, and must not take the others down
         yield failure(name, "peer", error)
+
+
+def _duration(seconds: float | int) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(minutes, 1)} min"

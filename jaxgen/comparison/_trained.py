@@ -2,7 +2,8 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax.random as jr
@@ -22,6 +23,8 @@ from ._yardstick import Yardstick
 
 # The share of the points that chooses between seeds; training goes on while it brings so much.
 _VALIDATION, _WORTH = 0.2, 0.98
+# Seconds that tell how long a step takes.
+_TRIAL_SECONDS = 1.0
 # Of a network that is trained further: a fifth of the learning rate that `fit` takes by default.
 _SLOWER = 1e-3
 # Affine layers of a network whose name does not tell.
@@ -48,6 +51,27 @@ def shapes(dim: int, settings: Settings) -> list[Shape]:
     return [Shape(width, depth, sources) for sources, depth, width in each]
 
 
+def steps_of(shapes: Sequence[Shape], settings: Settings) -> int:
+    """Steps of training, at most, of all networks on all splits, with those that choose, go on, and round."""
+    chosen = settings.seeds + settings.trained_splits - 1
+    rounding = settings.tuning * len(settings.precisions) * (1 + len(settings.pruned))
+    return len(shapes) * (settings.steps * (chosen + settings.rounds * settings.trained_splits) + rounding)
+
+
+def seconds_a_step(shape: Shape, data: Dataset, settings: Settings) -> float:
+    """Of the time that a step takes on this machine, from a second of them."""
+    seen: list[tuple[float, int]] = []
+
+    def watch(step: int, *_: object) -> None:
+        seen.append((time.perf_counter(), step))
+        if seen[-1][0] - seen[0][0] > _TRIAL_SECONDS:
+            raise KeyboardInterrupt
+
+    _fit(shape, data, settings, settings.seed, progress=False, callback=watch)
+    (began, first), (ended, last) = seen[0], seen[-1]
+    return (ended - began) / max(1, last - first)
+
+
 def trained(
     shape: Shape, yardstick: Yardstick, settings: Settings, progress: bool
 ) -> Iterator[tuple[Measured, Fitted[MLPGenerator] | None]]:
@@ -72,7 +96,9 @@ def trained(
     yield measure(shape.name, "trained", models, yardstick, fits[0].seconds, family), fits[0]
 
 
-def _fit(shape: Shape, data: Dataset, settings: Settings, seed: int, progress: bool) -> Fitted[MLPGenerator]:
+def _fit(
+    shape: Shape, data: Dataset, settings: Settings, seed: int, progress: bool, **options: Any
+) -> Fitted[MLPGenerator]:
     untrained = MLPGenerator(
         dim=data.points.shape[1],
         source_dim=shape.sources,
@@ -82,7 +108,7 @@ def _fit(shape: Shape, data: Dataset, settings: Settings, seed: int, progress: b
         vocabulary=None if data.labels is None else tuple(sorted(set(data.labels))),
     )
     key = jr.key(seed + 1)
-    return fit(untrained, data.points, key=key, steps=settings.steps, labels=data.labels, progress=progress)
+    return fit(untrained, data.points, key=key, steps=settings.steps, labels=data.labels, progress=progress, **options)
 
 
 def _best_seed(shape: Shape, data: Dataset, settings: Settings, progress: bool) -> tuple[int, Fitted[MLPGenerator]]:

@@ -24,6 +24,7 @@ from jaxgen.comparison import PRESETS, Dataset, Halves, Report, compare
 from jaxgen.comparison._integrals import integrals
 from jaxgen.comparison._notes import notes
 from jaxgen.comparison._stages import Ahead, Stages
+from jaxgen.comparison._trained import shapes, steps_of
 from jaxgen.comparison._units import units
 from jaxgen.distances import law_distance, wasserstein
 from jaxgen.generators import AbstractGenerator, IndependentGenerator
@@ -530,6 +531,27 @@ def test_standard_deviations_as_units_on_request():
     assert any("divided by their standard deviations" in note for note in found.notes)
     with pytest.raises(ValueError, match="scale"):
         compare(POINTS, scale="range", **UNTRAINED)
+
+
+def test_long_training_says_beforehand_how_long(monkeypatch, capsys):
+    """Networks x (seeds + splits - 1 + rounds x splits) x steps, and those under rounding."""
+    settings = dataclasses.replace(
+        PRESETS["full"], widths=(4, 8), depths=(2,), steps=100, seeds=3, trained_splits=4, rounds=2,
+        tuning=10, precisions=(4, 8), pruned=(0.5,),
+    )  # fmt: skip
+    assert steps_of(shapes(3, settings), settings) == 2 * 2 * (100 * (3 + 3 + 2 * 4) + 10 * 2 * 2)
+    assert steps_of(shapes(1, settings), settings) == 2 * (100 * (3 + 3 + 2 * 4) + 10 * 2 * 2)  # one source, once
+    assert [module._duration(seconds) for seconds in (3, 89, 7290)] == ["1 min", "1 min", "2 h 2 min"]
+
+    def end(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "_MANY_STEPS", 5)
+    monkeypatch.setattr(module, "Ahead", end)
+    with pytest.raises(ZeroDivisionError):
+        compare(POINTS, **{**BARE, "progress": True})
+    said = re.search(r"At most 6 steps of training, of (\S+) ms: 1 min", capsys.readouterr().err)
+    assert said and 0 < float(said[1]) < 1e4
 
 
 def test_threads_work_ahead_and_end_where_they_are_told_to():
