@@ -3,48 +3,36 @@
 import dataclasses
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
-import jax.random as jr
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from .._checks import TooFewBits, whole_number
+from .._checks import whole_number
 from ..data import Dataset
 from ..generators import (
-    AbstractExplicitGenerator,
-    CodebookGenerator,
-    IndependentGenerator,
     MLPGenerator,
-    PeanoGenerator,
-    SawtoothGenerator,
 )
-from ..measures import GridMeasure, TreeMeasure
-from ..rate import TREE_DIMENSIONS, best_grid
 from ..training import Fitted
 from ._curves import curves
+from ._explicit import explicit_makers, explicit_rows
 from ._integrals import integrals
 from ._limits import gridded, limits_of
-from ._measure import Measured, failure, measure, measure_network, measure_or_report, own
+from ._measure import Measured, measure_or_report
 from ._notes import notes
-from ._peers import Peer, peers
+from ._peers import peer_row, peers
 from ._records import Curves, Entry, Integrals
 from ._report import Report
 from ._settings import PRESETS, Settings, default_resolution
 from ._split import Split, as_dataset, halves
 from ._stages import Ahead, Stages
-from ._trained import rounded, seconds_a_step, shapes, steps_of, trained
+from ._trained import Shape, rounded, seconds_a_step, shapes, steps_of, trained
 from ._units import divided, units, units_of
-from ._wrap import wrapped
 from ._yardstick import Yardstick
 
-# Atoms of the codebook, at most.
-_MAX_ATOMS = 256
 # More steps of training than these are announced, with the time that they take.
 _MANY_STEPS = 20_000
 
@@ -145,13 +133,6 @@ def _settings(preset: str, **asked: Any) -> Settings:
     return dataclasses.replace(PRESETS[preset], device=jax.devices()[0].device_kind, **given)
 
 
-class _Explicit(NamedTuple):
-    """How to make an explicit generator of points, and the line of the planes that it is on."""
-
-    make: Callable[[Dataset], AbstractExplicitGenerator]
-    family: str
-
-
 def _report(
     splits: tuple[Split, ...],
     settings: Settings,
@@ -163,12 +144,12 @@ def _report(
     train = splits[0].train
     yardstick = Yardstick(splits, settings.sources, settings.seed, gridded(train))
     between = yardstick.halves()
-    explicit = _explicit(train, settings)
+    explicit = explicit_makers(train, settings)
     others, missing = peers(train, settings.peers, settings.seed)
     networks_of = shapes(train.points.shape[1], settings)
     works: dict[str, Callable[[], Iterator[Measured]]] = {
-        **{name: partial(_measured, name, how, yardstick, settings) for name, how in explicit.items()},
-        **{name: partial(_peer, name, peer, yardstick) for name, peer in others.items()},
+        **{name: partial(explicit_rows, name, how, yardstick, settings) for name, how in explicit.items()},
+        **{name: partial(peer_row, name, peer, yardstick) for name, peer in others.items()},
     }
     # In units of an explicit generator, whose networks and kernels take about as long as 150 steps.
     training, rounding = settings.trained_splits * settings.steps / 150, len(settings.precisions)
@@ -188,18 +169,8 @@ def _report(
             found += stages.run(name, 1, partial(ahead.found, name))
     lines = stages.run("curves", 1, lambda: [curves(train, settings)])
     integrated = stages.run("integrals", 1, lambda: [integrals(train, settings)])
-    networks: dict[str, Fitted[MLPGenerator]] = {}
-    fewer: list[Entry] = []
-    for shape in networks_of:
-        begun = partial(trained, shape, yardstick, settings, stages.terminal)
-        for measured, fitted in stages.run(shape.name, training, begun):
-            found.append(measured)
-            if fitted:
-                networks[shape.name] = fitted
-                stages.interrupted |= fitted.interrupted
-                coarser = partial(rounded, measured.entry, fitted, yardstick, settings, stages.terminal)
-                fewer += stages.run(f"{shape.name}, weights of few bits", rounding, coarser)
-    found += users
+    rows, networks, fewer = _networks(networks_of, yardstick, settings, stages, training, rounding)
+    found += rows + users
     entries = stages.run("times", 1, lambda: (measured.timed for measured in found))
     entries += [measured.entry for measured in found[len(entries) :]]
     stages.close()
@@ -225,77 +196,28 @@ def _report(
     )
 
 
-def _explicit(train: Dataset, settings: Settings) -> dict[str, _Explicit]:
-    """How to build each explicit generator of points."""
-
-    def grid(data: Dataset) -> GridMeasure:
-        return GridMeasure.from_samples(data.points, settings.resolution, labels=data.labels)
-
-    makers: dict[str, _Explicit] = {
-        "sawtooth": _Explicit(lambda data: SawtoothGenerator(grid(data), settings.folds), "sawtooth"),
-        "Peano": _Explicit(lambda data: PeanoGenerator(grid(data), settings.extra_levels), "Peano"),
-        "independent": _Explicit(lambda data: IndependentGenerator(grid(data)), "independent"),
-    }
-    if train.labels is not None:
-        return makers
-    atoms = min(_MAX_ATOMS, len(train.points) // 2, len(np.unique(train.points, axis=0)))
-    key = jr.key(settings.seed)
-    makers[f"codebook, {atoms} atoms"] = _Explicit(
-        lambda data: CodebookGenerator.from_samples(data.points, atoms, key=key), "codebook"
-    )
-    family = "tree" if train.points.shape[1] <= TREE_DIMENSIONS else "grid"
-    for bits in settings.budgets:
-        makers[f"{family}, {bits:,} bits"] = _Explicit(_of_budget(bits, settings.extra_levels), family)
-    return makers
-
-
-def _of_budget(bits: int, levels: int) -> Callable[[Dataset], AbstractExplicitGenerator]:
-    """The generator of a measure that takes so many bits."""
-
-    def make(data: Dataset) -> AbstractExplicitGenerator:
-        if data.points.shape[1] > TREE_DIMENSIONS:
-            return PeanoGenerator(best_grid(data.points, bits), levels)
-        return PeanoGenerator(TreeMeasure.from_samples(data.points, bits), levels)
-
-    return make
-
-
-def _measured(name: str, how: _Explicit, yardstick: Yardstick, settings: Settings) -> Iterator[Measured]:
-    """An explicit generator as a kernel, made of each split, and as a network; nothing, where its budget is too small.
-
-    With labels it is no network of one input.
-    """
-    splits = yardstick.splits
-    began = time.thread_time()
-    try:
-        generator = how.make(splits[0].train)
-    except TooFewBits:
-        return
-    jax.block_until_ready(eqx.filter(generator, eqx.is_array))
-    seconds = time.thread_time() - began
-    made = [generator]
-    for split in splits[1:]:
-        yardstick.go_on()
-        made.append(how.make(split.train))
-    # A kernel is as near to its measure as its certificate says, and that law is discretised leaf by leaf.
-    models = [own(each, each.measure) for each in made]
-    yield measure(name, "explicit", models, yardstick, seconds, how.family)
-    if splits[0].train.labels is None and how.family in settings.networks:
-        yield measure_network(f"{name}, as a network", generator, yardstick, f"{how.family}, as a network")
-
-
-def _peer(name: str, peer: Peer, yardstick: Yardstick) -> Iterator[Measured]:
-    """A model of another library, made of each split, or of the first where it takes long."""
-    splits = yardstick.splits if peer.quick else yardstick.splits[:1]
-    began = time.thread_time()
-    try:
-        made = peer.make(splits[0].train, yardstick.seed)
-        seconds = time.thread_time() - began
-        laws = [made.law, *(peer.make(split.train, yardstick.seed).law for split in splits[1:])]
-        models = [wrapped(law, split.train.points.shape[1]) for law, split in zip(laws, splits, strict=True)]
-        yield measure(name, "peer", models, yardstick, seconds, peer.family, made.bits)
-    except Exception as error:  # another library may raise anything, and must not take the others down
-        yield failure(name, "peer", error)
+def _networks(
+    networks_of: Sequence[Shape],
+    yardstick: Yardstick,
+    settings: Settings,
+    stages: Stages,
+    training: float | int,
+    rounding: float | int,
+) -> tuple[list[Measured], dict[str, Fitted[MLPGenerator]], list[Entry]]:
+    """Trained networks, measured; how they were trained, by name; and with weights of fewer bits."""
+    rows: list[Measured] = []
+    networks: dict[str, Fitted[MLPGenerator]] = {}
+    fewer: list[Entry] = []
+    for shape in networks_of:
+        begun = partial(trained, shape, yardstick, settings, stages.terminal)
+        for measured, fitted in stages.run(shape.name, training, begun):
+            rows.append(measured)
+            if fitted:
+                networks[shape.name] = fitted
+                stages.interrupted |= fitted.interrupted
+                coarser = partial(rounded, measured.entry, fitted, yardstick, settings, stages.terminal)
+                fewer += stages.run(f"{shape.name}, weights of few bits", rounding, coarser)
+    return rows, networks, fewer
 
 
 def _duration(seconds: float | int) -> str:

@@ -1,7 +1,7 @@
 """Measuring one generator: its size, its speed, what is proven of it, and how far its law is from points."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,9 +33,10 @@ class Measured(NamedTuple):
     @property
     def timed(self) -> Entry:
         """The entry with its time."""
-        return (
-            self.entry if self.clock is None else dataclasses.replace(self.entry, nanoseconds_per_sample=self.clock())
-        )
+        try:
+            return self.entry if self.clock is None else replace(self.entry, nanoseconds_per_sample=self.clock())
+        except Exception:  # a user's code may fail at any time
+            return self.entry
 
 
 def measure(
@@ -67,8 +68,8 @@ def measure(
     else:
         # What a function keeps to itself cannot be counted.
         numbers = model.numbers or None
-        entry = dataclasses.replace(entry, connectivity=numbers, bits=None if numbers is None else 32 * numbers)
-    entry = entry if bits is None else dataclasses.replace(entry, bits=bits)
+        entry = replace(entry, connectivity=numbers, bits=None if numbers is None else 32 * numbers)
+    entry = entry if bits is None else replace(entry, bits=bits)
     return Measured(entry, lambda: yardstick.nanoseconds_per_sample(model))
 
 
@@ -166,17 +167,17 @@ def _with_its_own_word(entry: Entry, generator: AbstractGenerator, yardstick: Ya
     bits = answer("code", generator.bits)
     if not own_units:
         absent.append(Absence("certificate", "what it proves is in the units of the data as they come"))
-        return dataclasses.replace(entry, **sizes, bits=bits, absent=tuple(absent))
+        return replace(entry, **sizes, bits=bits, absent=tuple(absent))
     certificate = answer("certificate", generator.certificate)
     limit = row_limit(generator, sizes.get("depth"), sizes.get("width"), yardstick.gridded)
-    entry = dataclasses.replace(entry, **sizes, bits=bits, limit=limit, absent=tuple(absent))
+    entry = replace(entry, **sizes, bits=bits, limit=limit, absent=tuple(absent))
     return entry if certificate is None else _certified(entry, certificate)
 
 
 def _certified(entry: Entry, certificate: Any) -> Entry:
     # Somebody's own certificate need not have the field.
     points = getattr(certificate, "to_points", None)
-    return dataclasses.replace(
+    return replace(
         entry,
         certificate=Bound(float(certificate.w1), float(certificate.w2)),
         to_points=None if points is None else Bound(*map(float, points)),

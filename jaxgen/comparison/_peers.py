@@ -1,11 +1,15 @@
 """Models of other libraries, fitted to the same half of the data."""
 
 import importlib.util
+import time
 from collections.abc import Callable, Iterator
 
 from ..data import Dataset
 from . import _densities, _flows
+from ._measure import Measured, failure, measure
 from ._peer import Peer
+from ._wrap import wrapped
+from ._yardstick import Yardstick
 
 # The packages that it needs, and what can be made with them.
 _PEERS: dict[str, tuple[tuple[str, ...], Callable[[Dataset, int], Iterator[tuple[str, Peer]]]]] = {
@@ -39,3 +43,17 @@ def peers(train: Dataset, names: tuple[str, ...], seed: int) -> tuple[dict[str, 
         f"Left out, without {package} (`pip install 'jaxgen[peers]'`): {', '.join(left)}."
         for package, left in missing.items()
     ]
+
+
+def peer_row(name: str, peer: Peer, yardstick: Yardstick) -> Iterator[Measured]:
+    """A model of another library, made of each split, or of the first where it takes long."""
+    splits = yardstick.splits if peer.quick else yardstick.splits[:1]
+    began = time.thread_time()
+    try:
+        made = peer.make(splits[0].train, yardstick.seed)
+        seconds = time.thread_time() - began
+        laws = [made.law, *(peer.make(split.train, yardstick.seed).law for split in splits[1:])]
+        models = [wrapped(law, split.train.points.shape[1]) for law, split in zip(laws, splits, strict=True)]
+        yield measure(name, "peer", models, yardstick, seconds, peer.family, made.bits)
+    except Exception as error:  # another library may raise anything, and must not take the others down
+        yield failure(name, "peer", error)

@@ -342,7 +342,7 @@ def test_interrupted_training_is_reported(report, monkeypatch):
 
 
 def test_an_end_at_any_stage_leaves_what_there_is(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "measure", interrupt)
+    monkeypatch.setattr("jaxgen.comparison._explicit.measure", interrupt)
     stopped = compare(POINTS, generators={"a module": USERS["a module"]}, **BARE)
     assert stopped.interrupted and [e.name for e in stopped.entries] == ["a module"]
     assert "No integrals are compared: the comparison was interrupted." in stopped.notes
