@@ -1,18 +1,26 @@
 """The loss that `fit` takes by default: the Sinkhorn divergence of two batches."""
 
+from functools import cache
+from typing import Any, NamedTuple
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .._checks import positive_number, whole_number
+
+# Masses below this one count as this: the potential of a leaf without mass is minus infinity.
+_LEAST = 1e-12
 
 
 class SinkhornLoss(eqx.Module):
     """The Sinkhorn divergence of two batches for the cost `|x - y|^2`, plus 1 where the labels differ (OTT-JAX).
 
     An instance of what `fit` accepts as its `loss`: a callable `loss(x, y, x_codes, y_codes, step, steps)` on a batch
-    of the generator and one of the data. They come in units in which two points of the data are a mean squared distance
-    of 1 apart, so that here a label weighs as much as a typical distance.
+    of the generator and one of the data, and, with `x_weights`, on the weighted leaves of an explicit generator. They
+    come in units in which two points of the data are a mean squared distance of 1 apart, so that here a label weighs as
+    much as a typical distance.
 
     Iterations are fixed in number, and the derivative is that of the envelope theorem: potentials are held fixed. At a
     small epsilon plain iterations first match near points, and take hundreds to notice that a far cluster has too
@@ -26,6 +34,9 @@ class SinkhornLoss(eqx.Module):
     - `iterations`, `self_iterations`: of the solve between the batches, and of those of a batch with itself.
     - `solve_from`, `solve_by`: a solve between the batches starts at `solve_from` times its epsilon, and comes down by
         a factor `solve_by` an iteration.
+
+    - `dense`: the largest number of pairs of points whose costs are kept; of more they are computed anew in every
+        iteration, some rows at a time.
 
     **Raises:** `ValueError` for numbers that are not positive.
 
@@ -44,11 +55,12 @@ class SinkhornLoss(eqx.Module):
     self_iterations: int = eqx.field(static=True, default=10)
     solve_from: float | int = 50.0
     solve_by: float | int = 0.8
+    dense: int = eqx.field(static=True, default=1 << 24)
 
     def __check_init__(self) -> None:
         for name in ("epsilon", "anneal", "annealed", "solve_from", "solve_by"):
             positive_number(getattr(self, name), name)
-        for name in ("iterations", "self_iterations"):
+        for name in ("iterations", "self_iterations", "dense"):
             whole_number(getattr(self, name), name, 1)
 
     def epsilon_at(self, step: int | Int[Array, ""], steps: int) -> Float[Array, ""]:
@@ -70,32 +82,103 @@ class SinkhornLoss(eqx.Module):
         y_codes: Int[Array, " m"] | None = None,
         step: int | Int[Array, ""] = 0,
         steps: int = 1,
+        x_weights: Float[Array, " n"] | None = None,
     ) -> Float[Array, ""]:
-        """The divergence of `x` from `y`, whose labels are `x_codes` and `y_codes`, for the epsilon of a step."""
-        from ott.geometry import epsilon_scheduler, geometry
-        from ott.solvers import linear
+        """The divergence of `x` from `y`, whose labels are `x_codes` and `y_codes`, for the epsilon of a step.
+
+        The points of `x` have the masses `x_weights`, which sum to 1; equal ones if not given.
+        """
+        from ott.geometry import epsilon_scheduler
         from ott.solvers.linear import acceleration
 
         epsilon = self.epsilon_at(step, steps)
         falling = epsilon_scheduler.Epsilon(epsilon, init=self.solve_from, decay=self.solve_by)
         last = epsilon_scheduler.Epsilon(epsilon)
+        averaged = {"parallel_dual_updates": True, "momentum": acceleration.Momentum(start=0, value=0.5)}
+        one, other = (
+            _Cloud(x, x_codes, None if x_weights is None else jnp.maximum(x_weights, _LEAST)),
+            _Cloud(y, y_codes, None),
+        )
 
-        def solve(cost, epsilon, iterations: int, **options) -> Float[Array, ""]:
-            problem = geometry.Geometry(cost, epsilon=epsilon)
-            out = linear.solve(problem, min_iterations=iterations, max_iterations=iterations, **options)
-            return jnp.asarray(out.reg_ot_cost)
+        def to_itself(cloud: _Cloud) -> Float[Array, ""]:
+            return self._cost(cloud, cloud, last, self.self_iterations, averaged)
 
-        def to_itself(a, codes) -> Float[Array, ""]:
-            averaged = {"parallel_dual_updates": True, "momentum": acceleration.Momentum(start=0, value=0.5)}
-            return solve(_cost(a, a, codes, codes), last, self.self_iterations, **averaged)
+        between = self._cost(one, other, falling, self.iterations, {})
+        return between - (to_itself(one) + to_itself(other)) / 2
 
-        between = solve(_cost(x, y, x_codes, y_codes), falling, self.iterations)
-        return between - (to_itself(x, x_codes) + to_itself(y, y_codes)) / 2
+    def _cost(self, a: "_Cloud", b: "_Cloud", epsilon: Any, iterations: int, options: dict[str, Any]):
+        """The regularized cost of transport between two clouds; its derivative has the potentials held fixed."""
+        from ott.geometry import geometry
+        from ott.solvers import linear
+
+        options = options | {"min_iterations": iterations, "max_iterations": iterations}
+        if len(a.points) * len(b.points) > self.dense:
+            return self._large_cost(a, b, epsilon, options)
+        problem = geometry.Geometry(_costs(a, b), epsilon=epsilon)
+        return jnp.asarray(linear.solve(problem, a=a.weights, b=b.weights, **options).reg_ot_cost)
+
+    def _large_cost(self, a: "_Cloud", b: "_Cloud", epsilon: Any, options: dict[str, Any]):
+        """The same without the matrix of all costs, some rows of it at a time.
+
+        At the potentials f and g the regularized cost is `<a, f'> + <b, g'> + eps (1 - sum_ij P_ij)`, with
+        `P_ij = exp((f_i + g_j - c_ij) / eps)` and f', g' the potentials less `eps log` of the masses. By points it is
+        differentiated through P alone, whose rows are made anew on the way back; by masses, through all but the
+        potentials.
+        """
+        from ott.geometry import pointcloud
+        from ott.solvers import linear
+
+        rows, cost = max(1, self.dense // max(len(a.points), len(b.points))), _label_cost()
+        x, y = _labelled(a), _labelled(b)
+        still = jax.lax.stop_gradient((x, y, a.weights, b.weights))
+        problem = pointcloud.PointCloud(*still[:2], cost_fn=cost, epsilon=epsilon, batch_size=rows)
+        out = linear.solve(problem, a=still[2], b=still[3], **options)
+        f, g, last = jax.lax.stop_gradient((out.f, out.g, epsilon.target))
+
+        @jax.checkpoint
+        def mass(row):
+            point, potential = row
+            return jnp.sum(jnp.exp((potential + g - jax.vmap(cost, (None, 0))(point, y)) / last))
+
+        total = jnp.sum(jax.lax.map(mass, (x, f), batch_size=rows))
+        dual = sum(
+            jnp.sum(weights * (potential - last * jnp.log(weights)))
+            for weights, potential in ((_weights(a), f), (_weights(b), g))
+        )
+        return dual + last * (jnp.sum(_weights(a)) * jnp.sum(_weights(b)) - total)
 
 
-def _cost(
-    a: Float[Array, "n d"], b: Float[Array, "m d"], a_codes: Int[Array, " n"] | None, b_codes: Int[Array, " m"] | None
-) -> Float[Array, "n m"]:
-    inner = jnp.matmul(a, b.T, precision="highest")
-    cost = jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1) - 2 * inner
-    return cost if a_codes is None or b_codes is None else cost + (a_codes[:, None] != b_codes)
+class _Cloud(NamedTuple):
+    points: Float[Array, "n d"]
+    codes: Int[Array, " n"] | None
+    weights: Float[Array, " n"] | None
+
+
+def _weights(cloud: _Cloud) -> Float[Array, " n"]:
+    n = len(cloud.points)
+    return jnp.full((n,), 1 / n, cloud.points.dtype) if cloud.weights is None else cloud.weights
+
+
+def _costs(a: _Cloud, b: _Cloud) -> Float[Array, "n m"]:
+    inner = jnp.matmul(a.points, b.points.T, precision="highest")
+    cost = jnp.sum(a.points**2, axis=1)[:, None] + jnp.sum(b.points**2, axis=1) - 2 * inner
+    return cost if a.codes is None or b.codes is None else cost + (a.codes[:, None] != b.codes)
+
+
+def _labelled(cloud: _Cloud) -> Float[Array, "n d_and_1"]:
+    """Points with their label as a last coordinate."""
+    codes = jnp.zeros(len(cloud.points), jnp.int32) if cloud.codes is None else cloud.codes
+    return jnp.column_stack([cloud.points, codes.astype(cloud.points.dtype)])
+
+
+@cache  # Not at import, which OTT has no part in.
+def _label_cost() -> Any:
+    """The cost between points whose last coordinate is a label."""
+    from ott.geometry import costs
+
+    @jax.tree_util.register_pytree_node_class
+    class LabelCost(costs.CostFn):
+        def __call__(self, x: Float[Array, " d"], y: Float[Array, " d"]) -> Float[Array, ""]:
+            return jnp.sum((x[:-1] - y[:-1]) ** 2) + (x[-1] != y[-1])
+
+    return LabelCost()

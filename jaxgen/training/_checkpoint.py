@@ -1,0 +1,83 @@
+"""Runs on disk: whole or not at all, and only for the run that they are of."""
+
+import io
+import json
+import os
+import pathlib
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from .._io import replacing
+from ..measures import fingerprint
+from ._run import Run
+
+_MAGIC = b"jaxgen training 1\n"
+
+
+def write_checkpoint(path: str | os.PathLike[str], run: Run, about: Mapping[str, Any]) -> None:
+    """Writes a run, and what it is a run of, in place of what is at `path`."""
+    body = io.BytesIO()
+    eqx.tree_serialise_leaves(body, run)
+    data = body.getvalue()
+    head = {"about": about, "made": run.made, "looks": len(run.look_steps), "check": zlib.crc32(data)}
+    with replacing(path) as draft:
+        draft.write_bytes(_MAGIC + json.dumps(head).encode() + b"\n" + data)
+
+
+def read_checkpoint(path: str | os.PathLike[str], like: Run, about: Mapping[str, Any]) -> Run | None:
+    """The run at `path`, `None` where there is no file. `like` is a run of the same shapes.
+
+    **Raises:** `ValueError` for a file that is damaged or none of a run, and for one of another run, naming what
+    differs; `FileNotFoundError` for a missing folder.
+    """
+    file = pathlib.Path(path)
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"the folder {str(file.parent)!r} of checkpoint {str(file)!r} does not exist")
+    if not file.exists():
+        return None
+    magic, _, rest = file.read_bytes().partition(b"\n")
+    if magic + b"\n" != _MAGIC:
+        raise ValueError(f"checkpoint {str(file)!r} exists, and is no checkpoint of a training: choose another path")
+    try:
+        first, _, data = rest.partition(b"\n")
+        head = json.loads(first)
+        if zlib.crc32(data) != head["check"]:
+            raise ValueError
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"checkpoint {str(file)!r} is damaged: delete it to train from the start") from None
+    told, there = json.loads(json.dumps(about)), head["about"]
+    differ = [name for name in sorted(told.keys() | there.keys()) if told.get(name) != there.get(name)]
+    if differ:
+        names = ", ".join(_difference(name, there.get(name), told.get(name)) for name in differ)
+        raise ValueError(
+            f"checkpoint {str(file)!r} is of another run: what differs is {names}. Give the arguments of that run to "
+            "go on with it, or another path"
+        )
+    blank = np.zeros(head["looks"])
+    like = like._replace(losses=np.zeros(head["made"]), look_steps=blank.astype(np.int64), look_losses=blank)
+    return eqx.tree_deserialise_leaves(io.BytesIO(data), like)
+
+
+def arrays_of(tree: PyTree) -> str:
+    """What arrays a tree holds, where, and what is in them: the same in another process."""
+    found = [(jax.tree_util.keystr(at), leaf) for at, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+    found = [(at, np.asarray(leaf)) for at, leaf in found if eqx.is_array_like(leaf)]
+    shapes = ", ".join(f"{at}: {leaf.dtype}{list(leaf.shape)}" for at, leaf in found)
+    return f"{zlib.crc32(shapes.encode()):08x}{fingerprint(leaf for _, leaf in found):08x}"
+
+
+def named(value: object) -> str:
+    """A name for anybody's function or module, with the numbers that it holds: the same in another process."""
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    return f"{name} {arrays_of(value)}" if isinstance(value, eqx.Module) else name
+
+
+def _difference(name: str, there: Any, here: Any) -> str:
+    plain = all(isinstance(value, int | float) for value in (there, here))
+    return f"{name} ({there:g} in the file, {here:g} now)" if plain else name
