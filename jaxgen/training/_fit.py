@@ -72,7 +72,7 @@ def fit(
     - `key`: of the batches. `steps`: how many. `batch_size`: points in each, 2 to 2**24; 256 if not given.
     - `epsilon`: of the default loss, its last regularization as a multiple of the mean squared distance of two data
         points; 0.01 if not given. It starts ten times larger and falls for the first 0.7 of the steps.
-    - `learning_rate`: of the default optimizer, its largest; if not given 0.005, and 0.05 for masses.
+    - `learning_rate`: of the default optimizer, its largest; if not given 0.005, and 0.1 for masses.
     - `labels`: one a point; needed for a generator with a `vocabulary`, which is called as `generator(u, code=code)`
         with the position of the label in it, so that conditional laws are matched.
     - `optimizer`: of Optax; by default Adam with clipped gradients, warm-up and cosine decay.

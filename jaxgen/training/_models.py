@@ -13,6 +13,9 @@ from ..generators import AbstractExplicitGenerator, CodebookGenerator
 from ..measures import AbstractMeasure
 from ._batches import source_batch
 
+# Of the unit of the data, what a shift of 1 is: Adam moves atoms by a tenth of this, and logits by 0.1, at each step.
+_SHIFT = 0.1
+
 
 class Cloud(NamedTuple):
     """Points with labels, if there are any, and weights that sum to 1, where they are not equal."""
@@ -96,7 +99,7 @@ def leaves_of(generator: AbstractExplicitGenerator, unit: float | None, atoms: b
         jnp.asarray(np.log(measure._weights().astype(np.float64)), dtype),
         jnp.zeros(centers.shape, dtype) if atoms else None,
         jnp.asarray(centers, dtype),
-        jnp.asarray(unit or own or 1.0, dtype),
+        jnp.asarray(_SHIFT * (unit or own or 1.0), dtype),
         None if measure.vocabulary is None else jnp.asarray(measure.labels),
         len(measure.vocabulary or (None,)),
     )
