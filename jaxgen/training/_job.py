@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from .._checks import whole_number
 from ..generators import AbstractExplicitGenerator
 from ..measures import MAX_QUANTA, Label
-from ._checkpoint import arrays_of, named
+from ._checkpoint import arrays_of, named, places_of
 from ._fitted import Fitted, Resumable
 from ._held_out import Data
 from ._models import Leaves, Samples, leaves_of
@@ -115,7 +115,7 @@ class Job:
             "first step": made,
             "batch_size": plan.batch_size,
             "learning_rate": self.chosen.learning_rate,
-            "optimizer": arrays_of(jax.tree.map(jnp.zeros_like, plan.optimizer.init(self.params))),
+            "optimizer": places_of(plan.optimizer.init(self.params)),
             "loss": named(loss),
             "through": None if self.through is None else named(self.through),
             "validation": None if self.looks is None else f"{arrays_of(self.looks)} every {every}",

@@ -1,14 +1,13 @@
 """The loss that `fit` takes by default: the Sinkhorn divergence of two batches."""
 
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .._checks import positive_number, whole_number
+from ._large_transport import WeightedCloud, large_cost
 
 # Masses below this one count as this: the potential of a leaf without mass is minus infinity.
 _LEAST = 1e-12
@@ -95,90 +94,31 @@ class SinkhornLoss(eqx.Module):
         falling = epsilon_scheduler.Epsilon(epsilon, init=self.solve_from, decay=self.solve_by)
         last = epsilon_scheduler.Epsilon(epsilon)
         averaged = {"parallel_dual_updates": True, "momentum": acceleration.Momentum(start=0, value=0.5)}
-        one, other = (
-            _Cloud(x, x_codes, None if x_weights is None else jnp.maximum(x_weights, _LEAST)),
-            _Cloud(y, y_codes, None),
-        )
+        weights = None if x_weights is None else jnp.maximum(x_weights, _LEAST)
+        one, other = WeightedCloud(x, x_codes, weights), WeightedCloud(y, y_codes, None)
 
-        def to_itself(cloud: _Cloud) -> Float[Array, ""]:
+        def to_itself(cloud: WeightedCloud) -> Float[Array, ""]:
             return self._cost(cloud, cloud, last, self.self_iterations, averaged)
 
         between = self._cost(one, other, falling, self.iterations, {})
         return between - (to_itself(one) + to_itself(other)) / 2
 
-    def _cost(self, a: "_Cloud", b: "_Cloud", epsilon: Any, iterations: int, options: dict[str, Any]):
+    def _cost(
+        self, a: WeightedCloud, b: WeightedCloud, epsilon: Any, iterations: int, options: dict[str, Any]
+    ) -> Float[Array, ""]:
         """The regularized cost of transport between two clouds; its derivative has the potentials held fixed."""
         from ott.geometry import geometry
         from ott.solvers import linear
 
         options = options | {"min_iterations": iterations, "max_iterations": iterations}
-        if len(a.points) * len(b.points) > self.dense:
-            return self._large_cost(a, b, epsilon, options)
+        n, m = len(a.points), len(b.points)
+        if n * m > self.dense:
+            return large_cost(a, b, epsilon, max(1, self.dense // max(n, m)), options)
         problem = geometry.Geometry(_costs(a, b), epsilon=epsilon)
         return jnp.asarray(linear.solve(problem, a=a.weights, b=b.weights, **options).reg_ot_cost)
 
-    def _large_cost(self, a: "_Cloud", b: "_Cloud", epsilon: Any, options: dict[str, Any]):
-        """The same without the matrix of all costs, some rows of it at a time.
 
-        At the potentials f and g the regularized cost is `<a, f'> + <b, g'> + eps (1 - sum_ij P_ij)`, with
-        `P_ij = exp((f_i + g_j - c_ij) / eps)` and f', g' the potentials less `eps log` of the masses. By points it is
-        differentiated through P alone, whose rows are made anew on the way back; by masses, through all but the
-        potentials.
-        """
-        from ott.geometry import pointcloud
-        from ott.solvers import linear
-
-        rows, cost = max(1, self.dense // max(len(a.points), len(b.points))), _label_cost()
-        x, y = _labelled(a), _labelled(b)
-        still = jax.lax.stop_gradient((x, y, a.weights, b.weights))
-        problem = pointcloud.PointCloud(*still[:2], cost_fn=cost, epsilon=epsilon, batch_size=rows)
-        out = linear.solve(problem, a=still[2], b=still[3], **options)
-        f, g, last = jax.lax.stop_gradient((out.f, out.g, epsilon.target))
-
-        @jax.checkpoint
-        def mass(row):
-            point, potential = row
-            return jnp.sum(jnp.exp((potential + g - jax.vmap(cost, (None, 0))(point, y)) / last))
-
-        total = jnp.sum(jax.lax.map(mass, (x, f), batch_size=rows))
-        dual = sum(
-            jnp.sum(weights * (potential - last * jnp.log(weights)))
-            for weights, potential in ((_weights(a), f), (_weights(b), g))
-        )
-        return dual + last * (jnp.sum(_weights(a)) * jnp.sum(_weights(b)) - total)
-
-
-class _Cloud(NamedTuple):
-    points: Float[Array, "n d"]
-    codes: Int[Array, " n"] | None
-    weights: Float[Array, " n"] | None
-
-
-def _weights(cloud: _Cloud) -> Float[Array, " n"]:
-    n = len(cloud.points)
-    return jnp.full((n,), 1 / n, cloud.points.dtype) if cloud.weights is None else cloud.weights
-
-
-def _costs(a: _Cloud, b: _Cloud) -> Float[Array, "n m"]:
+def _costs(a: WeightedCloud, b: WeightedCloud) -> Float[Array, "n m"]:
     inner = jnp.matmul(a.points, b.points.T, precision="highest")
     cost = jnp.sum(a.points**2, axis=1)[:, None] + jnp.sum(b.points**2, axis=1) - 2 * inner
     return cost if a.codes is None or b.codes is None else cost + (a.codes[:, None] != b.codes)
-
-
-def _labelled(cloud: _Cloud) -> Float[Array, "n d_and_1"]:
-    """Points with their label as a last coordinate."""
-    codes = jnp.zeros(len(cloud.points), jnp.int32) if cloud.codes is None else cloud.codes
-    return jnp.column_stack([cloud.points, codes.astype(cloud.points.dtype)])
-
-
-@cache  # Not at import, which OTT has no part in.
-def _label_cost() -> Any:
-    """The cost between points whose last coordinate is a label."""
-    from ott.geometry import costs
-
-    @jax.tree_util.register_pytree_node_class
-    class LabelCost(costs.CostFn):
-        def __call__(self, x: Float[Array, " d"], y: Float[Array, " d"]) -> Float[Array, ""]:
-            return jnp.sum((x[:-1] - y[:-1]) ** 2) + (x[-1] != y[-1])
-
-    return LabelCost()

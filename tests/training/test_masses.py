@@ -6,10 +6,11 @@ import jax.random as jr
 import numpy as np
 import optax
 import pytest
+from scipy.stats import norm
 
 import jaxgen as jg
 from jaxgen.measures import reweighed
-from jaxgen.training import SinkhornLoss, fit
+from jaxgen.training import fit
 
 
 def lengths(a, b):
@@ -88,10 +89,10 @@ def test_the_experiment_of_section_12():
     law = rng.dirichlet(np.ones(64)).reshape(8, 8)
     data = jg.GridMeasure.from_histogram(law).sample(jr.key(5), 20_000)
     even = jg.PeanoGenerator(jg.GridMeasure.from_histogram(np.ones((8, 8))), extra_levels=3)
-    fitted = learn(even, data, steps=300, batch_size=256, loss=None)
+    fitted = learn(even, data, steps=300, batch_size=128, loss=None)
     assert total_variation(even.measure, law) > 0.36
     # Theory, section 12: 0.08, where the derivative of the sample path comes to 0.20 at best.
-    assert total_variation(fitted.generator.measure, law) < 0.11
+    assert total_variation(fitted.generator.measure, law) < 0.1
 
 
 def test_laws_under_labels_are_learnt_and_labels_have_the_mass_of_the_data():
@@ -139,8 +140,8 @@ def test_what_is_no_parameter_does_not_move():
     fitted = learn(g, DATA, steps=10, optimizer=decay, loss=lambda *_, x_weights: 0.0 * x_weights.sum())
     for name in ("cells", "low", "high", "counts"):
         one, other = np.asarray(getattr(fitted.generator.measure, name)), np.asarray(getattr(g.measure, name))
-        # Logits that decay are those of equal masses.
-        np.testing.assert_array_equal(one / one.max(), other / other.max())
+        # Logits that decay are those of equal masses, whatever the quanta are.
+        np.testing.assert_array_equal(one // max(one.max(), 1), other // max(other.max(), 1))
 
 
 def test_data_seen_through_a_linear_map():
@@ -153,22 +154,19 @@ def test_data_seen_through_a_linear_map():
 
 
 def test_data_seen_through_noise_are_unfolded():
-    # Masses at 1/2, ..., 15/2, in two clusters, seen with noise as wide as the gap between them.
+    # Half the mass in each of two of eight cells of width 1, seen with normal noise of deviation 1.
     law = np.array([0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0])
     rng = np.random.default_rng(0)
-    data = rng.choice(8, 4000, p=law) + 0.5 + 1.5 * rng.normal(size=4000)
+    data = rng.choice(8, 4000, p=law) + 0.5 + rng.normal(size=4000)
     start = jg.PeanoGenerator(jg.GridMeasure.from_histogram(np.ones(8), high=8.0))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(8)
-    # Equally likely ways: quantiles of the noise.
-    quantiles = jnp.asarray(np.quantile(rng.normal(size=100_000), (np.arange(16) + 0.5) / 16))
-
-    def noisy(x, key):
-        return x + 1.5 * quantiles[:, None, None]
-
-    options = {"steps": 600, "batch_size": 256}
-    with_noise = learn(start, data, through=noisy, **options).generator.measure
-    without = learn(start, data, **options).generator.measure
-    assert total_variation(with_noise, law) < 0.25 < 0.4 < total_variation(without, law)
+    # The noise as sixteen equally likely values.
+    noise = jnp.asarray(norm.ppf((np.arange(16) + 0.5) / 16))
+    options = {"steps": 300, "batch_size": 256}
+    unfolded = learn(start, data, through=lambda x, key: x + noise[:, None, None], **options).generator.measure
+    folded = learn(start, data, **options).generator.measure
+    assert total_variation(unfolded, law) < 0.25
+    # The best that takes the data as they are has a normal law's share outside of the two cells.
+    assert total_variation(folded, law) > 0.5
 
 
 def test_noise_by_the_key_is_another_at_each_step():
@@ -244,10 +242,10 @@ def test_bad_input(g, changes, error, message):
 
 @pytest.mark.parametrize("data", [[[1.0, 1.0]], [[3.0, -1.0]] * 5])
 def test_one_point_or_equal_points(data):
-    fitted = learn(CONSTRUCTIONS["peano"], data, steps=5, loss=SinkhornLoss())
+    fitted = learn(CONSTRUCTIONS["peano"], data, steps=5)
     assert np.isfinite(fitted.losses).all()
 
 
 def test_one_leaf_has_nothing_to_learn():
-    g = jg.PeanoGenerator(jg.GridMeasure.from_histogram([1.0]))
-    assert learn(g, [0.2, 0.7], steps=3).generator.measure.masses.tolist() == [1.0]
+    g = jg.PeanoGenerator(jg.GridMeasure.from_histogram([[1.0]]))
+    assert learn(g, [[0.2, 0.3], [0.7, 0.1]], steps=3).generator.measure.masses.tolist() == [1.0]
