@@ -72,7 +72,7 @@ def fit(
     - `key`: of the batches. `steps`: how many. `batch_size`: points in each, 2 to 2**24; 256 if not given.
     - `epsilon`: of the default loss, its last regularization as a multiple of the mean squared distance of two data
         points; 0.01 if not given. It starts ten times larger and falls for the first 0.7 of the steps.
-    - `learning_rate`: of the default optimizer, its largest; if not given 0.005, and 0.1 for masses.
+    - `learning_rate`: of the default optimizer, its largest; if not given 0.005, and 0.2 for masses.
     - `labels`: one a point; needed for a generator with a `vocabulary`, which is called as `generator(u, code=code)`
         with the position of the label in it, so that conditional laws are matched.
     - `optimizer`: of Optax; by default Adam with clipped gradients, warm-up and cosine decay.
@@ -119,10 +119,10 @@ def fit(
         >>> type(fitted.generator).__name__, len(fitted.losses), bool(fitted.losses[-1] < fitted.losses[0])
         ('MLPGenerator', 40, True)
         >>> even = jg.PeanoGenerator(jg.GridMeasure.from_histogram(np.ones(4), low=0.0, high=4.0))
-        >>> data = [0.5, 1.5, 1.5, 1.5]  # cells 0 and 1, one point in four and three
-        >>> masses = jg.fit(even, data, key=jr.key(1), steps=300, batch_size=4, progress=False).generator.measure.masses
-        >>> [round(float(mass), 1) for mass in masses[:2]]
-        [0.2, 0.7]
+        >>> data = [0.5, 1.5, 1.5, 1.5, 1.5]  # one point in the first cell, four in the second
+        >>> learnt = jg.fit(even, data, key=jr.key(1), steps=100, batch_size=5, progress=False).generator
+        >>> [round(float(mass), 1) for mass in learnt.measure.masses[:2]]
+        [0.2, 0.8]
     """
     began = time.perf_counter()
     fitted = generator if isinstance(generator, Fitted) else None

@@ -13,8 +13,8 @@ from ..generators import AbstractExplicitGenerator, CodebookGenerator
 from ..measures import AbstractMeasure
 from ._batches import source_batch
 
-# Of the unit of the data, what a shift of 1 is: Adam moves atoms by a tenth of this, and logits by 0.1, at each step.
-_SHIFT = 0.1
+# What a shift of 1 is, of the unit of the data: a step of Adam moves a logit by 0.2, and an atom by a hundredth.
+_SHIFT = 0.05
 
 
 class Cloud(NamedTuple):

@@ -215,7 +215,7 @@ def test_the_state_of_the_least_held_out_loss_is_returned():
         # A look has step = steps, and measures what the first half of the run lowers, and the second raises.
         return jnp.where((step < 20) | (step == steps), 1, -1) * jnp.mean((x - y.mean(axis=0)) ** 2)
 
-    options = {"optimizer": optax.sgd(0.05), "validation": DATA[:16], "every": 5, "loss": falls_then_rises}
+    options = {"optimizer": optax.sgd(0.01), "validation": DATA[:16], "every": 5, "loss": falls_then_rises}
     fitted = train(**options)
     assert fitted.validation_steps.tolist() == list(range(5, 41, 5))
     assert fitted.returned_step == fitted.validation_steps[np.argmin(fitted.validation_losses)]

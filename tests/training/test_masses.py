@@ -89,7 +89,7 @@ def test_the_experiment_of_section_12():
     law = rng.dirichlet(np.ones(64)).reshape(8, 8)
     data = jg.GridMeasure.from_histogram(law).sample(jr.key(5), 20_000)
     even = jg.PeanoGenerator(jg.GridMeasure.from_histogram(np.ones((8, 8))), extra_levels=3)
-    fitted = learn(even, data, steps=300, batch_size=128, loss=None)
+    fitted = learn(even, data, steps=300, batch_size=256, loss=None)
     assert total_variation(even.measure, law) > 0.36
     # Theory, section 12: 0.08, where the derivative of the sample path comes to 0.20 at best.
     assert total_variation(fitted.generator.measure, law) < 0.1
