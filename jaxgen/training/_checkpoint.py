@@ -1,5 +1,6 @@
 """Runs on disk: whole or not at all, and only for the run that they are of."""
 
+import dataclasses
 import io
 import json
 import os
@@ -77,9 +78,14 @@ def places_of(tree: PyTree) -> str:
 
 
 def named(value: object) -> str:
-    """A name for anybody's function or module, with the numbers that it holds: the same in another process."""
+    """A name for anybody's function or module, with what it holds: the same in another process."""
     name = getattr(value, "__qualname__", type(value).__qualname__)
-    return f"{name} {arrays_of(value)}" if isinstance(value, eqx.Module) else name
+    if not isinstance(value, eqx.Module):
+        return name
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    plain = [f"{at}={held!r}" for at, held in fields.items() if isinstance(held, int | float | str | tuple)]
+    inner = [f"{at}={type(held).__qualname__}" for at, held in fields.items() if isinstance(held, eqx.Module)]
+    return f"{name}({', '.join(plain + inner)}) {arrays_of(value)}"
 
 
 def _difference(name: str, there: Any, here: Any) -> str:

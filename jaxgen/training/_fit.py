@@ -56,10 +56,11 @@ def fit(
 
     `fit(fitted, data, ...)`, with what `fit` returned, *goes on where it stopped*: from its last state, not from the
     best one, with the optimizer's state, and with the loss, the optimizer, the batch size and the held-out losses that
-    it had, where none are given. Steps are counted on: with the same key and data they draw the batches that one long
-    run draws. Schedules are drawn over `total_steps`: `steps=100, total_steps=200`, and 100 steps more, are one run of
-    200 steps, bit for bit. Without `total_steps` the default learning rate has fallen to 0 at the end of each call; to
-    go on is then to make the steps that are left of a longer schedule.
+    it had, where none are given. (Data and labels are given anew, and so are `through`, `validation` and `quanta`;
+    atoms move if they did.) Steps are counted on: with the same key and data they draw the batches that one long run
+    draws. Schedules are drawn over `total_steps`: `steps=100, total_steps=200`, and 100 steps more, are one run of 200
+    steps, bit for bit. Without `total_steps` the default learning rate has fallen to 0 at the end of each call; to go
+    on is then to make the steps that are left of a longer schedule.
 
     **Arguments:**
 

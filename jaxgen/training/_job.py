@@ -106,13 +106,13 @@ class Job:
         """What tells this run from others, by the names of the arguments of `fit`; the same in another process."""
         plan, loss = self.chosen.plan, self.chosen.loss
         return {
-            "generator": f"{type(self.construction).__qualname__} {arrays_of((self.params, self.rest))}",
+            "generator": named(self.construction),
+            "earlier call": f"{made} {arrays_of(self.params)}" if made else None,
             "data": arrays_of(data.points),
             "labels": arrays_of(data.codes),
             "key": arrays_of(jr.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key),
             "steps": self.chosen.end,
             "total_steps": plan.steps,
-            "first step": made,
             "batch_size": plan.batch_size,
             "learning_rate": self.chosen.learning_rate,
             "optimizer": places_of(plan.optimizer.init(self.params)),

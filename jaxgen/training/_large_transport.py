@@ -41,7 +41,7 @@ def large_cost(
     still = jax.lax.stop_gradient((x, y, a.masses(), b.masses()))
     problem = _row_by_row()(still[0], still[1], epsilon=epsilon, batch_size=rows)
     out = linear.solve(problem, a=still[2], b=still[3], **options)
-    f, g, last = jax.lax.stop_gradient((out.f, out.g, epsilon.target))
+    f, g, last = jax.lax.stop_gradient((out.f, out.g, epsilon.target))  # pyright: ignore[reportAttributeAccessIssue]
 
     @jax.checkpoint
     def mass(row):

@@ -15,6 +15,7 @@ import pytest
 
 import jaxgen as jg
 from jaxgen.training import SinkhornLoss, TrainingError, fit
+from jaxgen.training._checkpoint import named
 
 KEY = jr.key(0)
 DATA = np.random.default_rng(0).normal([3.0, -2.0], [2.0, 5.0], (64, 2))
@@ -138,6 +139,7 @@ def test_a_checkpoint_of_explicit_masses(tmp_path):
         ({"learning_rate": 0.1}, r"learning_rate \(0.005 in the file, 0.1 now\)"),
         ({"optimizer": optax.sgd(0.1)}, "learning_rate, optimizer"),
         ({"loss": lambda x, *_: x.sum()}, "loss"),
+        ({"g": PEANO}, "generator, learning_rate .*, optimizer"),
         ({"through": lambda x, key: x}, "through"),
         ({"validation": 0.25}, "validation"),
     ],
@@ -159,7 +161,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path_factory, changes, diffe
         (lambda data: data[:30], "is damaged"),
         (lambda data: data[:-40] + b"x" + data[-39:], "is damaged"),
         (lambda data: data.replace(b"looks", b"books"), "is damaged"),
-        (lambda data: data.replace(b"first step", b"other step"), "is damaged"),
+        (lambda data: data.replace(b"earlier call", b"another call"), "is damaged"),
         (lambda data: b"", "no checkpoint of a training"),
         (lambda data: b"some notes of mine", "no checkpoint of a training"),
     ],
@@ -172,6 +174,12 @@ def test_a_damaged_checkpoint_is_refused(tmp_path_factory, damage, message):
     bad.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=message):
         train(checkpoint=bad)
+
+
+def test_what_is_told_of_a_module_is_what_it_holds():
+    about = [named(SinkhornLoss()), named(SinkhornLoss(iterations=41)), named(SinkhornLoss(0.02))]
+    about += [named(g) for g in (PEANO, jg.CurveGenerator(PEANO.measure, 0, curve=jg.HilbertCurve()))]
+    assert len(set(about)) == 5 and named(SinkhornLoss()) == about[0]
 
 
 def test_a_checkpoint_needs_its_folder(tmp_path):
