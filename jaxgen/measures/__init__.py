@@ -19,6 +19,7 @@ from ._merge import merge as merge
 from ._node_bound import node_bound as node_bound
 from ._quantized import QuantizedMeasure as QuantizedMeasure
 from ._record import Bound as Bound, Record as Record, fingerprint as fingerprint
+from ._reweighed import reweighed as reweighed
 from ._rounding import (
     MAX_QUANTA as MAX_QUANTA,
     added as added,

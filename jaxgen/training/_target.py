@@ -20,6 +20,10 @@ class Target(NamedTuple):
     unit: Float[Array, ""]
     codes: Int[Array, " n"] | None
 
+    def at(self, chosen: Int[Array, " size"]) -> "Target":
+        """Some of the points."""
+        return self._replace(points=self.points[chosen], codes=None if self.codes is None else self.codes[chosen])
+
 
 def make_target(points: Float[np.ndarray, "n d"], codes: Int[np.ndarray, " n"] | None) -> tuple[Target, float]:
     """The target of training, and its unit in float64."""
@@ -35,14 +39,14 @@ def make_target(points: Float[np.ndarray, "n d"], codes: Int[np.ndarray, " n"] |
     return Target(jnp.asarray((points - center) / unit), jnp.asarray(center), jnp.asarray(unit), ordered), unit
 
 
-def check_data(data: Numbers, dim: int | None) -> Float[np.ndarray, "n d"]:
+def check_data(data: Numbers, dim: int | None, name: str = "data") -> Float[np.ndarray, "n d"]:
     """The data in float64. Raises `ValueError` and `TypeError` for what cannot be trained towards."""
-    points = finite_points(data, "data").astype(np.float64)
+    points = finite_points(data, name).astype(np.float64)
     if dim is not None and points.shape[1] != dim:
-        raise ValueError(f"data has points of dimension {points.shape[1]}, the generator of dimension {dim}")
+        raise ValueError(f"{name} has points of dimension {points.shape[1]}, the generator of dimension {dim}")
     largest, dtype = np.abs(points).max(), jnp.result_type(float)
     if largest > math.sqrt(float(jnp.finfo(dtype).max)) / 16:
-        raise ValueError(f"data reaches {largest:.3g}, too large to be squared in {dtype}; rescale it")
+        raise ValueError(f"{name} reaches {largest:.3g}, too large to be squared in {dtype}; rescale it")
     return points
 
 

@@ -211,11 +211,11 @@ def test_a_loss_that_is_not_finite_names_its_step():
 
 
 def test_a_failure_is_found_at_the_same_step_for_every_way_to_cut_the_run_into_blocks(monkeypatch):
-    from jaxgen.training import _fit
+    from jaxgen.training import _run
 
     steps = []
     for seconds in (0.0, 1e9):
-        monkeypatch.setattr(_fit, "_BLOCK_SECONDS", seconds)
+        monkeypatch.setattr(_run, "_BLOCK_SECONDS", seconds)
         with pytest.raises(TrainingError) as error:
             train(learning_rate=1e30)
         steps.append(error.value.step)
