@@ -2,6 +2,7 @@
 
 from ._curve_coupling import curve_coupling as curve_coupling
 from ._data_bound import data_bound as data_bound
+from ._large_transport import WeightedCloud as WeightedCloud, large_cost as large_cost
 from ._law_distance import (
     LawDistance as LawDistance,
     law_distance as law_distance,

@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from .._checks import Numbers, finite_points, nonnegative_weights, positive_number, whole_number
+from ._large_transport import row_by_row
 
 _RELATIVE_EPSILON = 0.05
 # A cost matrix with more entries than this is recomputed in blocks of rows instead of stored.
@@ -111,13 +112,16 @@ def _divergence(
         if epsilon is None:
             mean_cost = a @ jnp.sum(x**2, axis=1) + b @ jnp.sum(y**2, axis=1) - 2 * (a @ x) @ (b @ y)
             epsilon = jax.lax.stop_gradient(jnp.where(mean_cost > 0, _RELATIVE_EPSILON * mean_cost, 1.0))
+        large = entries > _STORED_ENTRIES
+        if large:
+            x, y = (jnp.pad(points, ((0, 0), (0, 1))) for points in (x, y))  # one label
         value, out = ott_divergence.sinkhorn_divergence(
-            pointcloud.PointCloud,
+            row_by_row() if large else pointcloud.PointCloud,
             x,
             y,
             cost_fn=costs.SqEuclidean(),
             epsilon=epsilon,
-            batch_size=None if entries <= _STORED_ENTRIES else _BLOCK_ROWS,
+            batch_size=_BLOCK_ROWS if large else None,
             a=a,
             b=b,
             solve_kwargs={"threshold": threshold, "max_iterations": max_iterations},

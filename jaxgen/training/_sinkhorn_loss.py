@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .._checks import positive_number, whole_number
-from ._large_transport import WeightedCloud, large_cost
+from ..distances import WeightedCloud, large_cost
 
 # Masses below this one count as this: the potential of a leaf without mass is minus infinity.
 _LEAST = 1e-12

@@ -9,7 +9,15 @@ from jaxtyping import Array, Float, Int
 
 
 class WeightedCloud(NamedTuple):
-    """Points with their labels, if there are any, and weights that sum to 1, where they are not equal."""
+    """Points with their labels, if there are any, and weights that sum to 1, where they are not equal.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.distances import WeightedCloud
+        >>> WeightedCloud(jnp.zeros((4, 2)), None, None).masses().tolist()
+        [0.25, 0.25, 0.25, 0.25]
+    """
 
     points: Float[Array, "n d"]
     codes: Int[Array, " n"] | None
@@ -34,12 +42,21 @@ def large_cost(
     At the potentials f and g it is `<a, f - eps log a> + <b, g - eps log b> + eps (1 - sum_ij P_ij)`, with
     `P_ij = exp((f_i + g_j - c_ij) / eps)`. Its derivative has the potentials held fixed (the envelope theorem): by
     points it goes through P, the rows of which are made anew on the way back, by masses through all the rest.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from ott.geometry.epsilon_scheduler import Epsilon
+        >>> from jaxgen.distances import WeightedCloud, large_cost
+        >>> a, b = (WeightedCloud(jnp.asarray(points), None, None) for points in ([[0.0], [1.0]], [[2.0], [3.0]]))
+        >>> round(float(large_cost(a, b, Epsilon(0.01), 1, {})), 2)  # W_2^2 = 4
+        4.0
     """
     from ott.solvers import linear
 
     x, y = a.labelled(), b.labelled()
     still = jax.lax.stop_gradient((x, y, a.masses(), b.masses()))
-    problem = _row_by_row()(still[0], still[1], epsilon=epsilon, batch_size=rows)
+    problem = row_by_row()(still[0], still[1], epsilon=epsilon, batch_size=rows)
     out = linear.solve(problem, a=still[2], b=still[3], **options)
     f, g, last = jax.lax.stop_gradient((out.f, out.g, epsilon.target))  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -60,8 +77,11 @@ def _costs(point: Float[Array, " d"], points: Float[Array, "n d"]) -> Float[Arra
 
 
 @cache  # Not at import, which OTT has no part in.
-def _row_by_row() -> Any:
-    """OTT's point cloud with the one operation of a solve in logarithms: OTT's own fails on JAX from 0.9 on."""
+def row_by_row() -> Any:
+    """OTT's point cloud for `|x - y|^2`, plus 1 where the last coordinates, which are labels, differ.
+
+    With the one operation of a solve in logarithms: OTT's own fails on JAX from 0.9 on.
+    """
     from ott.geometry import pointcloud
 
     @jax.tree_util.register_pytree_node_class
