@@ -237,7 +237,10 @@ class CodebookGenerator(AbstractExplicitGenerator):
         return 0.0
 
     def push(
-        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate; the place is the atom."""
         label, leaf, _ = self._tree.locate(words[0], code)

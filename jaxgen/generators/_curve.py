@@ -114,10 +114,13 @@ class CurveGenerator(AbstractExplicitGenerator):
         return self.curve.levels_for(measure.resolution) if isinstance(measure, AbstractGridMeasure) else 0
 
     def push(
-        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate, then place."""
-        label, leaf, r = self._tree.locate(words[0], code)
+        label, leaf, r = self._tree.locate(words[0], code, None if moved is None else moved[0])
         measure, cell = self.measure, jnp.zeros((self.dim,), jnp.int32)
         axis = self.axes if self.axes.ndim == 0 else self.axes[leaf]
         if isinstance(measure, AbstractGridMeasure):

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, UInt32
 
 from .._checks import Numbers
 from ..measures import AbstractMeasure
-from ..source import digit_bits, float_to_words
+from ..source import digit_bits, float_to_words, motion
 from ._base import GUARD_BITS, unit_source
 
 if TYPE_CHECKING:
@@ -76,8 +76,10 @@ def digits_for(measure: AbstractMeasure, position_bits: float, name: str) -> int
     return digit_bits(int(measure._weights().sum(dtype=np.int64)))
 
 
-def exact_words(generator: "AbstractExplicitGenerator", u: Numbers) -> UInt32[Array, "source_dim words"]:
-    """The fixed-point source that floats or uint32 words stand for.
+def exact_source(
+    generator: "AbstractExplicitGenerator", u: Numbers
+) -> tuple[UInt32[Array, "source_dim words"], Float[Array, " source_dim"] | None]:
+    """The fixed-point source that floats or uint32 words stand for; of floats, zeros that have their derivatives, too.
 
     **Raises:** `ValueError` for a wrong shape, and for a float type with fewer bits than resolve the law.
     """
@@ -88,7 +90,7 @@ def exact_words(generator: "AbstractExplicitGenerator", u: Numbers) -> UInt32[Ar
             raise ValueError(
                 f"u as uint32 words must have shape ({sources}, words); got {u.shape}. Use jax.vmap for a batch."
             )
-        return words
+        return words, None
     u = unit_source(u, sources)
     bits = jnp.finfo(u.dtype).nmant + 1
     if generator.float_bits > bits:
@@ -102,5 +104,8 @@ def exact_words(generator: "AbstractExplicitGenerator", u: Numbers) -> UInt32[Ar
 
 
 @eqx.filter_jit
-def _words_of(u: Float[Array, " sources"], length: int) -> UInt32[Array, "sources words"]:
-    return jax.vmap(lambda v: float_to_words(v, length))(u)
+def _words_of(
+    u: Float[Array, " sources"], length: int
+) -> tuple[UInt32[Array, "sources words"], Float[Array, " sources"]]:
+    words = jax.vmap(lambda v: float_to_words(v, length))(jax.lax.stop_gradient(u))
+    return words, motion(u).astype(jnp.result_type(float))

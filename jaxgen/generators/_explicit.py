@@ -7,16 +7,16 @@ from typing import NamedTuple, SupportsFloat, SupportsIndex, TypeVar
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, DTypeLike, Float, Int
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import Numbers, whole_number
 from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Bound, Condition, Label, added
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree
-from ._base import GUARD_BITS, AbstractGenerator, point_at
+from ._base import GUARD_BITS, AbstractGenerator
 from ._certificate import Certificate, combined, mixed, ramp_cost
 from ._conditions import one_code, shares
-from ._exact_source import Needs, exact_words
+from ._exact_source import Needs, exact_source
 from ._float_limits import warn_of_points
 
 # Weights of labels that differ by less are the same.
@@ -72,6 +72,26 @@ class AbstractExplicitGenerator(AbstractGenerator):
     @abc.abstractmethod
     def position_bits(self) -> float:
         """Bits of u that move the point inside a leaf."""
+
+    @abc.abstractmethod
+    def push(
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
+    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+        """The point, and the code of its label, for one fixed-point source: locate, then place.
+
+        `moved`, if given, is zero and has the derivative of the source (theory, section 12).
+
+        **Example:**
+
+            >>> import jax, jax.numpy as jnp, jaxgen as jg
+            >>> g = jg.GridMeasure.from_histogram([1, 3], high=4.0).generator()
+            >>> words = jnp.asarray([[1 << 31, 0]], jnp.uint32)
+            >>> jax.jacfwd(lambda moved: g.push(words, None, moved)[0])(jnp.zeros(1)).tolist()  # side 2, mass 3/4
+            [[2.6666667461395264]]
+        """
 
     @abc.abstractmethod
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
@@ -217,7 +237,8 @@ class AbstractExplicitGenerator(AbstractGenerator):
         **Raises:** `ValueError` for a wrong shape, an unknown label, and a float type with fewer bits than resolve the
         law (`sample` has no such limit); a runtime error for u outside [0, 1].
         """
-        return point_at(self, exact_words(self, u), one_code(condition, code, self.vocabulary))
+        words, moved = exact_source(self, u)
+        return point_at(self, words, one_code(condition, code, self.vocabulary), moved)
 
     def relative(self: AnyExplicit) -> AnyExplicit:
         """The same generator relative to the lower corner of its box, `measure.low`, which is a float64 on the host.
@@ -327,6 +348,18 @@ class AbstractExplicitGenerator(AbstractGenerator):
         if ramp is None:
             return self.measure.float_error(relative, dtype, condition)
         return self.network_floats(ramp, relative, dtype, condition)
+
+
+# Called eagerly, it is compiled once for each shape.
+@eqx.filter_jit
+def point_at(
+    generator: AbstractExplicitGenerator,
+    words: UInt32[Array, "source_dim words"],
+    code: Int[Array, ""] | None,
+    moved: Float[Array, " source_dim"] | None,
+) -> Float[Array, " dim"]:
+    """The point that one fixed-point source is sent to."""
+    return generator.push(words, code, moved)[0]
 
 
 def in_quanta(measure: AbstractMeasure | object) -> AbstractMeasure:

@@ -56,10 +56,13 @@ class IndependentGenerator(AbstractExplicitGenerator):
         return 0.0
 
     def push(
-        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate, bin by bin, then place."""
-        return nested_push(self._tree, self.measure, words, code, None)
+        return nested_push(self._tree, self.measure, words, code, moved, None)
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """Zero: the law is the measure in quanta itself."""

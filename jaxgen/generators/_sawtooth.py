@@ -96,10 +96,14 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         return self.order
 
     def push(
-        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate, bin by bin, then place."""
-        return nested_push(self._tree, self.measure, words, code, self.folds, self.path == "serpentine", self.axes)
+        tree, rests, pathwise = self._tree, self.path == "serpentine", False
+        return nested_push(tree, self.measure, words, code, moved, self.folds, rests, self.axes, pathwise)
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """What the dyadic boxes cost, with sides `h_k = cell side / 2**folds` for all axes but the last.
