@@ -19,7 +19,7 @@ from ._base import AbstractGenerator
 from ._certificate import Certificate
 from ._curve import CurveGenerator
 from ._exact_source import exact_source
-from ._explicit import AbstractExplicitGenerator
+from ._explicit import AbstractExplicitGenerator, point_at
 
 _MAX_CELLS = 1 << 20
 

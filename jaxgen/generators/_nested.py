@@ -54,7 +54,7 @@ def nested_push(
     A coordinate has the derivatives by u and by the masses of its row. The number that is handed on has that by u, and
     that by the masses of earlier rows where `pathwise` only: each fold would double it and turn its sign over and over.
     """
-    dtype, dim = measure.low.dtype, measure.dim
+    dtype, dim = jax.dtypes.canonicalize_dtype(measure.low.dtype), measure.dim
     if moved is None and tree.start_moved is not None:
         moved = jnp.zeros(words.shape[:1], tree.start_moved.dtype)
     first, fixed = None if moved is None else moved[0], tree.detached()

@@ -5,12 +5,14 @@ Let F be the mass before a node, p its mass, and r = (u - F) / p the position of
     p r = u - F,   so   p dr + r dp = du - dF,   that is   dr = (du - dF - r dp) / p.                (theory, section 12)
 
 Numbers are held by integers, which have no derivative. So beside a number stands a float, `moved`, that is exactly 0
-and has the tangent of the number: adding it changes no bit, and restores the derivative. All that a construction does
-to a number with the integer part fixed is linear, and `moved` goes along: a factor multiplies it, `1 - r` negates it,
-and the step to a node is the rule. At a jump the derivative is that of the side that the number is on.
+and has the derivatives of the number: adding it changes no bit, and restores them. All that a construction does to a
+number while the integer part stays is affine, and `moved` goes along: a factor multiplies it, `1 - r` negates it, and
+the step to a node is the rule. At a jump the derivative is that of the side that the number is on.
 
 For a point `x = c + a path(r)` with corner c and sides a this is `dx = dc + da path(r) + a path'(r) dr`, where the
 first two terms are those of floats, and the slope of the path, +-base**levels, comes about digit by digit.
+
+All is arithmetic of floats, without a custom rule, so that any transformation of JAX and any order will do.
 """
 
 import jax
@@ -19,7 +21,7 @@ from jaxtyping import Array, Float
 
 
 def motion(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Exactly 0, with the derivative of x.
+    """Exactly 0, with the derivatives of x.
 
     **Example:**
 
@@ -28,32 +30,30 @@ def motion(x: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> [float(y) for y in jax.jvp(motion, (3.0,), (2.0,))]
         [0.0, 2.0]
     """
+    # Were x a product, a compiler might fuse it with the difference, which is then the rounding of the product.
+    x = jax.lax.optimization_barrier(jnp.asarray(x))
     return x - jax.lax.stop_gradient(x)
 
 
-@jax.custom_jvp
 def moved_inside(
-    r: Float[Array, ""], at: Float[Array, ""], start: Float[Array, ""], count: Float[Array, ""]
+    r: Float[Array, ""], ahead: Float[Array, ""], count: Float[Array, ""], grown: Float[Array, ""] | None = None
 ) -> Float[Array, ""]:
-    """Exactly 0, with the derivative of the position `(at - start) / count` in a node, known exactly as `r`.
+    """Exactly 0, with the derivatives of the position `(at - start) / count` in a node, known exactly as `r`.
 
-    `at`, `start` and `count` are in one unit of mass; of the first two, only their derivatives count.
+    **Arguments:**
+
+    - `ahead`: exactly 0, with the derivatives of `at - start`; `grown`: those of `count`, if any. In one unit of mass.
 
     **Example:**
 
         >>> import jax, jax.numpy as jnp
         >>> from jaxgen.source import moved_inside
-        >>> r, at, start, count = (jnp.asarray(x) for x in (0.5, 3.0, 2.0, 2.0))
-        >>> [float(x) for x in jax.grad(moved_inside, (0, 1, 2, 3))(r, at, start, count)]
-        [0.0, 0.5, -0.5, -0.25]
+        >>> r, zero, count = jnp.asarray(0.5), jnp.asarray(0.0), jnp.asarray(2.0)
+        >>> [float(x) for x in jax.grad(moved_inside, (1, 3))(r, zero, count, zero)]  # 1 / p and -r / p
+        [0.5, -0.25]
     """
-    return jnp.zeros_like(r)
-
-
-@moved_inside.defjvp
-def _rule(primals, tangents):
-    r, _, _, p = primals
-    _, du, df, dp = tangents
-    moved = moved_inside(*primals)
-    # r with its own derivative, for derivatives of derivatives.
-    return moved, (du - df - (r + moved) * dp) / p
+    if grown is None:
+        return ahead / count
+    # (at - start) / count itself, its value put together from what is exact.
+    position = (jax.lax.stop_gradient(r * count) + ahead) / (count + grown)
+    return position - jax.lax.stop_gradient(position)

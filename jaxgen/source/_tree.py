@@ -119,9 +119,7 @@ class QuantileTree(eqx.Module):
         inside = Residual(quantum - self.start[low], r.fraction, self.count[low], self.bits)
         if r.moved is None:
             return low, inside
-        dtype = r.moved.dtype
-        (begin, size), (start, count) = self._interval(node, dtype), self._interval(low, dtype)
-        moved = moved_inside(inside.to_float(dtype), begin + r.to_float(dtype) * size, start, count)
+        moved = moved_inside(inside.to_float(r.moved.dtype), *self._motion(node, r, low, r.moved))
         return low, dataclasses.replace(inside, moved=moved)
 
     def detached(self) -> "QuantileTree":
@@ -137,12 +135,18 @@ class QuantileTree(eqx.Module):
         """
         return dataclasses.replace(self, start_moved=None, count_moved=None)
 
-    def _interval(self, node: Int[Array, ""], dtype) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """Start and count of a node, with their derivatives."""
-        start, count = self.start[node].astype(dtype), self.count[node].astype(dtype)
+    def _motion(self, node: Int[Array, ""], r: Residual, child: Int[Array, ""], moved: Float[Array, ""]):
+        """The last arguments of `moved_inside`, in quanta, for the position r in a node, `start + r count`, in a child.
+
+        With S, C, R the values of start, count and r, and s, c, m their motions, this position is `S + R C`, what the
+        integers say, and `s + R c + m (C + c)`.
+        """
+        size, count = self.count[node].astype(moved.dtype), self.count[child].astype(moved.dtype)
         if self.start_moved is None or self.count_moved is None:
-            return start, count
-        return start + self.start_moved[node].astype(dtype), count + self.count_moved[node].astype(dtype)
+            return moved * size, count
+        s, c = self.start_moved[node], self.count_moved[node]
+        exact = dataclasses.replace(r, moved=None).to_float(moved.dtype)
+        return s + exact * c + moved * (size + c) - self.start_moved[child], count, self.count_moved[child]
 
     def locate(
         self, words: UInt32[Array, " words"], code: Int[Array, ""] | None, moved: Float[Array, ""] | None = None
