@@ -5,8 +5,11 @@ import operator
 from collections.abc import Sequence
 from typing import Any, Protocol, SupportsFloat, SupportsIndex, TypeAlias, runtime_checkable
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, Shaped
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float, Shaped
 
 
 @runtime_checkable
@@ -20,6 +23,20 @@ class SupportsArray(Protocol):
 Numbers: TypeAlias = ArrayLike | SupportsArray | Sequence[Any]
 
 _LARGEST = 1e37  # of a corner of a box: its square is near the end of float32
+
+
+def is_traced(tree: object) -> bool:
+    """Whether some array of a module, or of anything else, is traced, so that its numbers are not known here."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def require_numbers(tree: object, what: str) -> None:
+    """Raises `TypeError` where arrays are traced, and what is asked for needs their numbers."""
+    if is_traced(tree):
+        raise TypeError(
+            f"{what} needs the numbers of a {type(tree).__name__}, and some of its arrays are traced here: build it "
+            "outside of jit, vmap and grad. Points, and their derivatives, can be had inside."
+        )
 
 
 class TooFewBits(ValueError):
@@ -175,21 +192,25 @@ def grid_resolution(resolution: int | Numbers, dim: int, name: str = "resolution
 
 def box_corners(
     low: Numbers, high: Numbers, dim: int, name: str = "the box"
-) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
-    """The corners of a box as float64 `(d,)`; sides of zero length are allowed.
+) -> tuple[Float[np.ndarray | Array, " d"], Float[np.ndarray | Array, " d"]]:
+    """The corners of a box as float64 `(d,)`; sides of zero length are allowed. Traced ones are taken as they are.
 
     Raises `ValueError` for corners that are not finite, have the wrong shape, or are upside down.
     """
     corners = []
     for corner, which in ((low, "low"), (high, "high")):
-        array = np.asarray(corner, np.float64)
+        traced = is_traced((low, high))
+        array = jnp.asarray(corner, jnp.result_type(float)) if traced else np.asarray(corner, np.float64)
         if array.ndim > 1 or (array.ndim == 1 and array.shape != (dim,)):
             raise ValueError(f"{which} must be a number or have shape ({dim},); got shape {array.shape}")
+        if traced:
+            corners.append(jnp.broadcast_to(array, (dim,)))
+            continue
         array = np.broadcast_to(array, (dim,))
         if not np.all(np.isfinite(array)) or np.any(np.abs(array) > _LARGEST):
             raise ValueError(f"{which} must be finite and below 1e37 in absolute value; got {array}")
         corners.append(array)
-    if np.any(corners[0] > corners[1]):
+    if not is_traced(corners) and np.any(corners[0] > corners[1]):
         raise ValueError(f"{name} is upside down: low must not exceed high; got low={corners[0]}, high={corners[1]}")
     return corners[0], corners[1]
 

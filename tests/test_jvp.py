@@ -15,7 +15,7 @@ NEAR = 2.0**-40  # less than all pieces, and more than the last bit of u
 
 
 def _grid(dim, labels=None, seed=0):
-    """Gaps, empty rows, cells of different sides; quanta that a float divides exactly, so that it can be on a border."""
+    """Gaps, empty rows, cells of different sides; quanta whose borders are floats."""
     rng = np.random.default_rng(seed)
     shape = (4, 3, 2)[:dim]
     filled = rng.random((labels or 1, *shape)) < 0.7
@@ -46,7 +46,10 @@ def _tree(dim):
     return jg.TreeMeasure.from_samples(points, bits=500)
 
 
-def _curve(levels, path, curve=jg.PeanoCurve()):
+PEANO, HILBERT = jg.PeanoCurve(), jg.HilbertCurve()
+
+
+def _curve(levels, path, curve=PEANO):
     return lambda measure: jg.CurveGenerator(measure, levels, path, curve)
 
 
@@ -58,7 +61,6 @@ def _codebook(measure):
     return jg.CodebookGenerator(measure.low_corners, np.asarray(measure.counts))
 
 
-HILBERT = jg.HilbertCurve()
 # Measure, dimension, labels, construction.
 KINDS = {
     "sawtooth 2": (_grid, 2, None, _sawtooth(3, "zigzag")),
@@ -78,7 +80,7 @@ MORE = {
     **{f"{path} {d} {s}": (_grid, d, None, _sawtooth(s, path))
        for path in ("zigzag", "serpentine") for d in (1, 2, 3) for s in range(4)},
     **{f"{type(curve).__name__} {path} {d} {s}": (_grid, d, None, _curve(s, path, curve))
-       for curve in (jg.PeanoCurve(), HILBERT) for path in ("line", "diagonal", "centre")
+       for curve in (PEANO, HILBERT) for path in ("line", "diagonal", "centre")
        for d in (1, 2, 3) for s in range(3)},
     **{f"leaves {d}": (_leaves, d, 2, _curve(1, "line")) for d in (1, 2, 3)},
     **{f"tree {d}": (lambda dim, labels: _tree(dim), d, None, _curve(1, "line")) for d in (1, 2)},
@@ -99,7 +101,7 @@ def _edges(g):
 
 
 def _slopes(g, n=60):
-    """Points and Jacobians at random u, to their right and left; at the edges and just inside; with and without code."""
+    """Points and Jacobians at random u, to their right and left; at borders and just inside; with and without code."""
     rng = np.random.default_rng(5)
     u = rng.uniform(0.001, 0.999, (n, g.source_dim))
     edges = _edges(g)
@@ -138,12 +140,12 @@ def _check_by_u(name):
         assert np.all(np.isfinite(slope[-2]))
         if not asked:
             np.testing.assert_allclose(slope[-2], slope[-1], rtol=1e-9, atol=1e-9)
-    return g, slope[0]
+    return slope[0]
 
 
 @pytest.mark.parametrize("name", list(KINDS))
 def test_slopes_by_u(name, x64):
-    g, slope = _check_by_u(name)
+    slope = _check_by_u(name)
     still = name in ("codebook", "centre")
     assert np.any(slope != 0) != still
 

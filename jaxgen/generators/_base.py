@@ -370,4 +370,3 @@ def unit_source(u: Numbers, source_dim: int) -> Float[Array, " source_dim"]:
 @eqx.filter_jit
 def _in_unit_interval(u):
     return eqx.error_if(u, ~jnp.all((u >= 0) & (u <= 1)), "u must lie in [0, 1]")
-

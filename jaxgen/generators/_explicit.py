@@ -2,14 +2,14 @@
 
 import abc
 import math
-from typing import NamedTuple, SupportsFloat, SupportsIndex, TypeVar
+from typing import ClassVar, NamedTuple, SupportsFloat, SupportsIndex, TypeVar
 
 import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
-from .._checks import Numbers, whole_number
+from .._checks import Numbers, is_traced, require_numbers, whole_number
 from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Bound, Condition, Label, added
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree
@@ -18,6 +18,7 @@ from ._certificate import Certificate, combined, mixed, ramp_cost
 from ._conditions import one_code, shares
 from ._exact_source import Needs, exact_source
 from ._float_limits import warn_of_points
+from ._mass_derivative import refused
 
 # Weights of labels that differ by less are the same.
 _EQUAL = 2.0**-40
@@ -65,8 +66,12 @@ class AbstractExplicitGenerator(AbstractGenerator):
     digit_bits: eqx.AbstractVar[int]
     _needs: eqx.AbstractVar[Needs]
 
+    # Whether a point has derivatives by the masses, where these are floats; else they are refused.
+    moves_with_masses: ClassVar[bool] = False
+
     def __check_init__(self):
-        warn_of_points(self)
+        if not is_traced(self.measure):
+            warn_of_points(self)
 
     @property
     @abc.abstractmethod
@@ -215,9 +220,14 @@ class AbstractExplicitGenerator(AbstractGenerator):
         """The tree of the measure as it stands: nothing about the masses is kept beside the masses."""
         # Where the arrays are constants of a program, as in jit(vmap(generator)), XLA would sum them while it compiles,
         # and build them into its kernels, which fails for some thousands of leaves ("Unknown MLIR failure" on CPU).
-        counts, branches = jax.lax.optimization_barrier((self.measure.counts, self.branches))  # pyright: ignore[reportAttributeAccessIssue]
+        known = hasattr(self.measure, "counts")
+        weights = self.measure.counts if known else self.measure.masses  # pyright: ignore[reportAttributeAccessIssue]
+        weights, branches = jax.lax.optimization_barrier((weights, self.branches))
         order = self._order
-        return branches.weighed(counts if order is None else counts[order], self.digit_bits)
+        weights = weights if order is None else weights[order]
+        if known:
+            return branches.weighed(weights, self.digit_bits)
+        return branches.of_masses(weights if self.moves_with_masses else refused(weights), self.moves_with_masses)
 
     def __call__(
         self,
@@ -294,6 +304,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
             >>> round(g.certificate(stratified=6).w1, 3)  # one in each third of a leaf of length 3/2
             0.5
         """
+        require_numbers(self, "a certificate")
         n = None if stratified is None else whole_number(stratified, "stratified", 1, 1 << 24)
         if n is not None and ramp is not None:
             raise ValueError("give ramp, for the network, or stratified, for samples of the kernel: not both")
@@ -363,7 +374,7 @@ def point_at(
 
 
 def in_quanta(measure: AbstractMeasure | object) -> AbstractMeasure:
-    """The measure a generator runs on: its own counts where they are known, else 2**24 quanta.
+    """The measure a generator runs on: its own counts where they are known, else 2**24 quanta; itself, if traced.
 
     **Raises:** `TypeError` for anything but a measure.
     """
@@ -371,6 +382,11 @@ def in_quanta(measure: AbstractMeasure | object) -> AbstractMeasure:
         raise TypeError(
             f"measure must be a GridMeasure or another measure; got {type(measure).__name__}. "
             "Points become one by GridMeasure.from_samples(points, resolution)."
+        )
+    if is_traced([getattr(measure, name, None) for name in ("cells", "labels", "counts")]):
+        raise TypeError(
+            f"cells, labels or counts of this {type(measure).__name__} are traced, and a generator puts them in order: "
+            "build the generator outside of jit, or the measure inside, of cells that are known and masses that are not"
         )
     return measure.counted()  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -49,9 +49,7 @@ class Residual(eqx.Module):
     moved: Float[Array, ""] | None = None
 
     @classmethod
-    def of_words(
-        cls, words: UInt32[Array, " words"], bits: int, moved: Float[Array, ""] | None = None
-    ) -> "Residual":
+    def of_words(cls, words: UInt32[Array, " words"], bits: int, moved: Float[Array, ""] | None = None) -> "Residual":
         """A uniform number: the fraction that its words write, in digits of 8 or 16 bits; and its derivative, if any.
 
         **Example:**

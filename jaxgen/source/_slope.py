@@ -2,7 +2,7 @@
 
 Let F be the mass before a node, p its mass, and r = (u - F) / p the position of u in it. While u stays in the node,
 
-    p r = u - F,   so   p dr + r dp = du - dF,   that is   dr = (du - dF - r dp) / p.                (theory, section 12)
+    p r = u - F,   so   p dr + r dp = du - dF,   that is   dr = (du - dF - r dp) / p.               (theory, section 12)
 
 Numbers are held by integers, which have no derivative. So beside a number stands a float, `moved`, that is exactly 0
 and has the derivatives of the number: adding it changes no bit, and restores them. All that a construction does to a
