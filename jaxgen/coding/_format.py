@@ -37,6 +37,7 @@ import pathlib
 import zlib
 from typing import Any, overload
 
+from .._checks import require_numbers
 from .._io import replacing
 from ._errors import CodeError
 from ._fields import Input, Output
@@ -76,6 +77,7 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
         >>> len(jg.encode(measure))
         10
     """
+    require_numbers(obj, "a code")
     options = {} if weight_bits is None else {"weight_bits": checked_precision(weight_bits)}
     out = Output()
     write_object(out, obj, **options)
