@@ -266,12 +266,12 @@ class GridMeasure(AbstractGridMeasure):
         return Record(bounds, labels, record.total, saved=record.saved)
 
     def _weights(self) -> np.ndarray:
-        require_numbers(self, "this")
+        require_numbers(self, "what was asked for")
         return np.asarray(self.masses)
 
     def _host_weights(self) -> np.ndarray:
         """The counts of points, where the masses are those; the masses in float64 else."""
-        masses, total = np.asarray(self.masses, np.float64), self.record.total
+        masses, total = self._weights().astype(np.float64), self.record.total
         if total is not None and total <= MAX_QUANTA:
             counts = masses * total
             whole = np.rint(counts).astype(np.int64)

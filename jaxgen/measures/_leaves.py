@@ -180,7 +180,7 @@ class LeafMeasure(AbstractLeafMeasure):
         return self if is_traced(self) else self.quantize(MAX_QUANTA)
 
     def _weights(self) -> np.ndarray:
-        require_numbers(self, "this")
+        require_numbers(self, "what was asked for")
         return np.asarray(self.masses)
 
 
