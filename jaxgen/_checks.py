@@ -192,27 +192,32 @@ def grid_resolution(resolution: int | Numbers, dim: int, name: str = "resolution
 
 def box_corners(
     low: Numbers, high: Numbers, dim: int, name: str = "the box"
-) -> tuple[Float[np.ndarray | Array, " d"], Float[np.ndarray | Array, " d"]]:
-    """The corners of a box as float64 `(d,)`; sides of zero length are allowed. Traced ones are taken as they are.
+) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
+    """The corners of a box as float64 `(d,)`; sides of zero length are allowed.
 
     Raises `ValueError` for corners that are not finite, have the wrong shape, or are upside down.
     """
     corners = []
     for corner, which in ((low, "low"), (high, "high")):
-        traced = is_traced((low, high))
-        array = jnp.asarray(corner, jnp.result_type(float)) if traced else np.asarray(corner, np.float64)
+        array = np.asarray(corner, np.float64)
         if array.ndim > 1 or (array.ndim == 1 and array.shape != (dim,)):
             raise ValueError(f"{which} must be a number or have shape ({dim},); got shape {array.shape}")
-        if traced:
-            corners.append(jnp.broadcast_to(array, (dim,)))
-            continue
         array = np.broadcast_to(array, (dim,))
         if not np.all(np.isfinite(array)) or np.any(np.abs(array) > _LARGEST):
             raise ValueError(f"{which} must be finite and below 1e37 in absolute value; got {array}")
         corners.append(array)
-    if not is_traced(corners) and np.any(corners[0] > corners[1]):
+    if np.any(corners[0] > corners[1]):
         raise ValueError(f"{name} is upside down: low must not exceed high; got low={corners[0]}, high={corners[1]}")
     return corners[0], corners[1]
+
+
+def traced_corners(low: Numbers, high: Numbers, dim: int) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+    """The corners of a box that is traced, taken as they are. Raises `ValueError` for a wrong shape."""
+    corners = [jnp.asarray(corner, jnp.result_type(float)) for corner in (low, high)]
+    for corner, which in zip(corners, ("low", "high"), strict=True):
+        if corner.shape not in ((), (dim,)):
+            raise ValueError(f"{which} must be a number or have shape ({dim},); got shape {corner.shape}")
+    return jnp.broadcast_to(corners[0], (dim,)), jnp.broadcast_to(corners[1], (dim,))
 
 
 def require_volume(low: Numbers, high: Numbers) -> None:

@@ -190,12 +190,12 @@ class CodebookGenerator(AbstractExplicitGenerator):
     @property
     def counts(self) -> UInt32[Array, " n"]:
         """The quanta of each atom."""
-        return self.measure.counts
+        return self.measure.counts  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def quanta(self) -> int:
         """The sum of the counts."""
-        return self.measure.quanta
+        return self.measure.quanta  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def masses(self) -> Float[Array, " n"]:

@@ -388,6 +388,8 @@ def in_quanta(measure: AbstractMeasure | object) -> AbstractMeasure:
             f"cells, labels or counts of this {type(measure).__name__} are traced, and a generator puts them in order: "
             "build the generator outside of jit, or the measure inside, of cells that are known and masses that are not"
         )
+    if is_traced(measure) and not hasattr(measure, "counts"):
+        return measure
     return measure.counted()  # pyright: ignore[reportAttributeAccessIssue]
 
 

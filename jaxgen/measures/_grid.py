@@ -232,10 +232,8 @@ class GridMeasure(AbstractGridMeasure):
         """
         return quantized(self, quanta)
 
-    def counted(self) -> "QuantizedMeasure | GridMeasure":
+    def counted(self) -> QuantizedMeasure:
         """In quanta as fine as uint32 arithmetic allows; where the masses are counts of points, those counts.
-
-        Traced, the measure itself: generators round its masses at each call.
 
         **Example:**
 
@@ -243,8 +241,6 @@ class GridMeasure(AbstractGridMeasure):
             >>> jg.GridMeasure.from_samples([0.0, 0.1, 1.0], resolution=2).counted().counts.tolist()
             [2, 1]
         """
-        if is_traced(self):
-            return self
         whole = self._host_weights()
         if np.issubdtype(whole.dtype, np.integer):
             box, labels = (self.low, self.high, self.resolution), (self.labels, self.vocabulary)

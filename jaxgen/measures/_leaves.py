@@ -166,10 +166,8 @@ class LeafMeasure(AbstractLeafMeasure):
         """The nearest K-type along the order of the leaves, K = `quanta` (theory, section 8); see `GridMeasure`."""
         return _quantized(self, quanta)
 
-    def counted(self) -> "QuantizedLeafMeasure | LeafMeasure":
+    def counted(self) -> "QuantizedLeafMeasure":
         """In quanta as fine as uint32 arithmetic allows.
-
-        Traced, the measure itself: generators round its masses at each call.
 
         **Example:**
 
@@ -177,7 +175,7 @@ class LeafMeasure(AbstractLeafMeasure):
             >>> jg.LeafMeasure([0.0, 2.0], [1.0, 0.5], [0.25, 0.75]).counted().counts.tolist()
             [4194304, 12582912]
         """
-        return self if is_traced(self) else self.quantize(MAX_QUANTA)
+        return self.quantize(MAX_QUANTA)
 
     def _weights(self) -> np.ndarray:
         require_numbers(self, "what was asked for")
