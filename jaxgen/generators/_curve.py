@@ -93,7 +93,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         order = np.arange(self.measure.size)
         labels = None if self.measure.labels is None else np.asarray(self.measure.labels)
         running = running_axes(axes, self.path, self.measure)
-        self.axes = running.astype(jnp.int32) if is_traced(running) else on_device(np.asarray(running, np.int32))
+        self.axes = jnp.asarray(running, jnp.int32) if is_traced(running) else on_device(np.asarray(running, np.int32))
         if isinstance(self.measure, AbstractGridMeasure):
             cells = exchanged(np.asarray(self.measure.cells), np.asarray(running))
             order = curve.argsort(cells, self._cell_levels)
@@ -266,7 +266,7 @@ def running_axes(axes: object, path: str, measure: AbstractMeasure) -> Int[np.nd
         if isinstance(measure, AbstractGridMeasure):
             require_known_sides(measure)
         elif is_traced(measure.sides):
-            return longest_axis(jnp.asarray(measure.sides))
+            return jnp.asarray(longest_axis(jnp.asarray(measure.sides)))
         sides = measure.cell_sides if isinstance(measure, AbstractGridMeasure) else measure.sides
         found = np.asarray(longest_axis(np.asarray(sides, np.float64)))
     else:

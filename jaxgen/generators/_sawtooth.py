@@ -204,7 +204,7 @@ def _permutation(axes: object, measure: AbstractGridMeasure) -> Int[np.ndarray, 
     natural = np.arange(measure.dim)
     if isinstance(axes, str) and axes == "auto":
         require_known_sides(measure)
-        last = 0 if measure.dim == 1 else longest_axis(np.asarray(measure.cell_sides, np.float64))
+        last = 0 if measure.dim == 1 else int(longest_axis(np.asarray(measure.cell_sides, np.float64)))
         return np.append(np.delete(natural, last), last)
     given = np.asarray(axes)
     if given.dtype.kind not in "iu" or not np.array_equal(np.sort(given, axis=None), natural) or given.ndim != 1:

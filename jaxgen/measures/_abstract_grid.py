@@ -178,7 +178,7 @@ def canonical(cells, weights, low, high, resolution, labels, vocabulary):
         raise TypeError(f"cells must be integers; got {cells.dtype}")
     m, d = cells.shape
     resolution = grid_resolution(resolution, d)
-    corners = traced_corners if is_traced((low, high)) else box_corners
+    corners: Any = traced_corners if is_traced((low, high)) else box_corners
     low, high = (corner.copy() for corner in corners(low, high, d))
     if np.any(cells < 0) or np.any(cells >= np.array(resolution)):
         raise ValueError(
