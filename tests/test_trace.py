@@ -73,7 +73,7 @@ def test_built_under_jit_is_built_outside(name, labels, x64):
 
 def test_masses_are_rounded_as_outside(x64):
     masses = np.random.default_rng(1).random(300)
-    tree = jax.jit(branches([np.arange(300)], 300).of_masses)(masses)
+    tree = jax.jit(lambda m: branches([np.arange(300)], 300).of_masses(m))(masses)
     counts = jg.LeafMeasure(np.arange(300.0), 1.0, masses).quantize(2**24).counts
     np.testing.assert_array_equal(tree.count[1:], counts)
     assert tree.start_moved is not None and np.all(tree.start_moved == 0) and np.all(tree.count_moved == 0)
@@ -83,7 +83,7 @@ def test_every_label_keeps_a_quantum_and_float32_loses_none(precision):
     rng = np.random.default_rng(2)
     masses, labels = rng.random(3000), np.repeat([0, 1, 2, 3], 750)
     masses[labels == 1], masses[labels == 3] = 1e-12, 0
-    tree = jax.jit(branches([np.arange(3000)], 3000, labels).of_masses)(masses)
+    tree = jax.jit(lambda m: branches([np.arange(3000)], 3000, labels).of_masses(m))(masses)
     counts = np.asarray(tree.count, np.int64)
     assert counts[0] == 2**24 == counts[5:].sum() and np.all(counts >= 0)
     np.testing.assert_array_equal(counts[1:5], [counts[5:][labels == k].sum() for k in range(4)])
