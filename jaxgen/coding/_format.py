@@ -32,6 +32,7 @@ these, or +, -, *, / of float64 one by one, each of which is rounded alike every
 machine and in float32 and float64.
 """
 
+import contextlib
 import os
 import pathlib
 import zlib
@@ -77,7 +78,8 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
         >>> len(jg.encode(measure))
         10
     """
-    require_numbers(obj, "a code")
+    with contextlib.suppress(RecursionError):  # what holds itself is refused, by its field, below
+        require_numbers(obj, "a code")
     options = {} if weight_bits is None else {"weight_bits": checked_precision(weight_bits)}
     out = Output()
     write_object(out, obj, **options)
