@@ -5,8 +5,11 @@ import operator
 from collections.abc import Sequence
 from typing import Any, Protocol, SupportsFloat, SupportsIndex, TypeAlias, runtime_checkable
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, Shaped
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float, Shaped
 
 
 @runtime_checkable
@@ -20,6 +23,20 @@ class SupportsArray(Protocol):
 Numbers: TypeAlias = ArrayLike | SupportsArray | Sequence[Any]
 
 _LARGEST = 1e37  # of a corner of a box: its square is near the end of float32
+
+
+def is_traced(tree: object) -> bool:
+    """Whether some array of a module, or of anything else, is traced, so that its numbers are not known here."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def require_numbers(tree: object, what: str) -> None:
+    """Raises `TypeError` where arrays are traced, and what is asked for needs their numbers."""
+    if is_traced(tree):
+        raise TypeError(
+            f"{what} needs the numbers of a {type(tree).__name__}, and some of its arrays are traced here: build it "
+            "outside of jit, vmap and grad. Points, and their derivatives, can be had inside."
+        )
 
 
 class TooFewBits(ValueError):
@@ -192,6 +209,15 @@ def box_corners(
     if np.any(corners[0] > corners[1]):
         raise ValueError(f"{name} is upside down: low must not exceed high; got low={corners[0]}, high={corners[1]}")
     return corners[0], corners[1]
+
+
+def traced_corners(low: Numbers, high: Numbers, dim: int) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+    """The corners of a box that is traced, taken as they are. Raises `ValueError` for a wrong shape."""
+    corners = [jnp.asarray(corner, jnp.result_type(float)) for corner in (low, high)]
+    for corner, which in zip(corners, ("low", "high"), strict=True):
+        if corner.shape not in ((), (dim,)):
+            raise ValueError(f"{which} must be a number or have shape ({dim},); got shape {corner.shape}")
+    return jnp.broadcast_to(corners[0], (dim,)), jnp.broadcast_to(corners[1], (dim,))
 
 
 def require_volume(low: Numbers, high: Numbers) -> None:

@@ -32,11 +32,13 @@ these, or +, -, *, / of float64 one by one, each of which is rounded alike every
 machine and in float32 and float64.
 """
 
+import contextlib
 import os
 import pathlib
 import zlib
 from typing import Any, overload
 
+from .._checks import require_numbers
 from .._io import replacing
 from ._errors import CodeError
 from ._fields import Input, Output
@@ -76,6 +78,8 @@ def encode(obj: Any, weight_bits: int | None = None) -> bytes:
         >>> len(jg.encode(measure))
         10
     """
+    with contextlib.suppress(RecursionError):  # what holds itself is refused, by its field, below
+        require_numbers(obj, "a code")
     options = {} if weight_bits is None else {"weight_bits": checked_precision(weight_bits)}
     out = Output()
     write_object(out, obj, **options)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from .._checks import Numbers, finite_points
 from ..relu import ReLUNetwork
-from ..source import Residual, float_to_words
+from ..source import Residual, float_to_words, motion
 from ._filling import centre_distance, diagonal_distance, line_distance
 
 # How a law fills a finest cell, and the distance to the uniform law on it.
@@ -183,12 +183,16 @@ class AbstractCurve(eqx.Module):
         return jax.lax.scan(unfold, inner, steps, reverse=True)[0]
 
     def __call__(self, v: Float[Array, ""], dim: int, levels: int, path: str = "diagonal") -> Float[Array, " dim"]:
-        """The curve [0, 1] -> [0, 1]^dim with `levels` levels, exact in the bits of `v`. A batch: `jax.vmap`."""
+        """The curve [0, 1] -> [0, 1]^dim with `levels` levels, exact in the bits of `v`. A batch: `jax.vmap`.
+
+        Its derivative by `v` is the slope of the piece that `v` is on.
+        """
         check_path(path)
         v = jnp.asarray(v)
         v = v if jnp.issubdtype(v.dtype, jnp.floating) else v.astype(jnp.result_type(float))
-        words = float_to_words(v, 5 if v.dtype == jnp.float32 else 34)
-        return self.walk(jnp.zeros((dim,), jnp.int32), 0, Residual.of_words(words, 16), levels, v.dtype, path)
+        words = float_to_words(jax.lax.stop_gradient(v), 5 if v.dtype == jnp.float32 else 34)
+        r = Residual.of_words(words, 16, motion(v))
+        return self.walk(jnp.zeros((dim,), jnp.int32), 0, r, levels, v.dtype, path)
 
     def filling(self, sides: Float[np.ndarray, " d"], path: str) -> tuple[float, float]:
         """Bounds on W_1 and W_2 between the path inside a finest cell with these sides and the uniform law on it.

@@ -370,11 +370,3 @@ def unit_source(u: Numbers, source_dim: int) -> Float[Array, " source_dim"]:
 @eqx.filter_jit
 def _in_unit_interval(u):
     return eqx.error_if(u, ~jnp.all((u >= 0) & (u <= 1)), "u must lie in [0, 1]")
-
-
-@eqx.filter_jit
-def point_at(
-    generator: AbstractGenerator, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
-) -> Float[Array, " dim"]:
-    """The point that one fixed-point source is sent to."""
-    return generator.push(words, code)[0]

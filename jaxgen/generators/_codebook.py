@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, PRNGKeyArray, UInt32
 
-from .._checks import finite_points, ramp_width, whole_number
+from .._checks import finite_points, is_traced, ramp_width, whole_number
 from ..curves import PeanoCurve
 from ..measures import (
     MAX_QUANTA,
     AbstractGridMeasure,
+    AbstractLeafMeasure,
     Bound,
     Label,
+    LeafMeasure,
     QuantizedLeafMeasure,
     Record,
     added,
@@ -49,7 +51,7 @@ class CodebookGenerator(AbstractExplicitGenerator):
         [[0.0], [1.0], [3.0]]
     """
 
-    measure: QuantizedLeafMeasure
+    measure: AbstractLeafMeasure
     branches: Branches
     digit_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
@@ -74,27 +76,10 @@ class CodebookGenerator(AbstractExplicitGenerator):
         **Raises:** `ValueError` for atoms that are empty or not finite, masses of the wrong shape, not finite or not
         positive, and counts with a sum above 2**24; `TypeError` for anything but numbers.
         """
-        stored, dtype = finite_points(atoms, "atoms").astype(np.float64), jnp.result_type(float)
-        with np.errstate(over="ignore"):
-            if not np.isfinite(stored.astype(dtype)).all():
-                raise ValueError(f"atoms reach {np.abs(stored).max():g}, too large for {dtype}")
-        weights = _check_masses(masses, len(stored))
-        order = PeanoCurve().order(stored)
-        stored, weights = stored[order], weights[order]
-        if np.issubdtype(weights.dtype, np.integer):
-            counts = weights
+        if is_traced((atoms, masses)):
+            self.measure = _traced_atoms(atoms, masses)
         else:
-            cdf = np.concatenate([[0.0], np.cumsum(weights / weights.max())])
-            cdf /= cdf[-1]
-            edges = np.rint(MAX_QUANTA * cdf).astype(np.int64)
-            counts = np.diff(edges)
-            moved = curve_transport(stored, cdf, edges / MAX_QUANTA)
-            rounding = (rounding[0] + moved[0], rounding[1] + moved[1])
-            stored, counts = stored[counts > 0], counts[counts > 0]
-        bounds = {"quantization": quantization, "rounding": rounding}
-        bounds = {name: bound for name, bound in bounds.items() if any(bound)}
-        record = Record(bounds if points is None else bounds | {"points": points})
-        self.measure = QuantizedLeafMeasure(stored, np.zeros_like(stored), counts, record=record)
+            self.measure = _atoms(atoms, masses, quantization, rounding, points)
         self.digit_bits = digits_for(self.measure, 0.0, "masses")
         self.branches = branches([np.arange(self.measure.size)], self.measure.size)
         self._needs = Needs(self)
@@ -205,12 +190,12 @@ class CodebookGenerator(AbstractExplicitGenerator):
     @property
     def counts(self) -> UInt32[Array, " n"]:
         """The quanta of each atom."""
-        return self.measure.counts
+        return self.measure.counts  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def quanta(self) -> int:
         """The sum of the counts."""
-        return self.measure.quanta
+        return self.measure.quanta  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def masses(self) -> Float[Array, " n"]:
@@ -237,7 +222,10 @@ class CodebookGenerator(AbstractExplicitGenerator):
         return 0.0
 
     def push(
-        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate; the place is the atom."""
         label, leaf, _ = self._tree.locate(words[0], code)
@@ -302,6 +290,43 @@ class CodebookGenerator(AbstractExplicitGenerator):
             backward=np.zeros(corners.shape, bool),
             path=None, top=1, low=low, unit=np.ones(self.dim), ramp=ramp,
         )  # fmt: skip
+
+
+def _atoms(atoms, masses, quantization, rounding, points) -> QuantizedLeafMeasure:
+    """Atoms along the curve of their bounding box, in quanta, with what is proven about them."""
+    stored, dtype = finite_points(atoms, "atoms").astype(np.float64), jnp.result_type(float)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(stored.astype(dtype)).all():
+            raise ValueError(f"atoms reach {np.abs(stored).max():g}, too large for {dtype}")
+    weights = _check_masses(masses, len(stored))
+    order = PeanoCurve().order(stored)
+    stored, weights = stored[order], weights[order]
+    if np.issubdtype(weights.dtype, np.integer):
+        counts = weights
+    else:
+        cdf = np.concatenate([[0.0], np.cumsum(weights / weights.max())])
+        cdf /= cdf[-1]
+        edges = np.rint(MAX_QUANTA * cdf).astype(np.int64)
+        counts = np.diff(edges)
+        moved = curve_transport(stored, cdf, edges / MAX_QUANTA)
+        rounding = (rounding[0] + moved[0], rounding[1] + moved[1])
+        stored, counts = stored[counts > 0], counts[counts > 0]
+    bounds = {"quantization": quantization, "rounding": rounding}
+    bounds = {name: bound for name, bound in bounds.items() if any(bound)}
+    record = Record(bounds if points is None else bounds | {"points": points})
+    return QuantizedLeafMeasure(stored, np.zeros_like(stored), counts, record=record)
+
+
+def _traced_atoms(atoms, masses) -> LeafMeasure:
+    """Atoms whose places or masses are traced: along the curve, where the places are known, else in their order."""
+    if is_traced(atoms):
+        atoms = jnp.asarray(atoms, jnp.result_type(float))
+        order = np.arange(len(atoms))
+    else:
+        atoms = finite_points(atoms, "atoms").astype(np.float64)
+        order = PeanoCurve().order(atoms)
+    weights = jnp.ones(len(order)) if masses is None else jnp.asarray(masses, jnp.result_type(float))
+    return LeafMeasure(atoms[order], 0.0, weights[order])
 
 
 def _short(atoms: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, DTypeLike, Float, Int, Shaped, UInt32
 
-from .._checks import Numbers, ramp_width, whole_number
+from .._checks import Numbers, is_traced, ramp_width, whole_number
 from ..curves import AbstractCurve, PeanoCurve, check_path
 from ..measures import (
     AbstractGridMeasure,
@@ -22,8 +22,8 @@ from ..measures import (
     unit_roundoff,
 )
 from ..relu import ReLUNetwork
-from ..source import Branches, branches
-from ._axes import exchanged, longest_axis
+from ..source import Branches, branches, on_device
+from ._axes import exchanged, longest_axis, require_known_sides
 from ._exact_source import Needs, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, in_quanta
 from ._float_limits import warn_of_network
@@ -93,9 +93,10 @@ class CurveGenerator(AbstractExplicitGenerator):
         order = np.arange(self.measure.size)
         labels = None if self.measure.labels is None else np.asarray(self.measure.labels)
         running = running_axes(axes, self.path, self.measure)
-        self.axes = jax.device_put(running.astype(np.int32))
+        self.axes = jnp.asarray(running, jnp.int32) if is_traced(running) else on_device(np.asarray(running, np.int32))
         if isinstance(self.measure, AbstractGridMeasure):
-            order = curve.argsort(exchanged(np.asarray(self.measure.cells), running), self._cell_levels)
+            cells = exchanged(np.asarray(self.measure.cells), np.asarray(running))
+            order = curve.argsort(cells, self._cell_levels)
             order = order if labels is None else order[np.argsort(labels[order], kind="stable")]
         self.branches = branches([order], len(order), None if labels is None else labels[order])
         self._needs = Needs(self)
@@ -114,10 +115,13 @@ class CurveGenerator(AbstractExplicitGenerator):
         return self.curve.levels_for(measure.resolution) if isinstance(measure, AbstractGridMeasure) else 0
 
     def push(
-        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate, then place."""
-        label, leaf, r = self._tree.locate(words[0], code)
+        label, leaf, r = self._tree.locate(words[0], code, None if moved is None else moved[0])
         measure, cell = self.measure, jnp.zeros((self.dim,), jnp.int32)
         axis = self.axes if self.axes.ndim == 0 else self.axes[leaf]
         if isinstance(measure, AbstractGridMeasure):
@@ -250,17 +254,21 @@ class CurveGenerator(AbstractExplicitGenerator):
         return np.asarray(_entered(self.curve, self._cell_levels, cells))
 
 
-def running_axes(axes: object, path: str, measure: AbstractMeasure) -> Int[np.ndarray, "*leaves"]:
+def running_axes(axes: object, path: str, measure: AbstractMeasure) -> Int[np.ndarray | Array, "*leaves"]:
     """The axis that changes places with the last, one for all leaves where it is the same for all.
 
     **Raises:** `ValueError` for what is neither "auto", nor an axis, nor one for each leaf of no grid.
     """
     grid, dim = isinstance(measure, AbstractGridMeasure), measure.dim
     if isinstance(axes, str) and axes == "auto":
-        sides = np.asarray(
-            measure.cell_sides if isinstance(measure, AbstractGridMeasure) else measure.sides, np.float64
-        )
-        found = longest_axis(sides) if path == "line" else np.array(dim - 1)
+        if path != "line" or dim == 1:
+            return np.array(dim - 1)
+        if isinstance(measure, AbstractGridMeasure):
+            require_known_sides(measure)
+        elif is_traced(measure.sides):
+            return jnp.asarray(longest_axis(jnp.asarray(measure.sides)))
+        sides = measure.cell_sides if isinstance(measure, AbstractGridMeasure) else measure.sides
+        found = np.asarray(longest_axis(np.asarray(sides, np.float64)))
     else:
         found = np.asarray(axes)
         shapes = ((),) if grid else ((), (measure.size,))

@@ -11,8 +11,8 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, UInt32
 
 from .._checks import Numbers
-from ..measures import AbstractMeasure
-from ..source import digit_bits, float_to_words
+from ..measures import MAX_QUANTA, AbstractMeasure
+from ..source import digit_bits, float_to_words, motion
 from ._base import GUARD_BITS, unit_source
 
 if TYPE_CHECKING:
@@ -38,9 +38,16 @@ class Needs:
     def of(self, generator: "AbstractExplicitGenerator") -> tuple[int, int]:
         """Bits that resolve the finest cells of all the mass, and of 99 % of it (theory, section 9).
 
+        Of masses that are not known, because the measure is traced: those of the smallest there can be, and of equal.
+
         **Raises:** `ValueError` for more quanta than the arithmetic of the generator has room for.
         """
-        counts = generator.measure.counts  # pyright: ignore[reportAttributeAccessIssue]
+        counts = getattr(generator.measure, "counts", None)
+        if counts is None:
+            # Whatever the masses are, and if all are the same.
+            bits = (math.log2(MAX_QUANTA), math.log2(generator.measure.size))
+            every, most = (math.ceil(b + generator.position_bits - 1e-9) for b in bits)
+            return every, most
         if counts is not self._counts and not isinstance(counts, Tracer):
             host, most = np.asarray(counts), 1 << (32 - generator.digit_bits)
             if (total := int(host.sum(dtype=np.int64))) > most:
@@ -73,11 +80,13 @@ def digits_for(measure: AbstractMeasure, position_bits: float, name: str) -> int
         raise ValueError(
             f"{name} asks for a source of {position_bits:.0f} bits; at most 2**20 are possible. Use fewer."
         )
-    return digit_bits(int(measure._weights().sum(dtype=np.int64)))
+    return digit_bits(int(measure._weights().sum(dtype=np.int64)) if hasattr(measure, "counts") else MAX_QUANTA)
 
 
-def exact_words(generator: "AbstractExplicitGenerator", u: Numbers) -> UInt32[Array, "source_dim words"]:
-    """The fixed-point source that floats or uint32 words stand for.
+def exact_source(
+    generator: "AbstractExplicitGenerator", u: Numbers
+) -> tuple[UInt32[Array, "source_dim words"], Float[Array, " source_dim"] | None]:
+    """The fixed-point source that floats or uint32 words stand for; of floats, zeros that have their derivatives, too.
 
     **Raises:** `ValueError` for a wrong shape, and for a float type with fewer bits than resolve the law.
     """
@@ -88,7 +97,7 @@ def exact_words(generator: "AbstractExplicitGenerator", u: Numbers) -> UInt32[Ar
             raise ValueError(
                 f"u as uint32 words must have shape ({sources}, words); got {u.shape}. Use jax.vmap for a batch."
             )
-        return words
+        return words, None
     u = unit_source(u, sources)
     bits = jnp.finfo(u.dtype).nmant + 1
     if generator.float_bits > bits:
@@ -102,5 +111,8 @@ def exact_words(generator: "AbstractExplicitGenerator", u: Numbers) -> UInt32[Ar
 
 
 @eqx.filter_jit
-def _words_of(u: Float[Array, " sources"], length: int) -> UInt32[Array, "sources words"]:
-    return jax.vmap(lambda v: float_to_words(v, length))(u)
+def _words_of(
+    u: Float[Array, " sources"], length: int
+) -> tuple[UInt32[Array, "sources words"], Float[Array, " sources"]]:
+    words = jax.vmap(lambda v: float_to_words(v, length))(jax.lax.stop_gradient(u))
+    return words, motion(u).astype(jnp.result_type(float))

@@ -2,22 +2,23 @@
 
 import abc
 import math
-from typing import NamedTuple, SupportsFloat, SupportsIndex, TypeVar
+from typing import ClassVar, NamedTuple, SupportsFloat, SupportsIndex, TypeVar
 
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, DTypeLike, Float, Int
+from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
-from .._checks import Numbers, whole_number
+from .._checks import Numbers, is_traced, require_numbers, whole_number
 from ..measures import AbstractGridMeasure, AbstractLeafMeasure, AbstractMeasure, Bound, Condition, Label, added
 from ..relu import ReLUNetwork
 from ..source import Branches, QuantileTree
-from ._base import GUARD_BITS, AbstractGenerator, point_at
+from ._base import GUARD_BITS, AbstractGenerator
 from ._certificate import Certificate, combined, mixed, ramp_cost
 from ._conditions import one_code, shares
-from ._exact_source import Needs, exact_words
+from ._exact_source import Needs, exact_source
 from ._float_limits import warn_of_points
+from ._mass_derivative import refused
 
 # Weights of labels that differ by less are the same.
 _EQUAL = 2.0**-40
@@ -65,13 +66,37 @@ class AbstractExplicitGenerator(AbstractGenerator):
     digit_bits: eqx.AbstractVar[int]
     _needs: eqx.AbstractVar[Needs]
 
+    # Whether a point has derivatives by the masses, where these are floats; else they are refused.
+    moves_with_masses: ClassVar[bool] = False
+
     def __check_init__(self):
-        warn_of_points(self)
+        if not is_traced(self.measure):
+            warn_of_points(self)
 
     @property
     @abc.abstractmethod
     def position_bits(self) -> float:
         """Bits of u that move the point inside a leaf."""
+
+    @abc.abstractmethod
+    def push(
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
+    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
+        """The point, and the code of its label, for one fixed-point source: locate, then place.
+
+        `moved`, if given, is zero and has the derivative of the source (theory, section 12).
+
+        **Example:**
+
+            >>> import jax, jax.numpy as jnp, jaxgen as jg
+            >>> g = jg.GridMeasure.from_histogram([1, 3], high=4.0).generator()
+            >>> words = jnp.asarray([[1 << 31, 0]], jnp.uint32)
+            >>> jax.jacfwd(lambda moved: g.push(words, None, moved)[0])(jnp.zeros(1)).tolist()  # side 2, mass 3/4
+            [[2.6666667461395264]]
+        """
 
     @abc.abstractmethod
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
@@ -195,9 +220,14 @@ class AbstractExplicitGenerator(AbstractGenerator):
         """The tree of the measure as it stands: nothing about the masses is kept beside the masses."""
         # Where the arrays are constants of a program, as in jit(vmap(generator)), XLA would sum them while it compiles,
         # and build them into its kernels, which fails for some thousands of leaves ("Unknown MLIR failure" on CPU).
-        counts, branches = jax.lax.optimization_barrier((self.measure.counts, self.branches))  # pyright: ignore[reportAttributeAccessIssue]
+        known = hasattr(self.measure, "counts")
+        weights = self.measure.counts if known else self.measure.masses  # pyright: ignore[reportAttributeAccessIssue]
+        weights, branches = jax.lax.optimization_barrier((weights, self.branches))
         order = self._order
-        return branches.weighed(counts if order is None else counts[order], self.digit_bits)
+        weights = weights if order is None else weights[order]
+        if known:
+            return branches.weighed(weights, self.digit_bits)
+        return branches.of_masses(weights if self.moves_with_masses else refused(weights), self.moves_with_masses)
 
     def __call__(
         self,
@@ -217,7 +247,8 @@ class AbstractExplicitGenerator(AbstractGenerator):
         **Raises:** `ValueError` for a wrong shape, an unknown label, and a float type with fewer bits than resolve the
         law (`sample` has no such limit); a runtime error for u outside [0, 1].
         """
-        return point_at(self, exact_words(self, u), one_code(condition, code, self.vocabulary))
+        words, moved = exact_source(self, u)
+        return point_at(self, words, one_code(condition, code, self.vocabulary), moved)
 
     def relative(self: AnyExplicit) -> AnyExplicit:
         """The same generator relative to the lower corner of its box, `measure.low`, which is a float64 on the host.
@@ -273,6 +304,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
             >>> round(g.certificate(stratified=6).w1, 3)  # one in each third of a leaf of length 3/2
             0.5
         """
+        require_numbers(self, "a certificate")
         n = None if stratified is None else whole_number(stratified, "stratified", 1, 1 << 24)
         if n is not None and ramp is not None:
             raise ValueError("give ramp, for the network, or stratified, for samples of the kernel: not both")
@@ -329,8 +361,20 @@ class AbstractExplicitGenerator(AbstractGenerator):
         return self.network_floats(ramp, relative, dtype, condition)
 
 
+# Called eagerly, it is compiled once for each shape.
+@eqx.filter_jit
+def point_at(
+    generator: AbstractExplicitGenerator,
+    words: UInt32[Array, "source_dim words"],
+    code: Int[Array, ""] | None,
+    moved: Float[Array, " source_dim"] | None,
+) -> Float[Array, " dim"]:
+    """The point that one fixed-point source is sent to."""
+    return generator.push(words, code, moved)[0]
+
+
 def in_quanta(measure: AbstractMeasure | object) -> AbstractMeasure:
-    """The measure a generator runs on: its own counts where they are known, else 2**24 quanta.
+    """The measure a generator runs on: its own counts where they are known, else 2**24 quanta; itself, if traced.
 
     **Raises:** `TypeError` for anything but a measure.
     """
@@ -339,6 +383,13 @@ def in_quanta(measure: AbstractMeasure | object) -> AbstractMeasure:
             f"measure must be a GridMeasure or another measure; got {type(measure).__name__}. "
             "Points become one by GridMeasure.from_samples(points, resolution)."
         )
+    if is_traced([getattr(measure, name, None) for name in ("cells", "labels", "counts")]):
+        raise TypeError(
+            f"cells, labels or counts of this {type(measure).__name__} are traced, and a generator puts them in order: "
+            "build the generator outside of jit, or the measure inside, of cells that are known and masses that are not"
+        )
+    if is_traced(measure) and not hasattr(measure, "counts"):
+        return measure
     return measure.counted()  # pyright: ignore[reportAttributeAccessIssue]
 
 

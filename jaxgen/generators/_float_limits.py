@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 import numpy as np
 
+from .._checks import require_numbers
+
 if TYPE_CHECKING:
     from ._explicit import AbstractExplicitGenerator
 
@@ -47,6 +49,7 @@ def warn_of_points(generator: "AbstractExplicitGenerator") -> None:
 
 def warn_of_network(generator: "AbstractExplicitGenerator") -> None:
     """Warns where the float type of a network has fewer bits than resolve the law, and names what would fit."""
+    require_numbers(generator, "a network")
     dtype, needed = jnp.result_type(float), generator.float_bits
     bits = int(jnp.finfo(dtype).nmant) + 1
     if needed <= bits:

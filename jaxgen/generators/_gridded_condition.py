@@ -15,11 +15,11 @@ from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, Int32, PRNGKeyArr
 from .._checks import Numbers, box_corners, finite_points, ramp_width, require_volume, whole_number
 from ..measures import GridMeasure
 from ..relu import NetworkBuilder, ReLUNetwork, affine, clip_inner, clip_outer, compose, parallel
-from ._base import AbstractGenerator, point_at
+from ._base import AbstractGenerator
 from ._certificate import Certificate
 from ._curve import CurveGenerator
-from ._exact_source import exact_words
-from ._explicit import AbstractExplicitGenerator
+from ._exact_source import exact_source
+from ._explicit import AbstractExplicitGenerator, point_at
 
 _MAX_CELLS = 1 << 20
 
@@ -152,7 +152,8 @@ class GriddedCondition(AbstractGenerator):
         traced. Raises `ValueError` for a wrong shape, and a runtime error for a condition outside the box or NaN.
         """
         code = None if condition is None else self.table[self._cell_of(condition)]
-        return point_at(self.generator, exact_words(self.generator, u), code)
+        words, moved = exact_source(self.generator, u)
+        return point_at(self.generator, words, code, moved)
 
     def push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None

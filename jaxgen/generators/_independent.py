@@ -1,13 +1,13 @@
 """Generator C: d independent uniforms, the baseline to compare against (theory, section 5)."""
 
-from typing import NoReturn, SupportsFloat
+from typing import ClassVar, NoReturn, SupportsFloat
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import ramp_width
-from ..measures import AbstractMeasure, Bound, Label, QuantizedMeasure, unit_roundoff
+from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, unit_roundoff
 from ..relu import ReLUNetwork
 from ..source import Branches
 from ._exact_source import Needs, digits_for
@@ -31,10 +31,11 @@ class IndependentGenerator(AbstractExplicitGenerator):
         (2, [0.25, 0.625], (0.0, 0.0))
     """
 
-    measure: QuantizedMeasure
+    measure: AbstractGridMeasure
     branches: Branches
     digit_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
+    moves_with_masses: ClassVar[bool] = True
 
     def __init__(self, measure: AbstractMeasure | object):
         """**Arguments:** `measure`: a `GridMeasure` or `QuantizedMeasure`, labels included.
@@ -56,10 +57,13 @@ class IndependentGenerator(AbstractExplicitGenerator):
         return 0.0
 
     def push(
-        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate, bin by bin, then place."""
-        return nested_push(self._tree, self.measure, words, code, None)
+        return nested_push(self._tree, self.measure, words, code, moved, None)
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """Zero: the law is the measure in quanta itself."""

@@ -4,6 +4,7 @@
 that is uniform given these bins: the position of v_{k-1} in its bin, folded, or a fresh one.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -40,28 +41,42 @@ def nested_push(
     measure: AbstractGridMeasure,
     words: UInt32[Array, "source_dim words"],
     code: Int[Array, ""] | None,
+    moved: Float[Array, " source_dim"] | None,
     folds: int | None,
     serpentine: bool = False,
     axes: Int[Array, " d"] | None = None,
+    pathwise: bool = False,
 ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
     """One `locate` an axis, with folds between, or a fresh number where `folds` is `None`.
 
     In a serpentine all coordinates but the last rest at the centre of the dyadic interval that is folded.
+
+    A coordinate has the derivatives by u and by the masses of its row. The number that is handed on has that by u, and
+    that by the masses of earlier rows where `pathwise` only: each fold would double it and turn its sign over and over.
     """
-    dtype, dim = measure.low.dtype, measure.dim
-    label, node, r = tree.enter(words[0], code)
+    dtype, dim = jax.dtypes.canonicalize_dtype(measure.low.dtype), measure.dim
+    if moved is None and tree.start_moved is not None:
+        moved = jnp.zeros(words.shape[:1], tree.start_moved.dtype)
+    first, fixed = None if moved is None else moved[0], tree.detached()
+    detach = tree.start_moved is not None and not pathwise
+    label, node, r = tree.enter(words[0], code, first)
+    free = fixed.enter(words[0], code, first)[2].moved if detach else r.moved
 
     def coordinate(state, k):
-        node, r = tree.descend(*state)
-        inside = r.to_float(dtype)
+        above, r, free = state
+        node, within = tree.descend(above, r)
+        inside = within.to_float(dtype)
         if folds is None:
-            following = tree.fresh(words[jnp.minimum(k + 1, dim - 1)], node)
+            later = jnp.minimum(k + 1, dim - 1)
+            following = tree.fresh(words[later], node, None if moved is None else moved[later])
         else:
-            centre, following = r.fold_from_centre(folds, dtype)
+            # The same integers again, which XLA finds once, with another derivative.
+            handed = fixed.descend(above, dataclasses.replace(r, moved=free))[1] if detach else within
+            centre, following = handed.fold_from_centre(folds, dtype)
             inside = jnp.where(k < dim - 1, centre, inside) if serpentine else inside
-        return (node, following), tree.value[node].astype(dtype) + inside
+        return (node, following, following.moved), tree.value[node].astype(dtype) + inside
 
-    _, x = jax.lax.scan(coordinate, (node, r), jnp.arange(dim), unroll=dim if dim <= _UNROLL else 1)
+    _, x = jax.lax.scan(coordinate, (node, r, free), jnp.arange(dim), unroll=dim if dim <= _UNROLL else 1)
     if axes is not None:
         x = x[jnp.zeros(dim, jnp.int32).at[axes].set(jnp.arange(dim, dtype=jnp.int32))]
     return measure.low + x * measure.cell_sides, label  # pyright: ignore[reportReturnType]

@@ -1,19 +1,18 @@
 """Generator A: nested sawtooth (Perekrestenko, Eberhard, Boelcskei; theory, section 3)."""
 
 from collections.abc import Iterator, Sequence
-from typing import SupportsFloat, SupportsIndex
+from typing import ClassVar, SupportsFloat, SupportsIndex
 
 import equinox as eqx
-import jax
 import numpy as np
 from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import Numbers, ramp_width, whole_number
 from ..curves import centre_distance, zigzag_distance
-from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, QuantizedMeasure, label_code, unit_roundoff
+from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, label_code, unit_roundoff
 from ..relu import ReLUNetwork
-from ..source import Branches
-from ._axes import longest_axis
+from ..source import Branches, on_device
+from ._axes import longest_axis, require_known_sides
 from ._exact_source import Needs, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, on_a_grid
 from ._float_limits import warn_of_network
@@ -22,7 +21,7 @@ from ._nested_floats import nested_floats
 from ._parallel_lines import unfolded_distance
 from ._strata import nested_strata
 
-_PATHS = ("zigzag", "serpentine")
+_PATHS, _GRADIENTS = ("zigzag", "serpentine"), ("detached", "pathwise")
 
 
 class SawtoothGenerator(AbstractExplicitGenerator):
@@ -49,14 +48,16 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         0.00226
     """
 
-    measure: QuantizedMeasure
+    measure: AbstractGridMeasure
     branches: Branches
     axes: Int[Array, " d"]
     order: Int[Array, " m"]
     folds: int = eqx.field(static=True)
     path: str = eqx.field(static=True)
+    gradient: str = eqx.field(static=True)
     digit_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
+    moves_with_masses: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         folds: SupportsIndex | object = 6,
         path: str = "zigzag",
         axes: Sequence[SupportsIndex] | Numbers | str | object = "auto",
+        gradient: str = "detached",
     ):
         """**Arguments:**
 
@@ -74,17 +76,27 @@ class SawtoothGenerator(AbstractExplicitGenerator):
             last, which makes the certificate least, and leaves the others as they are. (If several are the longest, to
             six digits, the last of them.) Points are in the coordinates of the measure in any case.
 
+        - `gradient`: of a point by masses, where they are traced. "detached": each coordinate by the masses of its own
+            row, but not through the number that is handed on to it, as each fold doubles that derivative and turns its
+            sign. "pathwise": the derivative of the point at fixed u, exactly. Neither sees the jumps, so that the mean
+            over u is not the derivative of the law: for masses 1/2 on [0, 0.1] and [0.9, 1] the mean moves by -0.1 with
+            the first, of the law by -0.9. `measure.weighted_points` has that of the law. A file does not keep it.
+
         **Raises:** `ValueError` for negative folds, or so many that the source would need more than 2**20 bits, an
-        unknown path, and axes that are no permutation; `TypeError` for a measure that is on no grid.
+        unknown path or gradient, and axes that are no permutation, or "auto" for a box that is traced; `TypeError` for
+        a measure that is on no grid.
         """
         if not isinstance(path, str) or path not in _PATHS:
             raise ValueError(f"path must be one of {', '.join(_PATHS)}; got {path!r}")
+        if not isinstance(gradient, str) or gradient not in _GRADIENTS:
+            raise ValueError(f"gradient must be one of {', '.join(_GRADIENTS)}; got {gradient!r}")
+        self.gradient = gradient
         self.folds, self.path = whole_number(folds, "folds"), path
         self.measure = on_a_grid(measure)  # pyright: ignore[reportAttributeAccessIssue]
         self.digit_bits = digits_for(self.measure, self.position_bits, "folds")
         permutation = _permutation(axes, self.measure)
         self.branches, order = nested_branches(self.measure, permutation)
-        self.axes, self.order = (jax.device_put(array.astype(np.int32)) for array in (permutation, order))
+        self.axes, self.order = (on_device(array.astype(np.int32)) for array in (permutation, order))
         self._needs = Needs(self)
 
     @property
@@ -96,10 +108,14 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         return self.order
 
     def push(
-        self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
+        self,
+        words: UInt32[Array, "source_dim words"],
+        code: Int[Array, ""] | None,
+        moved: Float[Array, " source_dim"] | None = None,
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """Locate, bin by bin, then place."""
-        return nested_push(self._tree, self.measure, words, code, self.folds, self.path == "serpentine", self.axes)
+        tree, rests, pathwise = self._tree, self.path == "serpentine", self.gradient == "pathwise"
+        return nested_push(tree, self.measure, words, code, moved, self.folds, rests, self.axes, pathwise)
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """What the dyadic boxes cost, with sides `h_k = cell side / 2**folds` for all axes but the last.
@@ -187,7 +203,8 @@ def _permutation(axes: object, measure: AbstractGridMeasure) -> Int[np.ndarray, 
     """The axes in the order of nesting. Raises `ValueError` for what is neither "auto" nor a permutation."""
     natural = np.arange(measure.dim)
     if isinstance(axes, str) and axes == "auto":
-        last = longest_axis(np.asarray(measure.cell_sides, np.float64))
+        require_known_sides(measure)
+        last = 0 if measure.dim == 1 else int(longest_axis(np.asarray(measure.cell_sides, np.float64)))
         return np.append(np.delete(natural, last), last)
     given = np.asarray(axes)
     if given.dtype.kind not in "iu" or not np.array_equal(np.sort(given, axis=None), natural) or given.ndim != 1:

@@ -151,6 +151,42 @@ class AbstractMeasure(eqx.Module):
         """
         return self.masses @ ((self.centers - self.mean()) ** 2 + self.sides**2 / 12)
 
+    def weighted_points(self, each: int = 1) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+        """Points that stand for the law, with weights: differentiable in the masses and the boxes, at any of them.
+
+        The law of a leaf is uniform, so that `E f = sum_i p_i E[f | leaf i]`, and its derivative by the masses is
+        `sum_i dp_i E[f | leaf i]`: what losses on weighted points, and `weights @ f(points)`, have. Theory, section 12.
+
+        **Arguments:** `each`: how many points stand for a leaf, of equal weights; the centre, or a lattice around it
+        whose mean is the centre: on an axis the middles of equal parts.
+
+        **Returns:** points `(m * each, d)`, leaf by leaf, in the units of the data, and weights, of sum 1.
+
+        **Raises:** `ValueError` for each < 1.
+
+        **Example:** the mean of a law on [0, 1/10] and [9/10, 1], by the mass of the first.
+
+            >>> import jax, jax.numpy as jnp, jaxgen as jg
+            >>> def mean(p):
+            ...     law = jg.LeafMeasure([0.0, 0.9], [0.1, 0.1], jnp.stack([p, 1 - p]))
+            ...     points, weights = law.weighted_points()
+            ...     return weights @ points[:, 0]
+            >>> round(float(jax.grad(mean)(0.5)), 4)
+            -0.9
+        """
+        each = whole_number(each, "each", 1)
+        # A Kronecker lattice of powers of the root of x**d = x + 1, turned about the centre.
+        root = 2.0
+        for _ in range(64):
+            root = (1 + root) ** (1 / self.dim) if self.dim > 1 else root
+        middles = (np.arange(each) - (each - 1) / 2)[:, None]
+        steps = np.append(1 / each, root ** -np.arange(1.0, self.dim))
+        dtype = jnp.result_type(float)
+        inside = jnp.asarray((0.5 + middles * steps) % 1.0, dtype)
+        corners, sides = jnp.asarray(self.low_corners, dtype), jnp.asarray(self.sides, dtype)
+        points = corners[:, None] + sides[:, None] * inside
+        return points.reshape(-1, self.dim), jnp.repeat(self.masses / each, each)
+
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
         """Draws `n` independent points: a leaf by its mass, and d more uniform numbers in the leaf.
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, DTypeLike, Float, Int
 
-from .._checks import Numbers, box_corners, grid_resolution
+from .._checks import Numbers, box_corners, grid_resolution, is_traced, traced_corners
 from ._abstract import AbstractMeasure
 from ._build import merge_cells
 from ._floats import grid_error
@@ -178,7 +178,8 @@ def canonical(cells, weights, low, high, resolution, labels, vocabulary):
         raise TypeError(f"cells must be integers; got {cells.dtype}")
     m, d = cells.shape
     resolution = grid_resolution(resolution, d)
-    low, high = (corner.copy() for corner in box_corners(low, high, d))
+    corners: Any = traced_corners if is_traced((low, high)) else box_corners
+    low, high = (corner.copy() for corner in corners(low, high, d))
     if np.any(cells < 0) or np.any(cells >= np.array(resolution)):
         raise ValueError(
             f"cells must lie between 0 and resolution - 1 = {tuple(n - 1 for n in resolution)} on every axis"

@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from .._checks import Numbers, nonnegative_weights
+from .._checks import Numbers, is_traced, nonnegative_weights, require_numbers
+from ..source import on_device
 from ._abstract_grid import AbstractGridMeasure, canonical
 from ._build import density_to_grid, histogram_to_grid, image_to_grid, samples_to_grid
 from ._quantized import QuantizedMeasure, quantized
 from ._record import Record
 from ._rounding import MAX_QUANTA, added, transports
+from ._traced import traced_masses
 from ._vocabulary import Label
 
 
@@ -58,9 +59,20 @@ class GridMeasure(AbstractGridMeasure):
         - `labels`: `(m,)` codes into `vocabulary`, a sequence of strings or integers.
         - `record`: what is known of these masses: their total, where they are counts, and how far points are from them.
 
+        While a function is traced, `masses`, `low` and `high` may be traced, and cells of zero mass are kept. Such a
+        measure has generators, samples and densities with their derivatives, and no record.
+
         **Raises:** `ValueError` for negative, NaN or infinite masses, masses that sum to zero, cells outside the grid
         or repeated, a box upside down, and labels that do not fit.
         """
+        if is_traced((masses, low, high)):
+            box = (low, high, resolution, labels, vocabulary)
+            cells, place, self.low, self.high, self.resolution, codes, self.vocabulary = canonical(
+                cells, np.arange(len(np.asarray(cells))), *box
+            )
+            self.cells, self.labels = on_device(cells), None if codes is None else on_device(codes)
+            self.masses, self.record = traced_masses(masses, len(place))[place], Record()
+            return
         weights = nonnegative_weights(masses, "masses")
         cells, labels = np.asarray(cells), None if labels is None else np.asarray(labels)
         if weights.shape == cells.shape[:1]:
@@ -70,10 +82,9 @@ class GridMeasure(AbstractGridMeasure):
         cells, weights, self.low, self.high, self.resolution, codes, self.vocabulary = canonical(
             cells, weights, low, high, resolution, labels, vocabulary
         )
-        # device_put, because jnp.asarray compiles a copy for each new shape.
-        self.cells = jax.device_put(cells)
-        self.masses = jax.device_put((weights / weights.sum()).astype(jnp.result_type(float)))
-        self.labels = None if codes is None else jax.device_put(codes)
+        self.cells = on_device(cells)
+        self.masses = on_device((weights / weights.sum()).astype(jnp.result_type(float)))
+        self.labels = None if codes is None else on_device(codes)
         self.record = Record() if record is None else record
         if self.record.bounds:
             self.record = self._stored(weights).of(*self._proof_arrays())
@@ -251,11 +262,12 @@ class GridMeasure(AbstractGridMeasure):
         return Record(bounds, labels, record.total, saved=record.saved)
 
     def _weights(self) -> np.ndarray:
+        require_numbers(self, "what was asked for")
         return np.asarray(self.masses)
 
     def _host_weights(self) -> np.ndarray:
         """The counts of points, where the masses are those; the masses in float64 else."""
-        masses, total = np.asarray(self.masses, np.float64), self.record.total
+        masses, total = self._weights().astype(np.float64), self.record.total
         if total is not None and total <= MAX_QUANTA:
             counts = masses * total
             whole = np.rint(counts).astype(np.int64)

@@ -10,13 +10,15 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
-from .._checks import Numbers, finite_points, nonnegative_weights
+from .._checks import Numbers, finite_points, is_traced, nonnegative_weights, require_numbers
+from ..source import on_device
 from ._abstract import AbstractMeasure, AnyMeasure
 from ._abstract_grid import label_fields
 from ._floats import leaf_error
 from ._quantized import as_counts, masses_of
 from ._record import Bound, Record
 from ._rounding import MAX_QUANTA, round_masses
+from ._traced import traced_leaves
 from ._vocabulary import Label, label_code
 
 
@@ -143,13 +145,21 @@ class LeafMeasure(AbstractLeafMeasure):
         - `masses`: `(m,)`, nonnegative, normalized here; leaves of zero mass are dropped.
         - `labels`: `(m,)` codes into `vocabulary`, a sequence of strings or integers.
 
+        While a function is traced, corners, sides and masses may be traced, and leaves of zero mass are kept. Such a
+        measure has generators, samples and densities with their derivatives, and no record.
+
         **Raises:** `ValueError` for corners or sides that are not finite or of the wrong shape, negative sides, masses
         that are negative, not finite or all zero, and labels that do not fit; `TypeError` for anything but numbers.
         """
+        if is_traced((low_corners, sides, masses)):
+            fields = traced_leaves(low_corners, sides, masses, labels, vocabulary)
+            self.low_corners, self.sides, self.masses, codes, self.vocabulary = fields
+            self.labels, self.record = None if codes is None else on_device(codes), Record()
+            return
         weights = nonnegative_weights(masses, "masses", len(np.atleast_1d(np.asarray(low_corners))))
         fields = _ordered(low_corners, sides, weights, labels, vocabulary)
         self.low_corners, self.sides, weights, self.labels, self.vocabulary = fields
-        self.masses = jax.device_put((weights / weights.sum()).astype(jnp.result_type(float)))
+        self.masses = on_device((weights / weights.sum()).astype(jnp.result_type(float)))
         self.record = Record()
 
     def quantize(self, quanta: int | object) -> "QuantizedLeafMeasure":
@@ -168,6 +178,7 @@ class LeafMeasure(AbstractLeafMeasure):
         return self.quantize(MAX_QUANTA)
 
     def _weights(self) -> np.ndarray:
+        require_numbers(self, "what was asked for")
         return np.asarray(self.masses)
 
 
@@ -206,7 +217,7 @@ class QuantizedLeafMeasure(AbstractLeafMeasure):
         whole = as_counts(counts)
         fields = _ordered(low_corners, sides, whole, labels, vocabulary)
         self.low_corners, self.sides, whole, self.labels, self.vocabulary = fields
-        self.counts = jax.device_put(whole.astype(np.uint32))
+        self.counts = on_device(whole.astype(np.uint32))
         self.record = (Record() if record is None else record).of(*self._proof_arrays())
 
     @property
@@ -281,5 +292,5 @@ def _ordered(low_corners, sides, weights, labels, vocabulary) -> tuple[Any, ...]
     order = keep if codes is None else keep[np.argsort(codes[keep], kind="stable")]
     if codes is not None and not np.array_equal(np.unique(codes[order]), np.arange(len(names or ()))):
         raise ValueError("every label must have positive mass")
-    codes = None if codes is None else jax.device_put(codes[order])
+    codes = None if codes is None else on_device(codes[order])
     return corners[order], lengths[order], weights[order], codes, names

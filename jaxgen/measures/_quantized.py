@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
 from .._checks import Numbers
 from ..curves import PeanoCurve
+from ..source import on_device
 from ._abstract_grid import AbstractGridMeasure, canonical
 from ._record import Record
 from ._rounding import MAX_QUANTA, round_masses
@@ -59,9 +59,8 @@ class QuantizedMeasure(AbstractGridMeasure):
         cells, whole, self.low, self.high, self.resolution, codes, self.vocabulary = canonical(
             cells, whole, low, high, resolution, labels, vocabulary
         )
-        self.cells = jax.device_put(cells)
-        self.counts = jax.device_put(whole.astype(np.uint32))
-        self.labels = None if codes is None else jax.device_put(codes)
+        self.cells, self.counts = on_device(cells), on_device(whole.astype(np.uint32))
+        self.labels = None if codes is None else on_device(codes)
         self.record = (Record() if record is None else record).of(*self._proof_arrays())
 
     @property

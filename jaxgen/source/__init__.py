@@ -1,6 +1,7 @@
 """One uniform number with every bit exact: its words, the position inside a node, the search among leaves."""
 
-from ._padding import cut as cut, padded_size as padded_size
+from ._padding import cut as cut, on_device as on_device, padded_size as padded_size
 from ._residual import Residual as Residual, digit_bits as digit_bits
+from ._slope import motion as motion, moved_inside as moved_inside
 from ._tree import Branches as Branches, QuantileTree as QuantileTree, branches as branches
 from ._words import float_to_words as float_to_words, stratum_words as stratum_words, words_to_float as words_to_float

@@ -1,4 +1,4 @@
-"""Sizes of batches that many numbers of samples share, so that a new number is no new program."""
+"""Arrays between host and device without new programs: sizes of batches that many numbers of samples share."""
 
 import jax
 import numpy as np
@@ -34,3 +34,19 @@ def cut(array: Shaped[Array, "size ..."], n: int) -> Shaped[Array, "n ..."]:
     if isinstance(array, Tracer) or array.nbytes > 1 << 26:
         return array[:n]
     return jax.device_put(np.asarray(array)[:n], array.sharding)
+
+
+def on_device(array: Shaped[np.ndarray, "..."]) -> Shaped[Array, "..."]:
+    """An array of the host as one of the device, known in its entries while a function is traced.
+
+    By `device_put`, because `jnp.asarray` compiles a copy for each new shape.
+
+    **Example:**
+
+        >>> import jax, numpy as np
+        >>> from jaxgen.source import on_device
+        >>> float(jax.jit(lambda x: x * np.asarray(on_device(np.arange(3))).sum())(2.0))
+        6.0
+    """
+    with jax.ensure_compile_time_eval():
+        return jax.device_put(array)

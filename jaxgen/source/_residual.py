@@ -29,6 +29,9 @@ class Residual(eqx.Module):
     integer part. With factor K it is the quantile step, with 2**s it is s folds, with b**m it is m digits of a curve of
     base b, with 2**bits it is long division.
 
+    `moved`, where it is given, is exactly 0 and has the derivative of the number (`moved_inside` has the rule), so that
+    what `to_float` gives can be differentiated. Without it nothing is spent on derivatives.
+
     **Example:**
 
         >>> import jax.numpy as jnp
@@ -43,10 +46,11 @@ class Residual(eqx.Module):
     fraction: UInt32[Array, " digits"]
     count: UInt32[Array, ""]
     bits: int = eqx.field(static=True)
+    moved: Float[Array, ""] | None = None
 
     @classmethod
-    def of_words(cls, words: UInt32[Array, " words"], bits: int) -> "Residual":
-        """A uniform number: the fraction that its words write, in digits of 8 or 16 bits.
+    def of_words(cls, words: UInt32[Array, " words"], bits: int, moved: Float[Array, ""] | None = None) -> "Residual":
+        """A uniform number: the fraction that its words write, in digits of 8 or 16 bits; and its derivative, if any.
 
         **Example:**
 
@@ -58,7 +62,7 @@ class Residual(eqx.Module):
         shifts = jnp.arange(32 - bits, -1, -bits, dtype=jnp.uint32)
         fraction = ((words[:, None] >> shifts[None]) & jnp.uint32(2**bits - 1)).reshape(-1)
         one = jnp.ones((), jnp.uint32)
-        return cls(0 * one, fraction, one, bits)
+        return cls(0 * one, fraction, one, bits, moved)
 
     def scale(self, factor: int | UInt32[Array, ""]) -> tuple[UInt32[Array, ""], "Residual"]:
         """`factor` times the number, as an integer and a residual.
@@ -83,7 +87,8 @@ class Residual(eqx.Module):
 
         carry, fraction = self._from_the_last(step, jnp.zeros_like(self.whole))
         v = self.whole * factor + carry
-        return v // self.count, Residual(v % self.count, fraction, self.count, self.bits)
+        moved = None if self.moved is None else self.moved * factor.astype(self.moved.dtype)
+        return v // self.count, Residual(v % self.count, fraction, self.count, self.bits, moved)
 
     def one_minus(self) -> "Residual":
         """`1 - r`; the endpoint 1 itself, met with probability 2**-(bits of the source), becomes the largest number.
@@ -106,7 +111,9 @@ class Residual(eqx.Module):
         # -fraction = (1 - fraction) - 1 unless the fraction is zero, which the carry out says.
         whole = self.count - 1 - self.whole + carry
         end = whole == self.count
-        return Residual(jnp.where(end, self.count - 1, whole), jnp.where(end, full, fraction), self.count, self.bits)
+        whole, fraction = jnp.where(end, self.count - 1, whole), jnp.where(end, full, fraction)
+        moved = None if self.moved is None else -self.moved
+        return Residual(whole, fraction, self.count, self.bits, moved)
 
     def fold(self, folds: int) -> "Residual":
         """The sawtooth g_s, s = `folds` (theory, section 1): up on dyadic interval number D if D is even, else down.
@@ -129,9 +136,7 @@ class Residual(eqx.Module):
             tooth, r = r.scale(2**now)
             down = r.one_minus()
             odd = tooth % 2 == 1
-            r = Residual(
-                jnp.where(odd, down.whole, r.whole), jnp.where(odd, down.fraction, r.fraction), r.count, r.bits
-            )
+            r = jax.tree.map(lambda turned, straight, odd=odd: jnp.where(odd, turned, straight), down, r)
             teeth.append((now, tooth.astype(dtype), odd))
             folds -= now
         centre = jnp.asarray(0.5, dtype)
@@ -169,7 +174,7 @@ class Residual(eqx.Module):
         return jnp.concatenate(out), r
 
     def to_float(self, dtype: jnp.dtype | type) -> Float[Array, ""]:
-        """The number, rounded to `dtype`.
+        """The number, rounded to `dtype`; with its derivative, where it has one.
 
         **Example:**
 
@@ -182,7 +187,8 @@ class Residual(eqx.Module):
         rest = jnp.zeros((), dtype)
         for i in reversed(range(min(self.fraction.shape[0], -(-64 // self.bits)))):
             rest = (self.fraction[i].astype(dtype) + rest) * 2.0**-self.bits
-        return (self.whole.astype(dtype) + rest) / self.count.astype(dtype)
+        value = (self.whole.astype(dtype) + rest) / self.count.astype(dtype)
+        return value if self.moved is None else value + self.moved.astype(dtype)
 
     def _from_the_last(self, step, carry):
         return jax.lax.scan(step, carry, self.fraction, reverse=True, unroll=min(_UNROLL, self.fraction.shape[0]))

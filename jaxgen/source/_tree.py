@@ -7,13 +7,20 @@ is exact, because the quanta are whole numbers. The columns are (label, x_1, ...
 (label, leaf) along a curve. A prompt is the node to start from.
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
+from ._padding import on_device
 from ._residual import Residual
+from ._slope import motion, moved_inside
+
+# Masses that are floats are held as so many quanta: the most that counts beside digits of 8 bits have room for.
+_QUANTA = 1 << 24
 
 
 class QuantileTree(eqx.Module):
@@ -22,6 +29,7 @@ class QuantileTree(eqx.Module):
     - `start`, `count`: the interval of quanta `start .. start + count - 1` of each node, `(nodes,)`.
     - `value`: what the last column holds there; `first`, `children`: where its children are, and how many.
     - `labelled`: whether the first column is a label (static).
+    - `start_moved`, `count_moved`: exactly 0, with the derivatives of start and count by masses; `None` without these.
 
     **Example:**
 
@@ -41,11 +49,15 @@ class QuantileTree(eqx.Module):
     search_steps: int = eqx.field(static=True)
     labelled: bool = eqx.field(static=True)
     bits: int = eqx.field(static=True)
+    start_moved: Float[Array, " nodes"] | None = None
+    count_moved: Float[Array, " nodes"] | None = None
 
     def enter(
-        self, words: UInt32[Array, " words"], code: Int[Array, ""] | None
+        self, words: UInt32[Array, " words"], code: Int[Array, ""] | None, moved: Float[Array, ""] | None = None
     ) -> tuple[Int[Array, ""], Int[Array, ""], Residual]:
         """The label, the node of that label, and the position of u in it. A label that is asked for is a narrower u.
+
+        `moved`, if given, has the derivative of u, as in a `Residual`.
 
         **Example:**
 
@@ -59,16 +71,18 @@ class QuantileTree(eqx.Module):
         """
         if not self.labelled:
             root = jnp.zeros((), jnp.int32)
-            return root, root, self.fresh(words, root)
+            return root, root, self.fresh(words, root, moved)
         if code is None:
             root = jnp.zeros((), jnp.int32)
-            node, r = self.descend(root, self.fresh(words, root))
+            node, r = self.descend(root, self.fresh(words, root, moved))
         else:
             node = (1 + code).astype(jnp.int32)
-            r = self.fresh(words, node)
+            r = self.fresh(words, node, moved)
         return self.value[node], node, r
 
-    def fresh(self, words: UInt32[Array, " words"], node: Int[Array, ""]) -> Residual:
+    def fresh(
+        self, words: UInt32[Array, " words"], node: Int[Array, ""], moved: Float[Array, ""] | None = None
+    ) -> Residual:
         """A uniform number as a position in a node.
 
         **Example:**
@@ -81,7 +95,7 @@ class QuantileTree(eqx.Module):
             (2, 4)
         """
         quantum, r = Residual.of_words(words, self.bits).scale(self.count[node])
-        return Residual(quantum, r.fraction, self.count[node], self.bits)
+        return Residual(quantum, r.fraction, self.count[node], self.bits, moved)
 
     def descend(self, node: Int[Array, ""], r: Residual) -> tuple[Int[Array, ""], Residual]:
         """The child of `node` that holds the position, and the position inside the child.
@@ -102,10 +116,40 @@ class QuantileTree(eqx.Module):
             half = size // 2
             right = self.start[low + half] <= quantum
             low, size = jnp.where(right, low + half, low), jnp.where(right, size - half, half)
-        return low, Residual(quantum - self.start[low], r.fraction, self.count[low], self.bits)
+        inside = Residual(quantum - self.start[low], r.fraction, self.count[low], self.bits)
+        if r.moved is None:
+            return low, inside
+        moved = moved_inside(inside.to_float(r.moved.dtype), *self._motion(node, r, low, r.moved))
+        return low, dataclasses.replace(inside, moved=moved)
+
+    def detached(self) -> "QuantileTree":
+        """The tree without the derivatives by masses.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, numpy as np
+            >>> from jaxgen.source import branches
+            >>> masses = jnp.asarray([0.25, 0.75])
+            >>> branches([np.arange(2)], 2).of_masses(masses).detached().count_moved is None
+            True
+        """
+        return dataclasses.replace(self, start_moved=None, count_moved=None)
+
+    def _motion(self, node: Int[Array, ""], r: Residual, child: Int[Array, ""], moved: Float[Array, ""]):
+        """The last arguments of `moved_inside`, in quanta, for the position r in a node, `start + r count`, in a child.
+
+        With S, C, R the values of start, count and r, and s, c, m their motions, this position is `S + R C`, what the
+        integers say, and `s + R c + m (C + c)`.
+        """
+        size, count = self.count[node].astype(moved.dtype), self.count[child].astype(moved.dtype)
+        if self.start_moved is None or self.count_moved is None:
+            return moved * size, count
+        s, c = self.start_moved[node], self.count_moved[node]
+        exact = dataclasses.replace(r, moved=None).to_float(moved.dtype)
+        return s + exact * c + moved * (size + c) - self.start_moved[child], count, self.count_moved[child]
 
     def locate(
-        self, words: UInt32[Array, " words"], code: Int[Array, ""] | None
+        self, words: UInt32[Array, " words"], code: Int[Array, ""] | None, moved: Float[Array, ""] | None = None
     ) -> tuple[Int[Array, ""], Int[Array, ""], Residual]:
         """The leaf that u falls in, exactly, the position of u inside it, and the label: `(label, leaf, residual)`.
 
@@ -118,7 +162,7 @@ class QuantileTree(eqx.Module):
             >>> int(leaf), round(float(r.to_float(jnp.float32)), 4)
             (1, 0.3333)
         """
-        label, node, r = self.enter(words, code)
+        label, node, r = self.enter(words, code, moved)
         node, r = self.descend(node, r)
         return label, self.value[node], r
 
@@ -163,6 +207,45 @@ class Branches(eqx.Module):
             start, edges[self.end] - start, self.value, self.first, self.children,
             self.search_steps, self.labelled, bits,
         )  # fmt: skip
+
+    def of_masses(self, masses: Float[Array, " leaves"], derivative: bool = True) -> QuantileTree:
+        """The tree for float masses of the leaves, in their order, rounded to 2**24 quanta; traced, as often as not.
+
+        First the cumulative masses of the labels are rounded, each of which keeps a quantum at least; then those of the
+        leaves under each label. `derivative`: whether the tree has derivatives by the masses.
+
+        **Example:**
+
+            >>> import jax.numpy as jnp, numpy as np
+            >>> from jaxgen.source import branches
+            >>> tree = branches([np.arange(2)], 2).of_masses(jnp.asarray([1.0, 3.0]))
+            >>> tree.count.tolist(), tree.count_moved.tolist()
+            ([16777216, 4194304, 12582912], [0.0, 0.0, 0.0])
+        """
+        tree = self.weighed(self._rounded(jax.lax.stop_gradient(masses)), bits=8)
+        if not derivative:
+            return tree
+        edges = jnp.concatenate([jnp.zeros((1,), masses.dtype), jnp.cumsum(masses)])
+        edges = edges * (_QUANTA / edges[-1])
+        start = edges[self.begin]
+        return dataclasses.replace(tree, start_moved=motion(start), count_moved=motion(edges[self.end] - start))
+
+    def _rounded(self, masses: Float[Array, " leaves"]) -> UInt32[Array, " leaves"]:
+        level = self.level(1) if self.labelled else self.level(0)
+        first, end = self.begin[level], self.end[level]
+        labels, leaves = level.stop - level.start, masses.shape[0]
+        # Sums of floats need not grow with each term; those of counts do.
+        edges = jnp.concatenate([jnp.zeros((1,), masses.dtype), jax.lax.cummax(jnp.cumsum(masses))])
+        place = jnp.arange(labels + 1, dtype=masses.dtype)
+        ends = jnp.append(jnp.rint(edges[first] * (_QUANTA / edges[-1])), jnp.asarray(_QUANTA, masses.dtype))
+        ends = jnp.minimum(jax.lax.cummax(ends - place) + place, _QUANTA - (labels - place))
+        label = jnp.searchsorted(first, jnp.arange(leaves, dtype=first.dtype), side="right") - 1
+        total = (edges[end] - edges[first])[label]
+        # Without any mass, the quantum of a label is that of its last leaf.
+        share = jnp.where(total > 0, (edges[1:] - edges[first][label]) / jnp.where(total > 0, total, 1), 0)
+        share = jnp.where(jnp.arange(1, leaves + 1) == end[label], 1, share)
+        inner = ends[label] + jnp.rint(share * jnp.diff(ends)[label])
+        return jnp.diff(inner, prepend=jnp.zeros((1,), inner.dtype)).astype(jnp.uint32)
 
     def level(self, k: int) -> slice:
         """The nodes of level k; level 0 is the root.
@@ -224,8 +307,7 @@ def branches(columns: list[np.ndarray], leaves: int, labels: np.ndarray | None =
         *map(np.concatenate, (values, child, number)),
     )
     return Branches(
-        # device_put, because jnp.asarray compiles a copy for each new shape.
-        *(jax.device_put(field.astype(np.int32)) for field in fields),
+        *(on_device(field.astype(np.int32)) for field in fields),
         offsets=tuple(int(o) for o in offsets),
         search_steps=int(max(n.max() for n in number) - 1).bit_length() if max(n.max() for n in number) > 1 else 0,
         labelled=labels is not None,
