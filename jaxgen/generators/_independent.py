@@ -1,13 +1,13 @@
 """Generator C: d independent uniforms, the baseline to compare against (theory, section 5)."""
 
-from typing import ClassVar, NoReturn, SupportsFloat
+from typing import Any, ClassVar, NoReturn, SupportsFloat
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, DTypeLike, Float, Int, UInt32
 
 from .._checks import ramp_width
-from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, unit_roundoff
+from ..measures import AbstractMeasure, Bound, Label, unit_roundoff
 from ..relu import ReLUNetwork
 from ..source import Branches
 from ._exact_source import Needs, digits_for
@@ -31,7 +31,7 @@ class IndependentGenerator(AbstractExplicitGenerator):
         (2, [0.25, 0.625], (0.0, 0.0))
     """
 
-    measure: AbstractGridMeasure
+    measure: Any  # a QuantizedMeasure, or a GridMeasure where that is traced, which has no counts of its own
     branches: Branches
     digit_bits: int = eqx.field(static=True)
     _needs: Needs = eqx.field(static=True, repr=False)
