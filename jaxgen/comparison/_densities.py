@@ -75,8 +75,8 @@ def _mixture(data: Dataset, size: int, seed: int) -> Made:
     coded = np.exp2(np.round(np.log2(scales) * levels / _OCTAVES) * _OCTAVES / levels)
     slants = np.round(np.tril(factors, -1) / scales[:, None, :] * levels / 16) / levels * 16
     factors = slants * coded[:, None, :] + np.einsum("ki,ij->kij", coded, np.eye(dim))
-    means = np.round(found.means_ * levels) / levels
-    weights = np.maximum(np.round(found.weights_ * levels), 1)
+    means = np.round(np.asarray(found.means_) * levels) / levels
+    weights = np.maximum(np.round(np.asarray(found.weights_) * levels), 1)
     numbers = size * (1 + 2 * dim + (dim * (dim - 1) // 2 if kind == "full" else 0))
     return Made(_in_units(weights, means, factors, low, side), _header(dim) + _BITS * numbers)
 
@@ -92,10 +92,10 @@ def _centres(data: Dataset, size: int, seed: int) -> Made:
     from sklearn.cluster import KMeans
 
     points, low, side = data.points, *_box(data.points)
-    dim, found = points.shape[1], KMeans(size, n_init=1, random_state=seed).fit(data.points)
+    dim, found = points.shape[1], KMeans(size, n_init=1, random_state=seed).fit(points)  # pyright: ignore[reportArgumentType]
     places = np.round((found.cluster_centers_ - low) / side * _PLACES)
     places, which = np.unique(places, axis=0, return_inverse=True)
-    masses = np.bincount(which.ravel(), np.bincount(found.labels_, minlength=size)) / len(points)
+    masses = np.bincount(which.ravel(), np.bincount(np.asarray(found.labels_), minlength=size)) / len(points)
     quanta = _QUANTA * len(masses)
     counts = np.maximum(np.diff(np.round(np.cumsum(masses) * quanta), prepend=0), 1).astype(np.int64)
     law = CodebookGenerator(low + side * places / _PLACES, counts)

@@ -1,5 +1,8 @@
 """Models that take long to train: flows of FlowJAX, flow matching and semi-discrete maps of OTT-JAX."""
 
+# pyright: reportMissingImports=false
+# Its libraries are optional.
+
 from collections.abc import Callable, Iterator
 from typing import Any
 
