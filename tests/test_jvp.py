@@ -1,5 +1,7 @@
 """Derivatives of explicit generators: exact slopes off the jumps, by u, by boxes, by atoms (theory, section 12)."""
 
+from fractions import Fraction
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -90,10 +92,13 @@ def _made(name):
 
 
 def _edges(g):
-    """The borders of the first column, which are floats; and 0 and 1."""
+    """The borders of the first column, or the next float where they are none; and 0 and 1."""
     counts = np.asarray(g.measure.counts if g._order is None else g.measure.counts[g._order], float)
     begin = np.asarray(g.branches.begin)[g.branches.level(1 + g.branches.labelled)]
-    borders = np.append(0, np.cumsum(counts))[begin] / counts.sum()
+    starts = np.append(0, np.cumsum(counts))[begin]
+    borders = starts / counts.sum()
+    exact = [Fraction(b) * int(counts.sum()) == int(s) for b, s in zip(borders.tolist(), starts.tolist(), strict=True)]
+    borders = np.where(exact, borders, np.nextafter(borders, 2.0))
     return np.repeat(np.append(borders, 1.0)[:, None], g.source_dim, axis=1)
 
 

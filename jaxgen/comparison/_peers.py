@@ -1,5 +1,6 @@
 """Models of other libraries, fitted to the same half of the data."""
 
+import dataclasses
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
@@ -53,7 +54,11 @@ def peer_row(name: str, peer: Peer, yardstick: Yardstick) -> Iterator[Measured]:
         made = peer.make(splits[0].train, yardstick.seed)
         seconds = time.thread_time() - began
         laws = [made.law, *(peer.make(split.train, yardstick.seed).law for split in splits[1:])]
-        models = [wrapped(law, split.train.points.shape[1]) for law, split in zip(laws, splits, strict=True)]
+        models = [
+            # What it says of itself, if it is one of ours, is about itself.
+            dataclasses.replace(wrapped(law, split.train.points.shape[1]), generator=None)
+            for law, split in zip(laws, splits, strict=True)
+        ]
         yield measure(name, "peer", models, yardstick, seconds, peer.family, made.bits)
     except Exception as error:  # another library may raise anything, and must not take the others down
         yield failure(name, "peer", error)

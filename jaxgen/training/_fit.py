@@ -64,8 +64,9 @@ def fit(
 
     **Arguments:**
 
-    - `generator`: an Equinox module that maps one source `(source_dim,)` to a point and has a `source_dim`. Its inexact
-        arrays are trained; if it has a method `trainable()`, only those that this marks (a filter as in
+    - `generator`: an Equinox module that maps one source `(source_dim,)` to a point and has a `source_dim`, or an
+        `in_size`, as those of `equinox.nn` and the `network()` of an explicit generator have. Its inexact arrays are
+        trained; if it has a method `trainable()`, only those that this marks (a filter as in
         `equinox.partition`), and nothing moves the rest. If it has a method `suited_to(points, codes)`, that is asked
         first: an `MLPGenerator` takes the box and the label masses that it was not given from the data. Or an explicit
         generator, or what `fit` returned.

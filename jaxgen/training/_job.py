@@ -168,7 +168,7 @@ def _sampled(generator: Any, data: Data | None) -> Samples:
         generator = generator.suited_to(*data)
     model = Samples(generator)
     split_parameters(model)
-    if not hasattr(generator, "source_dim"):
+    if model.source_shape is None:
         raise ValueError("generator has no source_dim, the number of uniform numbers that it maps to a point")
     return model
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from ..distances import declared_shapes
 from ..generators import AbstractExplicitGenerator, CodebookGenerator
 from ..measures import AbstractMeasure
 from ._batches import source_batch
@@ -30,9 +31,20 @@ class Samples(eqx.Module):
 
     generator: Any
 
+    @property
+    def source_shape(self) -> tuple[int, ...] | None:
+        """Of the source value that it takes, by its `source_dim`, or the size of the input of a module, if it has any.
+
+        **Raises:** `ValueError` and `TypeError` where these are no number of numbers.
+        """
+        shapes = declared_shapes(self.generator)
+        return None if shapes is None else shapes[-1 if hasattr(self.generator, "source_dim") else 0]
+
     def cloud(self, key: PRNGKeyArray, size: int, codes: Int[Array, " n"] | None) -> Cloud:
         """One sample a source, as many under each label as the batch of data has."""
-        u = source_batch(key, size, self.generator.source_dim, codes)
+        shape = self.source_shape
+        assert shape is not None  # asked for before the first step
+        u = source_batch(key, size, math.prod(shape), codes).reshape(size, *shape)
         if codes is None:
             return Cloud(jax.vmap(self.generator)(u), None, None)
         return Cloud(jax.vmap(lambda u, code: self.generator(u, code=code))(u, codes), codes, None)

@@ -1,8 +1,9 @@
 """Training after rounding: weights of few bits, some of them zero, that still fit the data."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
-from typing import Any, Generic, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 import equinox as eqx
 import jax
@@ -14,13 +15,14 @@ from .._checks import Numbers
 from ..coding import quantize_network, rounding_step
 from ._fit import fit
 from ._fitted import Fitted, G
+from ._models import Samples
 from ._sinkhorn_loss import SinkhornLoss
 from ._step import split_parameters
 
 _LEARNING_RATE, _STEPS = 1e-3, 1000
 
 
-class _Rounded(eqx.Module, Generic[G]):
+class _Rounded(eqx.Module):
     """A generator that acts with rounded parameters, and is trained as if it did not.
 
     A rounded parameter is locally constant in the one it stands for: its derivative by it is taken for 1 (the
@@ -31,37 +33,37 @@ class _Rounded(eqx.Module, Generic[G]):
     - `most`: of a step that an entry is.
     """
 
-    generator: G
+    model: Samples
     steps: PyTree
     kept: PyTree
     most: Array
 
     @property
     def source_dim(self) -> int:
-        return self.generator.source_dim  # pyright: ignore[reportAttributeAccessIssue]
+        return math.prod(self.model.source_shape or ())
 
     @property
     def vocabulary(self) -> Any:
-        return getattr(self.generator, "vocabulary", None)
+        return getattr(self.model.generator, "vocabulary", None)
 
     def __call__(self, u: Array, **label: Array) -> Array:
-        return self.rounded()(u, **label)  # pyright: ignore[reportCallIssue]
+        return self.rounded()(u.reshape(self.model.source_shape or ()), **label)
 
-    def rounded(self) -> G:
+    def rounded(self) -> Any:
         """The generator that it acts as."""
-        params, rest = split_parameters(self.generator)
+        params, rest = split_parameters(self.model)
 
         def nearest(array: Array, step: Array, kept: Array) -> Array:
             multiple = jnp.clip(jnp.round(array / jnp.where(step > 0, step, 1)), -self.most, self.most)
             return kept * (array + jax.lax.stop_gradient(step * multiple - array))
 
-        return eqx.combine(jax.tree.map(nearest, params, self.steps, self.kept), rest)
+        return eqx.combine(jax.tree.map(nearest, params, self.steps, self.kept), rest).generator
 
-    def trainable(self) -> "_Rounded[G]":
+    def trainable(self) -> "_Rounded":
         """The parameters of the generator: steps and masks stay."""
-        params, _ = split_parameters(self.generator)
+        params, _ = split_parameters(self.model)
         marked = jax.tree.map(lambda leaf: leaf is not None, params, is_leaf=lambda leaf: leaf is None)
-        return eqx.tree_at(lambda r: r.generator, jax.tree.map(lambda _: False, self), marked)
+        return eqx.tree_at(lambda r: r.model, jax.tree.map(lambda _: False, self), marked)
 
 
 def fit_rounded(
@@ -112,7 +114,7 @@ def fit_rounded(
     share = float(pruned)
     if not 0 <= share < 1:
         raise ValueError(f"pruned must be at least 0 and below 1; got {pruned}")
-    params, rest = split_parameters(generator)
+    params, rest = split_parameters(Samples(generator))
     kept = jax.tree.map(lambda array: _kept(np.asarray(array), share), params)
     sparse = eqx.combine(jax.tree.map(lambda array, mask: array * mask, params, kept), rest)
     bits = int(weight_bits)
@@ -124,7 +126,7 @@ def fit_rounded(
         begun, data, key=key, steps=steps, batch_size=batch_size, learning_rate=learning_rate, labels=labels,
         loss=SinkhornLoss(float(epsilon), anneal=1.0), progress=progress,
     )  # fmt: skip
-    return dataclasses.replace(fitted, generator=quantize_network(fitted.generator.rounded(), bits))  # pyright: ignore[reportReturnType]
+    return dataclasses.replace(fitted, generator=quantize_network(fitted.generator.rounded(), bits))
 
 
 def _kept(array: np.ndarray, share: float) -> Array:
