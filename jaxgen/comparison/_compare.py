@@ -17,6 +17,7 @@ from ..generators import (
     MLPGenerator,
 )
 from ..training import Fitted
+from ._continued import continued
 from ._curves import curves
 from ._explicit import explicit_makers, explicit_rows
 from ._integrals import integrals
@@ -158,7 +159,9 @@ def _report(
         print(
             f"At most {steps:,} steps of training, of {1e3 * each:.3g} ms: {_duration(each * steps)}", file=sys.stderr
         )
-    stages = Stages(len(generators) + len(works) + 3 + len(networks_of) * (training + rounding), progress)
+    going_on = settings.steps / 150
+    work = len(networks_of) * (training + rounding) + len(settings.continued) * going_on
+    stages = Stages(len(generators) + len(works) + 3 + work, progress)
     users: list[Measured] = []
     found: list[Measured] = []
     with Ahead(works, yardstick.stop) as ahead:
@@ -170,7 +173,11 @@ def _report(
     lines = stages.run("curves", 1, lambda: [curves(train, settings)])
     integrated = stages.run("integrals", 1, lambda: [integrals(train, settings)])
     rows, networks, fewer = _networks(networks_of, yardstick, settings, stages, training, rounding)
-    found += rows + users
+    found += rows
+    for bits in settings.continued:
+        goes_on = partial(continued, bits, yardstick, settings, stages.terminal)
+        found += stages.run(f"construction of {bits:,} bits, trained on", going_on, goes_on)
+    found += users
     entries = stages.run("times", 1, lambda: (measured.timed for measured in found))
     entries += [measured.entry for measured in found[len(entries) :]]
     stages.close()

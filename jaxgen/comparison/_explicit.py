@@ -55,11 +55,11 @@ def explicit_makers(train: Dataset, settings: Settings) -> dict[str, Explicit]:
     )
     family = "tree" if train.points.shape[1] <= TREE_DIMENSIONS else "grid"
     for bits in settings.budgets:
-        makers[f"{family}, {bits:,} bits"] = Explicit(_of_budget(bits, settings.extra_levels), family)
+        makers[f"{family}, {bits:,} bits"] = Explicit(of_budget(bits, settings.extra_levels), family)
     return makers
 
 
-def _of_budget(bits: int, levels: int) -> Callable[[Dataset], AbstractExplicitGenerator]:
+def of_budget(bits: int, levels: int) -> Callable[[Dataset], AbstractExplicitGenerator]:
     """The generator of a measure that takes so many bits."""
 
     def make(data: Dataset) -> AbstractExplicitGenerator:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from ..coding import code_length
 from ..distances import source_values
 from ..generators import AbstractExplicitGenerator, AbstractGenerator
+from ..relu import ReLUNetwork
 from ._limits import row_limit
 from ._records import Absence, Bound, Entry
 from ._units import in_units
@@ -104,29 +105,38 @@ def measure_or_report(
 
 
 def measure_network(
-    name: str, generator: AbstractExplicitGenerator, yardstick: Yardstick, family: str = ""
+    name: str,
+    generator: AbstractExplicitGenerator,
+    yardstick: Yardstick,
+    family: str = "",
+    ramp: float = _RAMP,
 ) -> Measured:
     """An explicit generator as the ReLU network that it is, in the floats that it runs in."""
-    network = generator.network(_RAMP)
+    network = generator.network(ramp)
+    found = network_row(name, "network", network, yardstick, family)
+    limit = row_limit(generator, network.depth, network.width, yardstick.gridded)
+    return found._replace(entry=replace(_certified(found.entry, generator.certificate(ramp)), limit=limit))
+
+
+def network_row(name: str, kind: str, network: ReLUNetwork, yardstick: Yardstick, family: str = "") -> Measured:
+    """A ReLU network, in the floats that it runs in, and nothing proven of it."""
     run = eqx.filter_jit(jax.vmap(network))
-    u = jnp.asarray(source_values(generator.source_dim, yardstick.n), jnp.result_type(float))
+    u = jnp.asarray(source_values(network.in_size, yardstick.n), jnp.result_type(float))
     points = np.asarray(run(u), np.float64)
-    model = Wrapped("a ReLU network", generator.dim, lambda *_: points, points, generator.source_dim)
+    model = Wrapped("a ReLU network", network.out_size, lambda *_: points, points, network.in_size)
     entry = Entry(
         name=name,
-        kind="network",
+        kind=kind,
         family=family or name,
-        source_dim=generator.source_dim,
+        source_dim=network.in_size,
         depth=network.depth,
         width=network.width,
         connectivity=network.connectivity,
         bits=code_length(network),
         near=yardstick.near(model),
         unseen=yardstick.unseen([model]),
-        limit=row_limit(generator, network.depth, network.width, yardstick.gridded),
     )
-    clock = partial(nanoseconds, lambda: jax.block_until_ready(run(u)), len(points))
-    return Measured(_certified(entry, generator.certificate(_RAMP)), clock)
+    return Measured(entry, partial(nanoseconds, lambda: jax.block_until_ready(run(u)), len(points)))
 
 
 def own(generator: AbstractGenerator, law: object = None) -> Wrapped:

@@ -15,6 +15,7 @@ class Settings:
     - `steps`, `widths`, `depths`: of the trained networks, made of the first `trained_splits` splits. The best
       of `seeds` seeds is taken, and trained so many times more, at most, as `rounds` says.
     - `tuning`: steps of training after rounding; 0 for none. `pruned`: shares of weights that are zero then, too.
+    - `continued`: budgets of laws whose networks are trained on.
     - `peers`: models of other libraries; those that take long are made of the first split.
     - `splits`: random splits of the data into halves. `sources`: values of the source that a law is discretised by.
     - `networks`: families of explicit generators that are judged as ReLU networks too.
@@ -46,6 +47,7 @@ class Settings:
     rounds: int = 0
     tuning: int = 0
     pruned: tuple[float, ...] = ()
+    continued: tuple[int, ...] = ()
     peers: tuple[str, ...] = ("Gaussian mixture", "k-means")
     networks: tuple[str, ...] = ("sawtooth", "Peano", "independent", "codebook", "tree", "grid")
     trained_splits: int = 1
@@ -70,6 +72,7 @@ PRESETS = {
     "full": Settings(
         "full", 10000, (8, 32, 128), 4, 8192, tuple(2**k for k in range(8, 18)), (2, 3, 4, 6, 8),
         (0, 1, 2, 3, 4, 6), trained_splits=4, depths=(3, 5), seeds=3, rounds=3, tuning=1000, pruned=(0.5, 0.8),
+        continued=(512, 2048),
         peers=(
             "Gaussian mixture", "k-means", "kernel density", "coupling flow", "spline flow", "flow matching",
             "semi-discrete map",

@@ -55,7 +55,8 @@ def steps_of(shapes: Sequence[Shape], settings: Settings) -> int:
     """Steps of training, at most, of all networks on all splits, with those that choose, go on, and round."""
     chosen = settings.seeds + settings.trained_splits - 1
     rounding = settings.tuning * len(settings.precisions) * (1 + len(settings.pruned))
-    return len(shapes) * (settings.steps * (chosen + settings.rounds * settings.trained_splits) + rounding)
+    each = settings.steps * (chosen + settings.rounds * settings.trained_splits) + rounding
+    return len(shapes) * each + len(settings.continued) * settings.steps
 
 
 def seconds_a_step(shape: Shape, data: Dataset, settings: Settings) -> float:

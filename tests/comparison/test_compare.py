@@ -21,11 +21,14 @@ import jaxgen.comparison._compare as module
 import jaxgen.comparison._trained as trained_module
 from jaxgen.coding import code_length
 from jaxgen.comparison import PRESETS, Dataset, Halves, Report, compare
+from jaxgen.comparison._continued import continued
 from jaxgen.comparison._integrals import integrals
 from jaxgen.comparison._notes import notes
+from jaxgen.comparison._split import as_dataset, halves
 from jaxgen.comparison._stages import Ahead, Stages
 from jaxgen.comparison._trained import shapes, steps_of
 from jaxgen.comparison._units import units
+from jaxgen.comparison._yardstick import Yardstick
 from jaxgen.distances import law_distance, wasserstein
 from jaxgen.generators import AbstractGenerator, IndependentGenerator
 from jaxgen.measures import GridMeasure
@@ -537,10 +540,10 @@ def test_long_training_says_beforehand_how_long(monkeypatch, capsys):
     """Networks x (seeds + splits - 1 + rounds x splits) x steps, and those under rounding."""
     settings = dataclasses.replace(
         PRESETS["full"], widths=(4, 8), depths=(2,), steps=100, seeds=3, trained_splits=4, rounds=2,
-        tuning=10, precisions=(4, 8), pruned=(0.5,),
+        tuning=10, precisions=(4, 8), pruned=(0.5,), continued=(512, 600),
     )  # fmt: skip
-    assert steps_of(shapes(3, settings), settings) == 2 * 2 * (100 * (3 + 3 + 2 * 4) + 10 * 2 * 2)
-    assert steps_of(shapes(1, settings), settings) == 2 * (100 * (3 + 3 + 2 * 4) + 10 * 2 * 2)  # one source, once
+    assert steps_of(shapes(3, settings), settings) == 2 * 2 * (100 * (3 + 3 + 2 * 4) + 10 * 2 * 2) + 200
+    assert steps_of(shapes(1, settings), settings) == 2 * (100 * (3 + 3 + 2 * 4) + 10 * 2 * 2) + 200  # one source, once
     assert [module._duration(seconds) for seconds in (3, 89, 7290)] == ["1 min", "1 min", "2 h 2 min"]
 
     def end(*_):
@@ -552,6 +555,32 @@ def test_long_training_says_beforehand_how_long(monkeypatch, capsys):
         compare(POINTS, **{**BARE, "progress": True})
     said = re.search(r"At most 6 steps of training, of (\S+) ms: 1 min", capsys.readouterr().err)
     assert said and 0 < float(said[1]) < 1e4
+
+
+def test_a_construction_is_trained_on_at_equal_weights(monkeypatch):
+    """What it gains is nearness; what it loses is all that was proven of it."""
+    settings = dataclasses.replace(PRESETS["bare"], steps=60)
+    yardstick = Yardstick((halves(as_dataset(POINTS, None), 0),), 256, 0)
+    monkeypatch.setattr("jaxgen.comparison._continued.SinkhornLoss", lambda anneal: energy)
+    before, after = (found.entry for found in continued(300, yardstick, settings, False))
+    assert [before.name, after.name] == ["construction of 300 bits, wide ramps", "construction of 300 bits, trained on"]
+    assert after.near < 0.9 * before.near and before.to_points.w1 > before.near
+    assert (after.depth, after.width) == (before.depth, before.width)
+    # The same matrices; biases that were zero are free.
+    assert before.connectivity <= after.connectivity < 1.2 * before.connectivity
+    assert after.certificate is after.to_points is None and after.seconds > 0 and after.kind == "trained"
+    assert list(continued(8, yardstick, settings, False)) == []  # too few bits
+    labelled = (halves(as_dataset(POINTS, ["a", "b"] * 100), 0),)
+    assert list(continued(300, Yardstick(labelled, 256, 0), settings, False)) == []
+
+
+def energy(x, y, *_):
+    """The energy distance of two batches, which compiles in no time."""
+
+    def apart(a, b):
+        return jnp.sqrt(jnp.sum((a[:, None] - b) ** 2, axis=-1) + 1e-12).mean()
+
+    return 2 * apart(x, y) - apart(x, x) - apart(y, y)
 
 
 def test_threads_work_ahead_and_end_where_they_are_told_to():
