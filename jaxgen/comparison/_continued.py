@@ -20,8 +20,9 @@ _FAMILY = "constructions, trained on"
 
 
 def continued(bits: int, yardstick: Yardstick, settings: Settings, progress: bool) -> Iterator[Measured]:
-    """The network of a law of so many bits, with wide ramps, as it was built and after training has gone on from it: the
-    same entries of its matrices, with biases that were zero set free.
+    """The network of a law of so many bits, with wide ramps, as it was built and after training has gone on from it.
+
+    Its matrices keep their entries, and biases that were zero are set free.
 
     Nothing for labels, for many dimensions, and where the budget is too small.
     """
