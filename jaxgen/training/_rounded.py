@@ -126,7 +126,8 @@ def fit_rounded(
         begun, data, key=key, steps=steps, batch_size=batch_size, learning_rate=learning_rate, labels=labels,
         loss=SinkhornLoss(float(epsilon), anneal=1.0), progress=progress,
     )  # fmt: skip
-    return dataclasses.replace(fitted, generator=quantize_network(fitted.generator.rounded(), bits))
+    found: Any = dataclasses.replace(fitted, generator=quantize_network(fitted.generator.rounded(), bits))
+    return found
 
 
 def _kept(array: np.ndarray, share: float) -> Array:
