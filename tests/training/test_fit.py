@@ -269,7 +269,7 @@ def test_the_progress_bar_shows_loss_and_rate(capsys):
         ({"g": generator(vocabulary=("a",)), "labels": ["a"]}, ValueError, "one label for each point, 200; got 1"),
         ({"g": generator(vocabulary=("a",)), "labels": ["b"] * 200}, ValueError, "1 not in the generator's"),
         ({"g": eqx.nn.Lambda(jnp.sin)}, ValueError, "nothing to train"),
-        ({"g": eqx.nn.Linear(1, 2, key=KEY)}, ValueError, "no source_dim"),
+        ({"g": eqx.nn.LayerNorm(2)}, ValueError, "no source_dim"),
         ({"optimizer": optax.sgd(1.0), "learning_rate": 0.1}, ValueError, "it or optimizer=, not both"),
         ({"loss": first_mean, "epsilon": 0.1}, ValueError, "it or loss=, not both"),
     ],
@@ -277,3 +277,13 @@ def test_the_progress_bar_shows_loss_and_rate(capsys):
 def test_bad_input(changes, error, message):
     with pytest.raises(error, match=message):
         train(**changes)
+
+
+@pytest.mark.parametrize("size", ["scalar", 1, 3])
+def test_modules_are_trained_by_the_size_of_their_input(size):
+    module = eqx.nn.MLP(size, 1, 4, 1, key=jr.key(0))
+    fitted = fit(
+        module, np.linspace(0.5, 1.5, 32), key=jr.key(1), steps=200, batch_size=16, learning_rate=0.05, progress=False,
+        loss=lambda x, y, *_: jnp.mean((x.mean(axis=0) - y.mean(axis=0)) ** 2),
+    )  # fmt: skip
+    assert isinstance(fitted.generator, eqx.nn.MLP) and fitted.losses[-1] < 0.1 * fitted.losses[0]
