@@ -67,6 +67,11 @@ def notes(
         "Bits: of the whole encoded file, of a network that of its weights; 32 for each weight of a trained one (the "
         "planes show what fewer bits do)."
     )
+    if any(entry.kind == "peer" for entry in entries):
+        yield (
+            "Models of other libraries: parameters of mixtures at 12 bits, centres of k-means by ideal codes of places "
+            "and quanta, and 32 bits a number for all else."
+        )
     if left_out:
         yield f"{left_out} held-out points are left out: no training point has their label."
     for absence in dict.fromkeys(absence for entry in entries for absence in entry.absent):
@@ -81,6 +86,12 @@ def notes(
             f"{f.epsilon[1]:.3g} (squared units of the data). Learning rate, epsilon, batch size and depth were tuned "
             "once on the US airports for the time such a run takes; see the documentation of `fit`."
         )
+        if settings.seeds > 1:
+            yield (
+                f"Of each trained network the best of {settings.seeds} seeds is taken, by a fifth of the half that it "
+                f"is made of, and trained up to {settings.rounds} times as long again while that brings it nearer to "
+                "its points."
+            )
     if interrupted:
         reached = any(fitted.interrupted for fitted in networks.values())
         yield "The comparison was interrupted: what comes later is missing" + (

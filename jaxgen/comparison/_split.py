@@ -55,9 +55,9 @@ def halves(data: Dataset, seed: int) -> Split:
     if count < _LEAST:
         raise ValueError(f"data must hold at least {_LEAST} points, to be split into two halves; got {count}")
     order = np.random.default_rng(seed).permutation(count)
-    train, rest = part(data, order[: count // 2]), order[count // 2 :]
+    train, rest = _part(data, order[: count // 2]), order[count // 2 :]
     if data.labels is None or train.labels is None:
-        return Split(train, part(data, rest), 0)
+        return Split(train, _part(data, rest), 0)
     known = set(train.labels)
     seen = np.array([i for i in rest if data.labels[i] in known], int)
     if not len(seen):
@@ -65,10 +65,9 @@ def halves(data: Dataset, seed: int) -> Split:
             "no label of the held-out half of the data occurs in the other half, from which the generators are "
             "built; labels must repeat"
         )
-    return Split(train, part(data, seen), len(rest) - len(seen))
+    return Split(train, _part(data, seen), len(rest) - len(seen))
 
 
-def part(data: Dataset, rows: np.ndarray) -> Dataset:
-    """Some of the points, with their labels."""
+def _part(data: Dataset, rows: np.ndarray) -> Dataset:
     labels = None if data.labels is None else tuple(data.labels[i] for i in rows)
     return dataclasses.replace(data, points=data.points[rows], labels=labels)

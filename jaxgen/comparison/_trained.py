@@ -17,7 +17,6 @@ from ..training import Fitted, SinkhornLoss, TrainingError, fit, fit_rounded
 from ._measure import Measured, failure, measure, own
 from ._records import Entry
 from ._settings import Settings
-from ._split import part
 from ._wrap import Wrapped
 from ._yardstick import Yardstick
 
@@ -108,33 +107,26 @@ def _fit(
         key=jr.key(seed),
         vocabulary=None if data.labels is None else tuple(sorted(set(data.labels))),
     )
-    key = jr.key(seed + 1)
+    key = jr.key(settings.seed + 1)  # so that all seeds of the weights hold out the same points
     return fit(untrained, data.points, key=key, steps=settings.steps, labels=data.labels, progress=progress, **options)
 
 
 def _best_seed(shape: Shape, data: Dataset, settings: Settings, progress: bool) -> tuple[int, Fitted[MLPGenerator]]:
-    """The seed whose network is nearest to a part of the points that it was not trained with, and that network.
-
-    With labels there is no such distance without samples: the first seed is taken.
-    """
-    order = np.random.default_rng(settings.seed).permutation(len(data.points))
-    held = max(1, round(_VALIDATION * len(order)))
-    judge, given = part(data, order[:held]), part(data, order[held:])
-    found, error = None, None
-    for seed in range(settings.seed, settings.seed + (1 if data.labels else settings.seeds)):
+    """The seed of the weights whose network is nearest to a part of the points that none is trained with, and that
+    network at its best state."""
+    found: list[tuple[int, Fitted[MLPGenerator]]] = []
+    failed: list[TrainingError] = []
+    for seed in range(settings.seed, settings.seed + settings.seeds):
         try:
-            fitted = _fit(shape, given, settings, seed, progress)
-        except TrainingError as reason:
-            error = reason
+            found.append((seed, _fit(shape, data, settings, seed, progress, validation=_VALIDATION)))
+        except TrainingError as error:
+            failed.append(error)
             continue
-        distance = 0.0 if data.labels else law_value(fitted.generator, judge.points, 1, settings.sources // 2)
-        if found is None or distance < found[0]:
-            found = distance, seed, fitted
-        if fitted.interrupted:
+        if found[-1][1].interrupted:
             break
-    if found is None:
-        raise error or AssertionError
-    return found[1], found[2]
+    if not found:
+        raise failed[0]
+    return min(found, key=lambda pair: float(np.min(pair[1].validation_losses, initial=np.inf)))
 
 
 def _further(fitted: Fitted[MLPGenerator], data: Dataset, settings: Settings, progress: bool) -> Fitted[MLPGenerator]:

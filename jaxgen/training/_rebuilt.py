@@ -48,7 +48,7 @@ def _(generator: CurveGenerator, measure: AbstractMeasure) -> AbstractExplicitGe
 
 @rebuilt.register
 def _(generator: SawtoothGenerator, measure: AbstractMeasure) -> AbstractExplicitGenerator:
-    return SawtoothGenerator(measure, generator.folds, generator.path, np.asarray(generator.axes))
+    return SawtoothGenerator(measure, generator.folds, generator.path, np.asarray(generator.axes), generator.gradient)
 
 
 @rebuilt.register

@@ -26,7 +26,7 @@ from jaxgen.comparison._integrals import integrals
 from jaxgen.comparison._notes import notes
 from jaxgen.comparison._split import as_dataset, halves
 from jaxgen.comparison._stages import Ahead, Stages
-from jaxgen.comparison._trained import shapes, steps_of
+from jaxgen.comparison._trained import rounded, shapes, steps_of, trained
 from jaxgen.comparison._units import units
 from jaxgen.comparison._yardstick import Yardstick
 from jaxgen.distances import law_distance, wasserstein
@@ -555,6 +555,43 @@ def test_long_training_says_beforehand_how_long(monkeypatch, capsys):
         compare(POINTS, **{**BARE, "progress": True})
     said = re.search(r"At most 6 steps of training, of (\S+) ms: 1 min", capsys.readouterr().err)
     assert said and 0 < float(said[1]) < 1e4
+
+
+def test_the_best_seed_goes_on_and_is_rounded(monkeypatch):
+    """What only the full comparison does, at the size of a test: every fit is recorded."""
+    made = []
+    real = trained_module.fit
+
+    def recorded(generator, points, **options):
+        fitted = real(
+            generator, points, batch_size=16, loss=energy, **{k: v for k, v in options.items() if k != "loss"}
+        )
+        made.append((options, fitted))
+        return fitted
+
+    monkeypatch.setattr(trained_module, "fit", recorded)
+    monkeypatch.setattr("jaxgen.training._rounded.SinkhornLoss", lambda epsilon, anneal: energy)
+    settings = dataclasses.replace(
+        PRESETS["bare"], steps=20, widths=(4,), seeds=3, rounds=2, tuning=5, precisions=(3,), pruned=(0.5,), splits=2,
+        trained_splits=2, sources=128,
+    )  # fmt: skip
+    dataset = as_dataset(POINTS, None)
+    yardstick = Yardstick(tuple(halves(dataset, k) for k in range(2)), 128, 0)
+    shape = shapes(2, settings)[1]
+    ((measured, fitted),) = trained(shape, yardstick, settings, False)
+    seeds = [fit for options, fit in made if "validation" in options]
+    assert len(seeds) == 3 and len({float(fit.validation_losses.min()) for fit in seeds}) == 3
+    best = min(seeds, key=lambda fit: fit.validation_losses.min())
+    # It goes on from the best, and the other split takes the seed of it.
+    np.testing.assert_array_equal(fitted.losses[:20], best.losses)
+    assert len(measured.entry.unseen) == 2 and len(made) >= 3 + 1 + 1 + 1
+    few = list(rounded(measured.entry, fitted, yardstick, settings, False))
+    assert [entry.name.rpartition(", weights of ")[2] for entry in few] == ["3 bits", "3 bits, 50 % pruned"]
+    assert few[1].connectivity < 0.7 * few[0].connectivity
+    # As few weights as these take no fewer bits by an entropy code than as they are.
+    assert few[1].bits == few[0].bits == 3 * (8 + 4 + 2 * (16 + 4) + 8 + 2)
+    said = " ".join(notes(settings, [], {"a network": dataclasses.replace(fitted, epsilon=(1.0, 0.1))}, 0, False))
+    assert "the best of 3 seeds" in said and "up to 2 times" in said
 
 
 def test_a_construction_is_trained_on_at_equal_weights(monkeypatch):
