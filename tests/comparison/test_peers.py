@@ -11,9 +11,9 @@ from sklearn.mixture import GaussianMixture
 import jaxgen as jg
 import jaxgen.comparison._peers as module
 from jaxgen.comparison import Dataset
+from jaxgen.comparison._densities import _log2_binomial
 from jaxgen.comparison._peers import peers
 from jaxgen.distances import law_points
-from jaxgen.limits import type_class_bits
 
 RNG = np.random.default_rng(0)
 CLOUDS = np.concatenate(
@@ -40,6 +40,9 @@ def test_a_mixture_is_that_of_scikit_learn():
     points = law_points(law, 1 << 14)
     np.testing.assert_allclose(points.mean(axis=0), mean, atol=2e-3 * CLOUDS.std())
     np.testing.assert_allclose(np.cov(points.T), spread, rtol=0.02)
+    # Component by component as well: with many of them, what is between them hides what is inside.
+    inside = np.asarray(law.factors) @ np.moveaxis(np.asarray(law.factors), 1, 2) / np.outer(side, side)
+    np.testing.assert_allclose(inside, fitted.covariances_, rtol=0.05, atol=0.005 * fitted.covariances_.max())
     assert bits == 16 + 2 * 32 + 12 * 16 * (1 + 2 + 3)  # weights, means and factors, behind a size and a box
 
 
@@ -48,9 +51,14 @@ def test_k_means_is_told_by_places_and_quanta():
     centres = KMeans(16, n_init=1, random_state=0).fit(CLOUDS).cluster_centers_
     near = np.linalg.norm((np.asarray(law.atoms)[:, None] - centres) / np.ptp(CLOUDS, axis=0), axis=2).min(axis=1)
     assert near.max() < math.sqrt(2) / 2 / 1023 + 1e-6 and law.quanta == 8 * 16
-    subset = 16 * 20 - math.lgamma(17) / math.log(2)  # of 2^20 places, a bound
-    quanta = type_class_bits(16, 8 * 16 - 16)  # at least one for each
-    assert bits == pytest.approx(16 + 64 + subset + quanta, abs=1)
+    # Which of 2^20 places, and how 128 quanta are shared, at least one each.
+    assert bits == math.ceil(16 + 2 * 32 + math.log2(math.comb(1 << 20, 16)) + math.log2(math.comb(127, 15)))
+
+
+def test_places_of_many_coordinates_are_counted_from_above():
+    for n, k in ((1 << 60, 5), (1 << 2000, 16), (1 << 20, 16), (127, 15)):
+        exact = math.log2(math.comb(n, k))
+        assert exact * (1 - 1e-9) <= _log2_binomial(n, k) < exact + 1e-6
 
 
 def test_a_kernel_density_has_the_points_and_a_width():
