@@ -93,7 +93,7 @@ def _made(name):
 
 def _edges(g):
     """The borders of the first column, or the next float where they are none; and 0 and 1."""
-    counts = np.asarray(g.measure.counts if g._order is None else g.measure.counts[g._order], float)
+    counts = np.asarray(g.measure.counts if g.branches.order is None else g.measure.counts[g.branches.order], float)
     begin = np.asarray(g.branches.begin)[g.branches.level(1 + g.branches.labelled)]
     starts = np.append(0, np.cumsum(counts))[begin]
     borders = starts / counts.sum()

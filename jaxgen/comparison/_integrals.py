@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
 from ..data import Dataset
-from ..generators import AbstractGenerator, IndependentGenerator, PeanoGenerator
+from ..generators import IndependentGenerator, PeanoGenerator
 from ..measures import GridMeasure, QuantizedMeasure
 from ..source import stratum_words
 from ._records import IntegralError, Integrals
@@ -150,7 +150,7 @@ def _sums(
     ranks = np.concatenate([np.broadcast_to(rank, (keys, rank.shape[-1])) for rank, _ in strata], axis=1)
     totals = np.concatenate([np.full(rank.shape[-1], total) for rank, total in strata])
     words = rng.integers(1 << 32, size=(*ranks.shape, generator.source_words), dtype=np.uint32)
-    drawn = _along(generator, ridges.direction, words, ranks.astype(np.uint32), totals.astype(np.uint32))
+    drawn = _along(generator.kernel(), ridges.direction, words, ranks.astype(np.uint32), totals.astype(np.uint32))
     cuts = np.cumsum([rank.shape[-1] for rank, _ in strata])[:-1]
     iid, extensible, *stratified = np.split(np.asarray(drawn, np.float64), cuts, axis=1)
     independent = IndependentGenerator(law)
@@ -165,7 +165,7 @@ def _sums(
 
 @eqx.filter_jit
 def _along(
-    generator: AbstractGenerator,
+    kernel: Any,
     direction: Int[Array | np.ndarray, "keys d"],
     words: UInt32[Array | np.ndarray, "keys n words"],
     rank: UInt32[Array | np.ndarray, "keys n"],
@@ -174,7 +174,7 @@ def _along(
     """direction . x, x the point at a place, given by words, in the stratum `[rank/total, (rank + 1)/total)`."""
 
     def one(direction, words, rank, total):
-        return jnp.sum(direction * generator.push(stratum_words(rank, total, words)[None], None)[0])
+        return jnp.sum(direction * kernel.push(stratum_words(rank, total, words)[None], None)[0])
 
     return jax.vmap(jax.vmap(one, (None, 0, 0, 0)), (0, 0, 0, None))(direction, words, rank, total)
 

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -40,6 +41,8 @@ class AbstractCurve(eqx.Module):
     """
 
     base: eqx.AbstractClassVar[int]
+    # Whether the walk inside a cell depends on how many levels have led to it.
+    heeds_levels: ClassVar[bool] = True
 
     @abc.abstractmethod
     def keys(self, cells: Int[np.ndarray, "m d"], levels: int) -> list[np.ndarray]:

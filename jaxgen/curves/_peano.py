@@ -10,14 +10,18 @@ coordinates carries on from there with no digit of it unpacked.
 import sys
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, Shaped, UInt32
 
 from ..relu import NetworkBuilder, ReLUNetwork, stack
+from ..source import Residual
 from ._abstract import AbstractCurve
 
 _WORD_DIGITS = 40  # 3**40 < 2**64
+# Digits up to which a walk is unrolled.
+_FEW_DIGITS = 16
 
 
 class PeanoCurve(AbstractCurve):
@@ -33,6 +37,7 @@ class PeanoCurve(AbstractCurve):
     """
 
     base: ClassVar[int] = 3
+    heeds_levels: ClassVar[bool] = False
 
     def keys(self, cells: Int[np.ndarray, "m d"], levels: int) -> list[np.ndarray]:
         """Words of 40 base-3 digits of the index in uint64, one digit of all cells at a time."""
@@ -63,9 +68,43 @@ class PeanoCurve(AbstractCurve):
         ends = whole + digits.sum(axis=0, dtype=digits.dtype)
         return jnp.where(others % 2 == 1, 2 - digits, digits), (ends.sum(dtype=digits.dtype) - ends) % 2 == 1
 
+    def walk(
+        self,
+        cell: Int[Array, " d"],
+        cell_levels: int,
+        r: Residual,
+        levels: int,
+        dtype: jnp.dtype | type,
+        path: str,
+    ) -> Float[Array, " d"]:
+        """The walk of every curve; few digits one after another, of which XLA makes one loop over samples."""
+        dim = cell.shape[0]
+        if not 0 < dim * max(levels, 1) <= _FEW_DIGITS:
+            return super().walk(cell, cell_levels, r, levels, dtype, path)
+        digits, r = r.digits(3, levels * dim)
+        own, position = [_entry(cell, k).astype(jnp.uint32) for k in range(dim)], [jnp.zeros((), jnp.uint32)] * dim
+        everyone = sum(own[1:], own[0])
+        for place in range(levels * dim):
+            k, digit = place % dim, _entry(digits, place)
+            turned = jnp.where((everyone - own[k]) % 2 == 1, 2 - digit, digit)
+            position[k] = 3 * position[k] + turned
+            everyone, own[k] = everyone + digit, own[k] + digit
+        w = jnp.asarray(0.5, dtype) if path == "centre" else r.to_float(dtype)
+        moving = {"centre": 0, "line": 1, "diagonal": dim}[path]
+        out = []
+        for k in range(dim):
+            backward = (everyone - own[k]) % 2 == 1
+            inner = jnp.where(backward, 1 - w, w) if k >= dim - moving else jnp.asarray(0.5, dtype)
+            out.append((position[k].astype(dtype) + inner) / 3**levels)
+        return jnp.stack(out)
+
     def network(self, dim: int, levels: int, slope: int, path: str = "line") -> ReLUNetwork:
         """`peano_network`."""
         return peano_network(dim, levels, slope, path)
+
+
+def _entry(array: Shaped[Array, " n"], i: int) -> Shaped[Array, ""]:
+    return jax.lax.index_in_dim(array, i, keepdims=False)
 
 
 def peano_network(dim: int, levels: int, slope: int, path: str = "diagonal") -> ReLUNetwork:

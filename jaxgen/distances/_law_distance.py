@@ -236,15 +236,15 @@ def _checked(cloud: _Cloud, name: str) -> _Cloud:
 def _pushed(generator: AbstractGenerator, n: int, code: int | None, spread: bool = False) -> _Cloud:
     """A generator on exact words, so many that no law is too deep for them."""
     words = _words(generator.source_dim, generator.source_words, n, spread)
-    label = None if code is None else jnp.asarray(code, jnp.int32)
+    label, kernel = None if code is None else jnp.asarray(code, jnp.int32), generator.kernel()
     size = max(1, _CHUNK_NUMBERS // (generator.dim + words.shape[1] * words.shape[2]))
-    parts = [np.asarray(_push(generator, words[i : i + size], label), np.float64) for i in range(0, n, size)]
+    parts = [np.asarray(_push(kernel, words[i : i + size], label), np.float64) for i in range(0, n, size)]
     return _Cloud(np.concatenate(parts), None)
 
 
 @eqx.filter_jit
-def _push(generator, words, code):
-    return jax.vmap(lambda u: generator.push(u, code)[0])(words)
+def _push(kernel, words, code):
+    return jax.vmap(lambda u: kernel.push(u, code)[0])(words)
 
 
 def _of_function(law: Any, name: str) -> SourceMap:

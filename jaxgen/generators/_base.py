@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal, NamedTuple, overload
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray, UInt32
@@ -18,7 +17,7 @@ from .._checks import Numbers, whole_number
 from ..coding import code_length
 from ..measures import Condition, Label
 from ..relu import ReLUNetwork
-from ..source import cut, padded_size, stratum_words, words_to_float
+from ..source import cut, padded_size, sample_words, seed, stratum_words, words_to_float
 from ._certificate import Certificate
 from ._conditions import sample_codes
 
@@ -102,6 +101,18 @@ class AbstractGenerator(eqx.Module):
         u = u[0] if self.source_dim == 1 else u
         x = self(u) if code is None else self(u, code=code)  # pyright: ignore[reportCallIssue]
         return jnp.asarray(x).reshape(self.dim), jnp.asarray(-1 if code is None else code, jnp.int32)
+
+    def kernel(self) -> Any:
+        """What has `push`, and all that it needs, computed before it is compiled: by default the generator itself.
+
+        **Example:**
+
+            >>> import jax, jaxgen as jg
+            >>> g = jg.MLPGenerator(dim=2, key=jax.random.key(0))
+            >>> g.kernel() is g
+            True
+        """
+        return self
 
     def network(self) -> ReLUNetwork:
         """The same map as a ReLU network, layer by layer. Raises `NotImplementedError` where there is none.
@@ -333,18 +344,21 @@ def _drawn(generator: AbstractGenerator, key, first: int, n: int, codes, strata)
         return jax.device_put(np.pad(np.asarray(some), (0, size - n), constant_values=fill))
 
     where = None if strata is None else (part(strata[0], 0), part(strata[1], 1))
-    x, labels = _draw(generator, key, np.uint32(first), size, part(codes, 0), where)
+    sources = generator.source_dim, generator.source_words
+    x, labels = _draw(generator.kernel(), key, np.uint32(first), size, sources, part(codes, 0), where)
     return cut(x, n), cut(labels, n)
 
 
 @eqx.filter_jit
-def _draw(generator: AbstractGenerator, key, first, n: int, codes, strata):
+def _draw(kernel: Any, key, first, n: int, sources: tuple[int, int], codes, strata):
+    drawn = seed(key)
+
     def one(i, code, stratum):
-        bits = jr.bits(jr.fold_in(key, first + i), (generator.source_dim, generator.source_words), jnp.uint32)
+        words = sample_words(drawn, first + i, *sources)
         if stratum is not None:
             rank, total = stratum
-            bits = stratum_words(rank, total, bits[0])[None]
-        return generator.push(bits, code)
+            words = stratum_words(rank, total, words[0])[None]
+        return kernel.push(words, code)
 
     return jax.vmap(one)(jnp.arange(n, dtype=jnp.uint32), codes, strata)
 

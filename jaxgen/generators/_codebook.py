@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, ArrayLike, DTypeLike, Float, PRNGKeyArray, UInt32
 
 from .._checks import finite_points, is_traced, ramp_width, whole_number
 from ..curves import PeanoCurve
@@ -16,6 +16,7 @@ from ..measures import (
     AbstractGridMeasure,
     AbstractLeafMeasure,
     Bound,
+    Boxes,
     Label,
     LeafMeasure,
     QuantizedLeafMeasure,
@@ -25,10 +26,11 @@ from ..measures import (
     unit_roundoff,
 )
 from ..relu import ReLUNetwork
-from ..source import Branches, branches
-from ._exact_source import Needs, digits_for
+from ..source import Branches, QuantileTree, branches
+from ._exact_source import Remembered, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, on_a_grid
 from ._float_limits import warn_of_network
+from ._kernel import AbstractKernel
 from ._leaf_network import leaf_network
 from ._network_floats import Leaves, network_floats
 from ._quantizer import quantizer
@@ -53,8 +55,8 @@ class CodebookGenerator(AbstractExplicitGenerator):
 
     measure: AbstractLeafMeasure
     branches: Branches
-    digit_bits: int = eqx.field(static=True)
-    _needs: Needs = eqx.field(static=True, repr=False)
+    factor_bits: int = eqx.field(static=True)
+    _remembered: Remembered = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
@@ -80,9 +82,9 @@ class CodebookGenerator(AbstractExplicitGenerator):
             self.measure = _traced_atoms(atoms, masses)
         else:
             self.measure = _atoms(atoms, masses, quantization, rounding, points)
-        self.digit_bits = digits_for(self.measure, 0.0, "masses")
+        self.factor_bits = digits_for(self.measure, 0.0, "masses")
         self.branches = branches([np.arange(self.measure.size)], self.measure.size)
-        self._needs = Needs(self)
+        self._remembered = Remembered(self)
 
     @classmethod
     def from_samples(
@@ -221,15 +223,9 @@ class CodebookGenerator(AbstractExplicitGenerator):
     def position_bits(self) -> float:
         return 0.0
 
-    def push(
-        self,
-        words: UInt32[Array, "source_dim words"],
-        code: Int[Array, ""] | None,
-        moved: Float[Array, " source_dim"] | None = None,
-    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
-        """Locate; the place is the atom."""
-        label, leaf, _ = self._tree.locate(words[0], code)
-        return self.measure.place(leaf, jnp.zeros(self.dim)), label
+    def new_kernel(self) -> "CodebookKernel":
+        """The tree and the atoms."""
+        return CodebookKernel(self._tree, self.measure.boxes)
 
     def filling(self, condition: Label | None = None) -> Bound:
         """Zero: the law is that of the atoms."""
@@ -315,6 +311,22 @@ def _atoms(atoms, masses, quantization, rounding, points) -> QuantizedLeafMeasur
     bounds = {name: bound for name, bound in bounds.items() if any(bound)}
     record = Record(bounds if points is None else bounds | {"points": points})
     return QuantizedLeafMeasure(stored, np.zeros_like(stored), counts, record=record)
+
+
+class CodebookKernel(AbstractKernel):
+    """One search among atoms."""
+
+    tree: QuantileTree
+    boxes: Boxes
+
+    def send(self, tree, words, code, moved):
+        """Locate; the place is the atom."""
+        label, leaf, _ = tree.locate(words[0], code)
+        return self.boxes.place(leaf, jnp.zeros(self.boxes.dim)), label
+
+    def padded(self) -> "CodebookKernel":
+        """The same in padded arrays."""
+        return CodebookKernel(self.tree.padded(), self.boxes.padded())
 
 
 def _traced_atoms(atoms, masses) -> LeafMeasure:

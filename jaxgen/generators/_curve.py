@@ -1,5 +1,6 @@
 """Generator B: leaves along a curve, one search and one walk, in any dimension (theory, section 4)."""
 
+import functools as ft
 import math
 from collections.abc import Sequence
 from typing import SupportsFloat, SupportsIndex
@@ -8,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, DTypeLike, Float, Int, Shaped, UInt32
+from jaxtyping import Array, Bool, DTypeLike, Int, Shaped
 
 from .._checks import Numbers, is_traced, ramp_width, whole_number
 from ..curves import AbstractCurve, PeanoCurve, check_path
@@ -16,21 +17,26 @@ from ..measures import (
     AbstractGridMeasure,
     AbstractMeasure,
     Bound,
+    Boxes,
     Label,
     label_code,
     natural_generator,
     unit_roundoff,
 )
 from ..relu import ReLUNetwork
-from ..source import Branches, branches, on_device
+from ..source import Branches, QuantileTree, branches, entry, on_device, padded
 from ._axes import exchanged, longest_axis, require_known_sides
-from ._exact_source import Needs, digits_for
+from ._exact_source import Remembered, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, in_quanta
 from ._float_limits import warn_of_network
+from ._kernel import AbstractKernel
 from ._leaf_network import leaf_network
 from ._network_floats import Leaves, network_floats
 from ._prompt_network import prompted
 from ._strata import Filled, leaf_strata
+
+# Coordinates up to which entries are picked one by one, for XLA to fuse them over samples.
+_FEW = 8
 
 
 class CurveGenerator(AbstractExplicitGenerator):
@@ -60,8 +66,8 @@ class CurveGenerator(AbstractExplicitGenerator):
     axes: Int[Array, "*leaves"]
     extra_levels: int = eqx.field(static=True)
     path: str = eqx.field(static=True)
-    digit_bits: int = eqx.field(static=True)
-    _needs: Needs = eqx.field(static=True, repr=False)
+    factor_bits: int = eqx.field(static=True)
+    _remembered: Remembered = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
@@ -89,7 +95,7 @@ class CurveGenerator(AbstractExplicitGenerator):
             raise TypeError(f"curve must be an AbstractCurve, such as PeanoCurve(); got {type(curve).__name__}")
         self.extra_levels, self.path, self.curve = whole_number(extra_levels, "extra_levels"), check_path(path), curve
         self.measure = in_quanta(measure)
-        self.digit_bits = digits_for(self.measure, self.position_bits, "extra_levels")
+        self.factor_bits = digits_for(self.measure, self.position_bits, "extra_levels")
         order = np.arange(self.measure.size)
         labels = None if self.measure.labels is None else np.asarray(self.measure.labels)
         running = running_axes(axes, self.path, self.measure)
@@ -98,36 +104,22 @@ class CurveGenerator(AbstractExplicitGenerator):
             cells = exchanged(np.asarray(self.measure.cells), np.asarray(running))
             order = curve.argsort(cells, self._cell_levels)
             order = order if labels is None else order[np.argsort(labels[order], kind="stable")]
-        self.branches = branches([order], len(order), None if labels is None else labels[order])
-        self._needs = Needs(self)
+        self.branches = branches([order], len(order), None if labels is None else labels[order], order)
+        self._remembered = Remembered(self)
 
     @property
     def position_bits(self) -> float:
         return self.measure.dim * self.extra_levels * math.log2(self.curve.base)
 
     @property
-    def _order(self) -> Int[Array, " m"]:
-        return self.branches.value[self.branches.offsets[-2] :]
-
-    @property
     def _cell_levels(self) -> int:
         measure = self.measure
         return self.curve.levels_for(measure.resolution) if isinstance(measure, AbstractGridMeasure) else 0
 
-    def push(
-        self,
-        words: UInt32[Array, "source_dim words"],
-        code: Int[Array, ""] | None,
-        moved: Float[Array, " source_dim"] | None = None,
-    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
-        """Locate, then place."""
-        label, leaf, r = self._tree.locate(words[0], code, None if moved is None else moved[0])
-        measure, cell = self.measure, jnp.zeros((self.dim,), jnp.int32)
-        axis = self.axes if self.axes.ndim == 0 else self.axes[leaf]
-        if isinstance(measure, AbstractGridMeasure):
-            cell = _exchange(measure.cells[leaf], axis)
-        inside = self.curve.walk(cell, self._cell_levels, r, self.extra_levels, jnp.result_type(float), self.path)
-        return measure.place(leaf, _exchange(inside, axis)), label
+    def new_kernel(self) -> "CurveKernel":
+        """The tree, the boxes, and the walk inside them."""
+        levels, boxes = self._cell_levels if self.curve.heeds_levels else 0, self.measure.boxes
+        return CurveKernel(self._tree, boxes, self.axes, self.curve, levels, self.extra_levels, self.path)
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """The constants of the path inside the finest cells, of side `side / base**extra_levels`; over all leaves."""
@@ -158,7 +150,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         return exchanged(resting, np.asarray(self.axes))
 
     def strata(self, n: int, condition: Label | None = None) -> Bound:
-        part = np.asarray(self._order)[self._part(condition)]
+        part = np.asarray(self.branches.order)[self._part(condition)]
         measure, grid = self.measure, isinstance(self.measure, AbstractGridMeasure)
         sides = np.asarray(measure.sides, np.float64)[part]
         low = measure._host_centers()[part] - sides / 2  # pyright: ignore[reportAttributeAccessIssue]
@@ -191,7 +183,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         """
         ramp, measure = ramp_width(ramp), self.measure
         warn_of_network(self)
-        order = np.asarray(self._order)
+        order = np.asarray(self.branches.order)
         counts = measure._weights().astype(np.float64)[order]
         grid = isinstance(measure, AbstractGridMeasure)
         low = np.asarray(measure.low, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
@@ -221,7 +213,7 @@ class CurveGenerator(AbstractExplicitGenerator):
         """What evaluating `network(ramp)` in floats adds to W_1 and W_2 (theory, section 9)."""
         if self.extra_levels and not isinstance(self.curve, PeanoCurve):
             return None
-        measure, order = self.measure, np.asarray(self._order)
+        measure, order = self.measure, np.asarray(self.branches.order)
         if relative:
             measure = measure.relative()
         counts = measure._weights().astype(np.float64)[order]
@@ -254,6 +246,32 @@ class CurveGenerator(AbstractExplicitGenerator):
         return np.asarray(_entered(self.curve, self._cell_levels, cells))
 
 
+class CurveKernel(AbstractKernel):
+    """One search among leaves, and one walk inside the leaf."""
+
+    tree: QuantileTree
+    boxes: Boxes
+    axes: Int[Array, "*leaves"]
+    curve: AbstractCurve
+    cell_levels: int = eqx.field(static=True)
+    extra_levels: int = eqx.field(static=True)
+    path: str = eqx.field(static=True)
+
+    def send(self, tree, words, code, moved):
+        """Locate, then walk."""
+        label, leaf, r = tree.locate(words[0], code, None if moved is None else moved[0])
+        axis = self.axes if self.axes.ndim == 0 else entry(self.axes, leaf)
+        cell = _exchange(self.boxes.cell(leaf), axis)
+        inside = self.curve.walk(cell, self.cell_levels, r, self.extra_levels, jnp.result_type(float), self.path)
+        return self.boxes.place(leaf, _exchange(inside, axis)), label
+
+    def padded(self) -> "CurveKernel":
+        """The same in padded arrays."""
+        axes = self.axes if self.axes.ndim == 0 else padded(self.axes)
+        fields = self.curve, self.cell_levels, self.extra_levels, self.path
+        return CurveKernel(self.tree.padded(), self.boxes.padded(), axes, *fields)  # pyright: ignore[reportArgumentType]
+
+
 def running_axes(axes: object, path: str, measure: AbstractMeasure) -> Int[np.ndarray | Array, "*leaves"]:
     """The axis that changes places with the last, one for all leaves where it is the same for all.
 
@@ -282,6 +300,12 @@ def running_axes(axes: object, path: str, measure: AbstractMeasure) -> Int[np.nd
 def _exchange(row: Shaped[Array, " d"], axis: Int[Array, ""]) -> Shaped[Array, " d"]:
     """A row with the entry of an axis in the place of the last, and the last in its."""
     k, last = jnp.arange(len(row)), len(row) - 1
+    if last < _FEW:
+        entries = [jax.lax.index_in_dim(row, i, keepdims=False) for i in range(last + 1)]
+        turned = [jnp.where(axis == i, entries[last], entries[i]) for i in range(last)]
+        return jnp.stack(
+            [*turned, ft.reduce(lambda x, i: jnp.where(axis == i, entries[i], x), range(last), entries[last])]
+        )
     return jnp.where(k == axis, row[last], jnp.where(k == last, row[axis], row))
 
 

@@ -12,30 +12,42 @@ from jaxtyping import Array, Float, UInt32
 
 from .._checks import Numbers
 from ..measures import MAX_QUANTA, AbstractMeasure
-from ..source import digit_bits, float_to_words, motion
+from ..source import factor_bits, float_to_words, motion
 from ._base import GUARD_BITS, unit_source
 
 if TYPE_CHECKING:
     from ._explicit import AbstractExplicitGenerator
+    from ._kernel import AbstractKernel
 
 _MAX_SOURCE_BITS = 1 << 20
 # A float source must resolve the finest cells of this much of the mass.
 _RESOLVED = 0.99
 
 
-class Needs:
-    """Bits of u that counts ask for, remembered as long as the array of counts is the very same.
+class Remembered:
+    """What was computed from the arrays of a generator, as long as they are the very same.
 
     Like a record, it is no part of the structure of a generator: all are equal.
     """
 
-    __slots__ = ("_counts", "_found")
+    __slots__ = ("_arrays", "_counts", "_found", "_kernel")
 
     def __init__(self, generator: "AbstractExplicitGenerator"):
-        self._counts, self._found = None, (0, 0)
-        self.of(generator)
+        self._counts, self._found, self._arrays, self._kernel = None, (0, 0), [], None
+        self.bits(generator)
 
-    def of(self, generator: "AbstractExplicitGenerator") -> tuple[int, int]:
+    def kernel(self, generator: "AbstractExplicitGenerator") -> "AbstractKernel":
+        """The kernel of the generator, in arrays of sizes that many kernels share."""
+        arrays = jax.tree.leaves(generator)
+        if any(isinstance(array, Tracer) for array in arrays):
+            return generator.new_kernel()
+        known, self_same = self._kernel, len(arrays) == len(self._arrays)
+        if known is None or not self_same or any(a is not b for a, b in zip(arrays, self._arrays, strict=True)):
+            known = generator.new_kernel().padded()
+            self._arrays, self._kernel = arrays, known
+        return known
+
+    def bits(self, generator: "AbstractExplicitGenerator") -> tuple[int, int]:
         """Bits that resolve the finest cells of all the mass, and of 99 % of it (theory, section 9).
 
         Of masses that are not known, because the measure is traced: those of the smallest there can be, and of equal.
@@ -49,7 +61,7 @@ class Needs:
             every, most = (math.ceil(b + generator.position_bits - 1e-9) for b in bits)
             return every, most
         if counts is not self._counts and not isinstance(counts, Tracer):
-            host, most = np.asarray(counts), 1 << (32 - generator.digit_bits)
+            host, most = np.asarray(counts), 1 << (32 - generator.factor_bits)
             if (total := int(host.sum(dtype=np.int64))) > most:
                 raise ValueError(
                     f"the counts were changed and sum to {total} now; this generator was built for {most} quanta at "
@@ -59,7 +71,7 @@ class Needs:
         return self._found
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Needs)
+        return isinstance(other, Remembered)
 
     def __hash__(self) -> int:
         return 0
@@ -80,7 +92,7 @@ def digits_for(measure: AbstractMeasure, position_bits: float, name: str) -> int
         raise ValueError(
             f"{name} asks for a source of {position_bits:.0f} bits; at most 2**20 are possible. Use fewer."
         )
-    return digit_bits(int(measure._weights().sum(dtype=np.int64)) if hasattr(measure, "counts") else MAX_QUANTA)
+    return factor_bits(int(measure._weights().sum(dtype=np.int64)) if hasattr(measure, "counts") else MAX_QUANTA)
 
 
 def exact_source(

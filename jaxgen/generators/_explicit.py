@@ -16,8 +16,9 @@ from ..source import Branches, QuantileTree
 from ._base import GUARD_BITS, AbstractGenerator
 from ._certificate import Certificate, combined, mixed, ramp_cost
 from ._conditions import one_code, shares
-from ._exact_source import Needs, exact_source
+from ._exact_source import Remembered, exact_source
 from ._float_limits import warn_of_points
+from ._kernel import AbstractKernel
 from ._mass_derivative import refused
 
 # Weights of labels that differ by less are the same.
@@ -63,8 +64,8 @@ class AbstractExplicitGenerator(AbstractGenerator):
 
     measure: eqx.AbstractVar[AbstractMeasure]
     branches: eqx.AbstractVar[Branches]
-    digit_bits: eqx.AbstractVar[int]
-    _needs: eqx.AbstractVar[Needs]
+    factor_bits: eqx.AbstractVar[int]
+    _remembered: eqx.AbstractVar[Remembered]
 
     # Whether a point has derivatives by the masses, where these are floats; else they are refused.
     moves_with_masses: ClassVar[bool] = False
@@ -79,6 +80,23 @@ class AbstractExplicitGenerator(AbstractGenerator):
         """Bits of u that move the point inside a leaf."""
 
     @abc.abstractmethod
+    def new_kernel(self) -> AbstractKernel:
+        """The map on exact words, computed anew from the arrays as they stand; `kernel` remembers it."""
+
+    def kernel(self) -> AbstractKernel:
+        """The map on exact words alone, with all that does not depend on the words computed: what is to be compiled.
+
+        It is remembered as long as the arrays of the generator are the very same.
+
+        **Example:**
+
+            >>> import jaxgen as jg
+            >>> g = jg.GridMeasure.from_histogram([1, 3]).generator()
+            >>> g.kernel() is g.kernel()
+            True
+        """
+        return self._remembered.kernel(self)
+
     def push(
         self,
         words: UInt32[Array, "source_dim words"],
@@ -97,6 +115,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
             >>> jax.jacfwd(lambda moved: g.push(words, None, moved)[0])(jnp.zeros(1)).tolist()  # side 2, mass 3/4
             [[2.6666667461395264]]
         """
+        return self.kernel().push(words, code, moved)
 
     @abc.abstractmethod
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
@@ -196,38 +215,27 @@ class AbstractExplicitGenerator(AbstractGenerator):
     @property
     def source_bits(self) -> int:
         """Bits of u that resolve the finest cells of all the mass."""
-        return self._needs.of(self)[0]
+        return self._remembered.bits(self)[0]
 
     @property
     def float_bits(self) -> int:
         """Bits of u that resolve the finest cells of 99 % of the mass: what a float source must have."""
-        return self._needs.of(self)[1]
+        return self._remembered.bits(self)[1]
 
     @property
     def source_words(self) -> int:
         """Number of 32-bit words of each uniform number that `sample` draws: enough whatever the masses are."""
-        self._needs.of(self)
-        leaf_bits = 0 if self.measure.size == 1 else 32 - self.digit_bits
+        self._remembered.bits(self)
+        leaf_bits = 0 if self.measure.size == 1 else 32 - self.factor_bits
         return math.ceil((leaf_bits + self.position_bits + GUARD_BITS - 1e-9) / 32)
-
-    @property
-    def _order(self) -> Int[Array, " m"] | None:
-        """The leaves in the order of the construction; `None` for the order in which the measure keeps them."""
-        return None
 
     @property
     def _tree(self) -> QuantileTree:
         """The tree of the measure as it stands: nothing about the masses is kept beside the masses."""
-        # Where the arrays are constants of a program, as in jit(vmap(generator)), XLA would sum them while it compiles,
-        # and build them into its kernels, which fails for some thousands of leaves ("Unknown MLIR failure" on CPU).
-        known = hasattr(self.measure, "counts")
-        weights = self.measure.counts if known else self.measure.masses  # pyright: ignore[reportAttributeAccessIssue]
-        weights, branches = jax.lax.optimization_barrier((weights, self.branches))
-        order = self._order
-        weights = weights if order is None else weights[order]
-        if known:
-            return branches.weighed(weights, self.digit_bits)
-        return branches.of_masses(weights if self.moves_with_masses else refused(weights), self.moves_with_masses)
+        if hasattr(self.measure, "counts"):
+            return self.branches.weighed(self.measure.counts, self.factor_bits)  # pyright: ignore[reportAttributeAccessIssue]
+        weights = self.measure.masses
+        return self.branches.of_masses(weights if self.moves_with_masses else refused(weights), self.moves_with_masses)
 
     def __call__(
         self,
@@ -248,7 +256,7 @@ class AbstractExplicitGenerator(AbstractGenerator):
         law (`sample` has no such limit); a runtime error for u outside [0, 1].
         """
         words, moved = exact_source(self, u)
-        return point_at(self, words, one_code(condition, code, self.vocabulary), moved)
+        return point_at(self.kernel(), words, one_code(condition, code, self.vocabulary), moved)
 
     def relative(self: AnyExplicit) -> AnyExplicit:
         """The same generator relative to the lower corner of its box, `measure.low`, which is a float64 on the host.
@@ -364,13 +372,13 @@ class AbstractExplicitGenerator(AbstractGenerator):
 # Called eagerly, it is compiled once for each shape.
 @eqx.filter_jit
 def point_at(
-    generator: AbstractExplicitGenerator,
+    kernel: AbstractKernel,
     words: UInt32[Array, "source_dim words"],
     code: Int[Array, ""] | None,
     moved: Float[Array, " source_dim"] | None,
 ) -> Float[Array, " dim"]:
     """The point that one fixed-point source is sent to."""
-    return generator.push(words, code, moved)[0]
+    return kernel.push(words, code, moved)[0]
 
 
 def in_quanta(measure: AbstractMeasure | object) -> AbstractMeasure:

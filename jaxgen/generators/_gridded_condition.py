@@ -153,13 +153,17 @@ class GriddedCondition(AbstractGenerator):
         """
         code = None if condition is None else self.table[self._cell_of(condition)]
         words, moved = exact_source(self.generator, u)
-        return point_at(self.generator, words, code, moved)
+        return point_at(self.generator.kernel(), words, code, moved)
 
     def push(
         self, words: UInt32[Array, "source_dim words"], code: Int[Array, ""] | None
     ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
         """That of the generator."""
         return self.generator.push(words, code)
+
+    def kernel(self) -> Any:
+        """That of the generator."""
+        return self.generator.kernel()
 
     def label(self, condition: Numbers) -> int:
         """The label that serves one condition: `g.generator.measure.given(g.label(c))` is the measure behind it.

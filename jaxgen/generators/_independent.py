@@ -4,16 +4,16 @@ from typing import Any, ClassVar, NoReturn, SupportsFloat
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, DTypeLike, Float, Int, UInt32
+from jaxtyping import DTypeLike
 
 from .._checks import ramp_width
 from ..measures import AbstractMeasure, Bound, Label, unit_roundoff
 from ..relu import ReLUNetwork
 from ..source import Branches
-from ._exact_source import Needs, digits_for
+from ._exact_source import Remembered, digits_for
 from ._explicit import AbstractExplicitGenerator, on_a_grid
 from ._float_limits import warn_of_network
-from ._nested import nested_branches, nested_network, nested_push, nested_rows
+from ._nested import NestedKernel, nested_branches, nested_network, nested_rows
 from ._nested_floats import nested_floats
 
 
@@ -33,8 +33,8 @@ class IndependentGenerator(AbstractExplicitGenerator):
 
     measure: Any  # a QuantizedMeasure, or a GridMeasure where that is traced, which has no counts of its own
     branches: Branches
-    digit_bits: int = eqx.field(static=True)
-    _needs: Needs = eqx.field(static=True, repr=False)
+    factor_bits: int = eqx.field(static=True)
+    _remembered: Remembered = eqx.field(static=True, repr=False)
     moves_with_masses: ClassVar[bool] = True
 
     def __init__(self, measure: AbstractMeasure | object):
@@ -43,9 +43,9 @@ class IndependentGenerator(AbstractExplicitGenerator):
         **Raises:** `TypeError` for a measure that is on no grid.
         """
         self.measure = on_a_grid(measure)  # pyright: ignore[reportAttributeAccessIssue]
-        self.digit_bits = digits_for(self.measure, 0.0, "measure")
-        self.branches, _ = nested_branches(self.measure)
-        self._needs = Needs(self)
+        self.factor_bits = digits_for(self.measure, 0.0, "measure")
+        self.branches = nested_branches(self.measure)
+        self._remembered = Remembered(self)
 
     @property
     def source_dim(self) -> int:
@@ -56,14 +56,9 @@ class IndependentGenerator(AbstractExplicitGenerator):
     def position_bits(self) -> float:
         return 0.0
 
-    def push(
-        self,
-        words: UInt32[Array, "source_dim words"],
-        code: Int[Array, ""] | None,
-        moved: Float[Array, " source_dim"] | None = None,
-    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
-        """Locate, bin by bin, then place."""
-        return nested_push(self._tree, self.measure, words, code, moved, None)
+    def new_kernel(self) -> NestedKernel:
+        """The tree, with a fresh number for each level."""
+        return NestedKernel(self._tree, self.measure.low, self.measure.cell_sides)
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """Zero: the law is the measure in quanta itself."""

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 from .._checks import Numbers, box_corners, require_volume, whole_number
 from ..measures import Label, as_vocabulary
 from ..relu import ReLUNetwork
-from ..source import QuantileTree, branches, digit_bits, float_to_words
+from ..source import QuantileTree, branches, factor_bits, float_to_words
 from ._base import AbstractGenerator, unit_source
 from ._conditions import one_code
 
@@ -199,7 +199,7 @@ class MLPGenerator(AbstractGenerator):
         names = self.vocabulary or ()
         counts = _label_counts(np.ones(len(names)), names) if self.label_counts is None else self.label_counts
         plain = branches([np.arange(len(names))], len(names))
-        return plain.weighed(counts, digit_bits(_QUANTA))
+        return plain.weighed(counts, factor_bits(_QUANTA))
 
 
 def _initial(sizes, source_dim, key):

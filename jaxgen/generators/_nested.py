@@ -8,78 +8,93 @@ import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int
 
 from ..measures import AbstractGridMeasure, lexicographic
 from ..relu import NetworkBuilder, ReLUNetwork, Signal, clip_inner, clip_outer, part_centres, stack
-from ..source import Branches, QuantileTree, branches
+from ..source import Branches, QuantileTree, branches, entry
+from ._kernel import AbstractKernel
 from ._prompt_network import prompted
 
-# Up to this many coordinates the steps are unrolled, for XLA to fuse them over samples.
+# Up to this many coordinates, steps with fresh numbers are unrolled. Steps with folds are not: a number that is handed
+# on would be computed anew, from the start, by each loop over samples that XLA makes of a later step.
 _UNROLL = 4
 
 
-def nested_branches(
-    measure: AbstractGridMeasure, axes: Int[np.ndarray, " d"] | None = None
-) -> tuple[Branches, Int[np.ndarray, " m"]]:
-    """(label,) x_axes[0], ..., x_axes[-1], and the cells in this order; by default the one in which they are stored."""
+def nested_branches(measure: AbstractGridMeasure, axes: Int[np.ndarray, " d"] | None = None) -> Branches:
+    """(label,) x_axes[0], ..., x_axes[-1], and the cells in this order, by default that in which they are stored."""
     labels = None if measure.labels is None else np.asarray(measure.labels)
-    cells, order = np.asarray(measure.cells), np.arange(measure.size)
+    cells, order = np.asarray(measure.cells), None
     if axes is not None and np.any(np.diff(axes) < 0):
         cells = cells[:, axes]
         order = lexicographic(cells, labels)
         cells = cells[order]
     # Cells stay label by label.
-    return branches(list(np.ascontiguousarray(cells.T)), measure.size, labels), order
+    return branches(list(np.ascontiguousarray(cells.T)), measure.size, labels, order)
 
 
-def nested_push(
-    tree: QuantileTree,
-    measure: AbstractGridMeasure,
-    words: UInt32[Array, "source_dim words"],
-    code: Int[Array, ""] | None,
-    moved: Float[Array, " source_dim"] | None,
-    folds: int | None,
-    serpentine: bool = False,
-    axes: Int[Array, " d"] | None = None,
-    pathwise: bool = False,
-) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
-    """One `locate` an axis, with folds between, or a fresh number where `folds` is `None`.
+class NestedKernel(AbstractKernel):
+    """One step down the tree an axis, with folds between, or a fresh number where `folds` is `None`.
 
-    In a serpentine all coordinates but the last rest at the centre of the dyadic interval that is folded.
+    In a serpentine (`rests`) all coordinates but the last rest at the centre of the dyadic interval that is folded.
 
     A coordinate has the derivatives by u and by the masses of its row. The number that is handed on has that by u, and
     that by the masses of earlier rows where `pathwise` only: each fold would double it and turn its sign over and over.
     """
-    dtype, dim = jax.dtypes.canonicalize_dtype(measure.low.dtype), measure.dim
-    if moved is None and tree.start_moved is not None:
-        moved = jnp.zeros(words.shape[:1], tree.start_moved.dtype)
-    first, fixed = None if moved is None else moved[0], tree.detached()
-    detach = tree.start_moved is not None and not pathwise
-    label, node, r = tree.enter(words[0], code, first)
-    free = fixed.enter(words[0], code, first)[2].moved if detach else r.moved
 
-    def coordinate(state, k):
-        above, r, free = state
-        node, within = tree.descend(above, r)
-        inside = within.to_float(dtype)
-        if folds is None:
-            later = jnp.minimum(k + 1, dim - 1)
-            following = tree.fresh(words[later], node, None if moved is None else moved[later])
-        else:
-            # The same integers again, which XLA finds once, with another derivative.
-            handed = fixed.descend(above, dataclasses.replace(r, moved=free))[1] if detach else within
-            centre, following = handed.fold_from_centre(folds, dtype)
-            inside = jnp.where(k < dim - 1, centre, inside) if serpentine else inside
-        return (node, following, following.moved), tree.value[node].astype(dtype) + inside
+    tree: QuantileTree
+    low: Float[Array | np.ndarray, " d"]
+    sides: Float[Array | np.ndarray, " d"]
+    axes: Int[Array, " d"] | None = None
+    folds: int | None = eqx.field(static=True, default=None)
+    rests: bool = eqx.field(static=True, default=False)
+    pathwise: bool = eqx.field(static=True, default=False)
 
-    _, x = jax.lax.scan(coordinate, (node, r, free), jnp.arange(dim), unroll=dim if dim <= _UNROLL else 1)
-    if axes is not None:
-        x = x[jnp.zeros(dim, jnp.int32).at[axes].set(jnp.arange(dim, dtype=jnp.int32))]
-    return measure.low + x * measure.cell_sides, label  # pyright: ignore[reportReturnType]
+    def send(self, tree, words, code, moved):
+        """Locate, bin by bin, then place."""
+        dtype, dim = jnp.result_type(float), len(self.low)
+        if moved is None and tree.start_moved is not None:
+            moved = jnp.zeros(words.shape[:1], tree.start_moved.dtype)
+        first, fixed = None if moved is None else moved[0], tree.detached()
+        detach = tree.start_moved is not None and not self.pathwise
+        label, node, r = tree.enter(words[0], code, first)
+        free = fixed.enter(words[0], code, first)[2].moved if detach else r.moved
+
+        def coordinate(state, k):
+            above, r, free = state
+            node, within = tree.descend(above, r, tree.columns + k)
+            inside = within.to_float(dtype)
+            if self.folds is None:
+                later = jnp.minimum(k + 1, dim - 1)
+                following = tree.fresh(words[later], node, None if moved is None else moved[later])
+            else:
+                # The same integers again, which XLA finds once, with another derivative.
+                handed = dataclasses.replace(r, moved=free)
+                handed = fixed.descend(above, handed, tree.columns + k)[1] if detach else within
+                centre, following = handed.fold_from_centre(self.folds, dtype)
+                inside = jnp.where(k < dim - 1, centre, inside) if self.rests else inside
+            return (node, following, following.moved), entry(tree.value, node).astype(dtype) + inside
+
+        state, low, sides = (node, r, free), jnp.asarray(self.low, dtype), jnp.asarray(self.sides, dtype)
+        if self.folds is not None or dim > _UNROLL:
+            _, x = jax.lax.scan(coordinate, state, jnp.arange(dim, dtype=jnp.int32))
+            if self.axes is not None:
+                x = x[jnp.zeros(dim, jnp.int32).at[self.axes].set(jnp.arange(dim, dtype=jnp.int32))]
+            return low + x * sides, label
+        found = []
+        for k in range(dim):
+            state, x = coordinate(state, k)
+            found.append(x)
+        return low + jnp.stack(found) * sides, label
+
+    def padded(self) -> "NestedKernel":
+        """The same in padded arrays."""
+        fields = self.low, self.sides, self.axes, self.folds, self.rests, self.pathwise
+        return NestedKernel(self.tree.padded(), *fields)
 
 
 class Rows(NamedTuple):

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, SupportsFloat, SupportsIndex
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, DTypeLike, Float, Int, UInt32
+from jaxtyping import Array, DTypeLike, Int
 
 from .._checks import Numbers, ramp_width, whole_number
 from ..curves import centre_distance, zigzag_distance
@@ -13,10 +14,10 @@ from ..measures import AbstractGridMeasure, AbstractMeasure, Bound, Label, label
 from ..relu import ReLUNetwork
 from ..source import Branches, on_device
 from ._axes import longest_axis, require_known_sides
-from ._exact_source import Needs, digits_for
+from ._exact_source import Remembered, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, on_a_grid
 from ._float_limits import warn_of_network
-from ._nested import Rows, nested_branches, nested_network, nested_push, nested_rows
+from ._nested import NestedKernel, Rows, nested_branches, nested_network, nested_rows
 from ._nested_floats import nested_floats
 from ._parallel_lines import unfolded_distance
 from ._strata import nested_strata
@@ -51,12 +52,11 @@ class SawtoothGenerator(AbstractExplicitGenerator):
     measure: AbstractGridMeasure
     branches: Branches
     axes: Int[Array, " d"]
-    order: Int[Array, " m"]
     folds: int = eqx.field(static=True)
     path: str = eqx.field(static=True)
     gradient: str = eqx.field(static=True)
-    digit_bits: int = eqx.field(static=True)
-    _needs: Needs = eqx.field(static=True, repr=False)
+    factor_bits: int = eqx.field(static=True)
+    _remembered: Remembered = eqx.field(static=True, repr=False)
     moves_with_masses: ClassVar[bool] = True
 
     def __init__(
@@ -93,29 +93,26 @@ class SawtoothGenerator(AbstractExplicitGenerator):
         self.gradient = gradient
         self.folds, self.path = whole_number(folds, "folds"), path
         self.measure = on_a_grid(measure)  # pyright: ignore[reportAttributeAccessIssue]
-        self.digit_bits = digits_for(self.measure, self.position_bits, "folds")
+        self.factor_bits = digits_for(self.measure, self.position_bits, "folds")
         permutation = _permutation(axes, self.measure)
-        self.branches, order = nested_branches(self.measure, permutation)
-        self.axes, self.order = (on_device(array.astype(np.int32)) for array in (permutation, order))
-        self._needs = Needs(self)
+        self.branches, self.axes = nested_branches(self.measure, permutation), on_device(permutation.astype(np.int32))
+        self._remembered = Remembered(self)
 
     @property
     def position_bits(self) -> float:
         return float((self.measure.dim - 1) * self.folds)
 
     @property
-    def _order(self) -> Int[Array, " m"]:
-        return self.order
+    def order(self) -> Int[Array, " m"]:
+        """The cells of the measure in the order of nesting."""
+        order = self.branches.order
+        return jnp.arange(self.measure.size, dtype=jnp.int32) if order is None else order
 
-    def push(
-        self,
-        words: UInt32[Array, "source_dim words"],
-        code: Int[Array, ""] | None,
-        moved: Float[Array, " source_dim"] | None = None,
-    ) -> tuple[Float[Array, " dim"], Int[Array, ""]]:
-        """Locate, bin by bin, then place."""
-        tree, rests, pathwise = self._tree, self.path == "serpentine", self.gradient == "pathwise"
-        return nested_push(tree, self.measure, words, code, moved, self.folds, rests, self.axes, pathwise)
+    def new_kernel(self) -> NestedKernel:
+        """The tree, with folds between its levels."""
+        rests, pathwise = self.path == "serpentine", self.gradient == "pathwise"
+        low, sides = self.measure.low, self.measure.cell_sides
+        return NestedKernel(self._tree, low, sides, self.axes, self.folds, rests, pathwise)
 
     def filling(self, condition: Label | None = None) -> tuple[float, float]:
         """What the dyadic boxes cost, with sides `h_k = cell side / 2**folds` for all axes but the last.

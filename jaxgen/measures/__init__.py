@@ -3,6 +3,7 @@
 from . import _codec as _codec, _tree_codec as _tree_codec
 from ._abstract import AbstractMeasure as AbstractMeasure, natural_generator as natural_generator
 from ._abstract_grid import AbstractGridMeasure as AbstractGridMeasure
+from ._boxes import Boxes as Boxes
 from ._build import lexicographic as lexicographic
 from ._cell_counts import CellCounts as CellCounts
 from ._floats import POSITION_ERROR as POSITION_ERROR, unit_roundoff as unit_roundoff

@@ -14,6 +14,7 @@ from jaxtyping import Array, DTypeLike, Float, Int, PRNGKeyArray
 
 from .._checks import whole_number
 from ..source import cut, padded_size
+from ._boxes import Boxes
 from ._generator import Generator
 from ._record import Bound, Record
 from ._vocabulary import Label, label_code
@@ -50,7 +51,11 @@ class AbstractMeasure(eqx.Module):
 
     _generators: ClassVar[dict[type, Callable[..., Generator]]] = {}
 
+    @property
     @abc.abstractmethod
+    def boxes(self) -> Boxes:
+        """Where the leaves are, apart from what they weigh."""
+
     def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
         """The point of a leaf at the position `inside` in [0, 1]^d: `corner + side * inside`.
 
@@ -60,6 +65,7 @@ class AbstractMeasure(eqx.Module):
             >>> jg.GridMeasure.from_histogram([1, 3], high=4.0).place(jnp.asarray(1), jnp.asarray([0.25])).tolist()
             [2.5]
         """
+        return self.boxes.place(leaf, inside)
 
     @abc.abstractmethod
     def quantize(self, quanta: int | object) -> "AbstractMeasure":

@@ -12,6 +12,7 @@ from jaxtyping import Array, DTypeLike, Float, Int
 
 from .._checks import Numbers, box_corners, grid_resolution, is_traced, traced_corners
 from ._abstract import AbstractMeasure
+from ._boxes import Boxes
 from ._build import merge_cells
 from ._floats import grid_error
 from ._record import Bound
@@ -74,9 +75,10 @@ class AbstractGridMeasure(AbstractMeasure):
         """Centres of the occupied cells, in the units of the data."""
         return jnp.asarray(self.low + (self.cells + 0.5) * self.cell_sides)
 
-    def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
-        """The point of a cell at the position `inside` in [0, 1]^d."""
-        return jnp.asarray(self.low + (self.cells[leaf].astype(inside.dtype) + inside) * self.cell_sides)
+    @property
+    def boxes(self) -> Boxes:
+        """Where the cells are."""
+        return Boxes(self.cells, self.cell_sides, self.low)
 
     def log_prob(self, x: Numbers, condition: Label | None = None) -> Float[Array, ""]:
         """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the cells.

@@ -14,6 +14,7 @@ from .._checks import Numbers, finite_points, is_traced, nonnegative_weights, re
 from ..source import on_device
 from ._abstract import AbstractMeasure, AnyMeasure
 from ._abstract_grid import label_fields
+from ._boxes import Boxes
 from ._floats import leaf_error
 from ._quantized import as_counts, masses_of
 from ._record import Bound, Record
@@ -51,10 +52,10 @@ class AbstractLeafMeasure(AbstractMeasure):
         """Upper corner of the bounding box."""
         return (self.low_corners + self.sides).max(axis=0)
 
-    def place(self, leaf: Int[Array, ""], inside: Float[Array, " d"]) -> Float[Array, " d"]:
-        """The point of a leaf at the position `inside` in [0, 1]^d."""
-        dtype = jnp.result_type(float)
-        return jnp.asarray(self.low_corners, dtype)[leaf] + jnp.asarray(self.sides, dtype)[leaf] * inside
+    @property
+    def boxes(self) -> Boxes:
+        """Where the boxes are."""
+        return Boxes(self.low_corners, self.sides, None)
 
     def log_prob(self, x: Numbers, condition: Label | None = None) -> Float[Array, ""]:
         """Logarithm of the density at one point `x`, in inverse units of the data; minus infinity outside the leaves.

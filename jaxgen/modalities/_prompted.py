@@ -142,6 +142,10 @@ class PromptedGenerator(AbstractGenerator):
         """That of the generator."""
         return self.generator.push(words, code)
 
+    def kernel(self) -> Any:
+        """That of the generator."""
+        return self.generator.kernel()
+
     def network(self, **options: Any) -> ReLUNetwork:
         """That of the generator."""
         return self.generator.network(**options)

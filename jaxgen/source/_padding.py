@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, Int, Shaped
 
 
 def padded_size(n: int) -> int:
@@ -36,6 +36,19 @@ def cut(array: Shaped[Array, "size ..."], n: int) -> Shaped[Array, "n ..."]:
     return jax.device_put(np.asarray(array)[:n], array.sharding)
 
 
+def entry(array: Shaped[Array, "n ..."], i: Int[Array, ""]) -> Shaped[Array, "..."]:
+    """An entry that is known to be there, so that no loop over samples tests its place or wraps it around.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.source import entry
+        >>> int(entry(jnp.arange(6), jnp.asarray(5)))
+        5
+    """
+    return array.at[i].get(mode="promise_in_bounds")
+
+
 def on_device(array: Shaped[np.ndarray, "..."]) -> Shaped[Array, "..."]:
     """An array of the host as one of the device, known in its entries while a function is traced.
 
@@ -50,3 +63,20 @@ def on_device(array: Shaped[np.ndarray, "..."]) -> Shaped[Array, "..."]:
     """
     with jax.ensure_compile_time_eval():
         return jax.device_put(array)
+
+
+def padded(array: Shaped[Array | np.ndarray, "n ..."]) -> Shaped[Array | np.ndarray, "size ..."]:
+    """The array with zeros behind, up to `padded_size(n)`; itself, where it is traced, or so large that it is alone.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.source import padded
+        >>> padded(jnp.arange(1, 6)).tolist()
+        [1, 2, 3, 4, 5, 0]
+    """
+    more = padded_size(len(array)) - len(array)
+    if not more or isinstance(array, Tracer) or array.nbytes > 1 << 26:
+        return array
+    out = np.pad(np.asarray(array), [(0, more)] + [(0, 0)] * (array.ndim - 1))
+    return out if isinstance(array, np.ndarray) else on_device(out)

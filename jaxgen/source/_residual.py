@@ -1,33 +1,87 @@
 """The position inside a node, held exactly in uint32 arithmetic (theory, section 9)."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-# Scans over this many digits or fewer are unrolled: XLA then fuses the whole chain into one loop over samples.
-_UNROLL = 16
+# A fraction of so many words or fewer is a tuple of scalars, and what is done to it is unrolled: mapped over samples,
+# each word is an array of its own, and XLA makes one loop of the whole chain. Longer ones are arrays, scanned.
+_SHORT = 8
+# Steps of `digits` up to which they are unrolled.
+_UNROLL = 4
+
+Word = UInt32[Array, ""]
+Fraction = tuple[Word, ...] | UInt32[Array, " words"]
 
 
-def digit_bits(quanta: int) -> int:
-    """Bits of a digit so that `quanta * 2**bits <= 2**32`.
+def factor_bits(quanta: int) -> int:
+    """Bits of a factor beside a count of so many quanta: `quanta * 2**bits <= 2**32`. One of 16, 12 and 8.
 
     **Example:**
 
-        >>> from jaxgen.source import digit_bits
-        >>> digit_bits(1000), digit_bits(2**24)
-        (16, 8)
+        >>> from jaxgen.source import factor_bits
+        >>> factor_bits(1000), factor_bits(2**20), factor_bits(2**24)
+        (16, 12, 8)
     """
-    return 16 if quanta <= 1 << 16 else 8
+    return next(bits for bits in (16, 12, 8) if quanta << bits <= 1 << 32 or bits == 8)
+
+
+def multiplied(fraction: Fraction, factor: int | Word) -> tuple[Word, Fraction]:
+    """`factor` times the fraction 0.w_1 w_2 ... in words of 32 bits: its integer part, and what is left.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.source import multiplied
+        >>> whole, rest = multiplied(jnp.asarray([3 << 30], jnp.uint32), 10)  # 10 * 3/4
+        >>> int(whole), [int(word) for word in rest]
+        (7, [2147483648])
+    """
+    short = isinstance(factor, int) and factor <= 1 << 16
+    factor = jnp.asarray(factor, jnp.uint32)
+
+    def step(carry, word):
+        return _times_short(word, factor, carry) if short else _times(word, factor, carry)
+
+    return _from_the_last(step, jnp.zeros_like(factor), fraction)
+
+
+def _times_short(word, factor, carry):
+    """`word * factor + carry`, for carry < factor <= 2**16, as (high, low): nothing of it reaches 2**32."""
+    low = (word & 0xFFFF) * factor + carry
+    high = (word >> 16) * factor + (low >> 16)
+    return high >> 16, high << 16 | low & 0xFFFF
+
+
+def _times(word, factor, carry):
+    """The same for any factor: four products of halves. High is at most factor - 1, so that it is a carry again."""
+    low, high, less, more = word & 0xFFFF, word >> 16, factor & 0xFFFF, factor >> 16
+    first, second, third = low * less, low * more, high * less
+    middle = (first >> 16) + (second & 0xFFFF) + (third & 0xFFFF)
+    out = (first & 0xFFFF | middle << 16) + carry
+    return high * more + (second >> 16) + (third >> 16) + (middle >> 16) + (out < carry), out
+
+
+def _from_the_last(step: Callable, carry: Word, fraction: Fraction) -> tuple[Word, Fraction]:
+    """`carry, word = step(carry, word)` for each word, the last one first."""
+    if not isinstance(fraction, tuple):
+        return jax.lax.scan(step, carry, fraction, reverse=True)
+    words = []
+    for word in reversed(fraction):
+        carry, word = step(carry, word)
+        words.append(word)
+    return carry, tuple(reversed(words))
 
 
 class Residual(eqx.Module):
-    """A number of [0, 1) held exactly as `(whole + 0.b_1 b_2 ...) / count`, `0 <= whole < count`.
+    """A number of [0, 1) held exactly as `(whole + 0.w_1 w_2 ...) / count`, `0 <= whole < count`.
 
-    The position inside a node that holds `count` quanta. The digits b_i have `bits` bits, so few that no product leaves
-    uint32. Everything a generator does to its source is one operation, `scale`: multiply by an integer, take off the
-    integer part. With factor K it is the quantile step, with 2**s it is s folds, with b**m it is m digits of a curve of
-    base b, with 2**bits it is long division.
+    The position inside a node that holds `count` quanta, with `count * 2**bits <= 2**32`. The w_i are words of 32 bits.
+    Everything a generator does to its source is one operation, `scale`: multiply by an integer, take off the integer
+    part. With factor K it is the quantile step, with 2**s it is s folds, with b**m it is m digits of a curve of base b.
 
     `moved`, where it is given, is exactly 0 and has the derivative of the number (`moved_inside` has the rule), so that
     what `to_float` gives can be differentiated. Without it nothing is spent on derivatives.
@@ -42,15 +96,15 @@ class Residual(eqx.Module):
         (2, 0.25)
     """
 
-    whole: UInt32[Array, ""]
-    fraction: UInt32[Array, " digits"]
-    count: UInt32[Array, ""]
+    whole: Word
+    fraction: Fraction
+    count: Word
     bits: int = eqx.field(static=True)
     moved: Float[Array, ""] | None = None
 
     @classmethod
     def of_words(cls, words: UInt32[Array, " words"], bits: int, moved: Float[Array, ""] | None = None) -> "Residual":
-        """A uniform number: the fraction that its words write, in digits of 8 or 16 bits; and its derivative, if any.
+        """A uniform number: the fraction that its words write; and its derivative, if any.
 
         **Example:**
 
@@ -59,16 +113,13 @@ class Residual(eqx.Module):
             >>> float(Residual.of_words(jnp.asarray([1 << 31], jnp.uint32), bits=8).to_float(jnp.float32))
             0.5
         """
-        shifts = jnp.arange(32 - bits, -1, -bits, dtype=jnp.uint32)
-        fraction = ((words[:, None] >> shifts[None]) & jnp.uint32(2**bits - 1)).reshape(-1)
         one = jnp.ones((), jnp.uint32)
-        return cls(0 * one, fraction, one, bits, moved)
+        return cls(0 * one, split_words(words), one, bits, moved)
 
-    def scale(self, factor: int | UInt32[Array, ""]) -> tuple[UInt32[Array, ""], "Residual"]:
-        """`factor` times the number, as an integer and a residual.
+    def scale(self, factor: int | Word) -> tuple[Word, "Residual"]:
+        """`factor` times the number, as an integer and a residual. Needs `factor * count <= 2**32`.
 
-        Needs `factor * count <= 2**32` and `factor <= 2**(32 - bits)`. The largest intermediate is
-        `(2**bits - 1) * factor + (factor - 1) < 2**32`, and in the last step
+        As the carry from the fraction is below the factor, the largest intermediate is
         `(count - 1) * factor + (factor - 1) < 2**32`.
 
         **Example:**
@@ -79,16 +130,12 @@ class Residual(eqx.Module):
             >>> int(whole), float(rest.to_float(jnp.float32))
             (7, 0.5)
         """
+        carry, fraction = multiplied(self.fraction, factor)
         factor = jnp.asarray(factor, jnp.uint32)
-
-        def step(carry, digit):
-            v = digit * factor + carry
-            return v >> self.bits, v & jnp.uint32(2**self.bits - 1)
-
-        carry, fraction = self._from_the_last(step, jnp.zeros_like(self.whole))
         v = self.whole * factor + carry
+        out = v // self.count
         moved = None if self.moved is None else self.moved * factor.astype(self.moved.dtype)
-        return v // self.count, Residual(v % self.count, fraction, self.count, self.bits, moved)
+        return out, Residual(v - out * self.count, fraction, self.count, self.bits, moved)
 
     def one_minus(self) -> "Residual":
         """`1 - r`; the endpoint 1 itself, met with probability 2**-(bits of the source), becomes the largest number.
@@ -101,17 +148,21 @@ class Residual(eqx.Module):
             >>> float(r.one_minus().to_float(jnp.float32))
             0.25
         """
-        full = jnp.uint32(2**self.bits - 1)
 
-        def step(carry, digit):
-            v = (digit ^ full) + carry
-            return v >> self.bits, v & full
+        def step(carry, word):
+            out = ~word + carry
+            return (out < carry).astype(jnp.uint32), out
 
-        carry, fraction = self._from_the_last(step, jnp.ones_like(self.whole))
+        carry, fraction = _from_the_last(step, jnp.ones_like(self.whole), self.fraction)
         # -fraction = (1 - fraction) - 1 unless the fraction is zero, which the carry out says.
         whole = self.count - 1 - self.whole + carry
         end = whole == self.count
-        whole, fraction = jnp.where(end, self.count - 1, whole), jnp.where(end, full, fraction)
+        full = jnp.uint32(0xFFFFFFFF)
+        whole, fraction = jax.tree.map(
+            lambda last, x: jnp.where(end, last, x),
+            (self.count - 1, jax.tree.map(lambda _: full, fraction)),
+            (whole, fraction),
+        )
         moved = None if self.moved is None else -self.moved
         return Residual(whole, fraction, self.count, self.bits, moved)
 
@@ -156,22 +207,22 @@ class Residual(eqx.Module):
             ([2, 0, 2, 0], 0.75)
         """
         at_once = 0
-        # Digits of 8 bits stand beside counts of up to 2**24, those of 16 beside 2**16.
-        while base ** (at_once + 1) * (1 << (32 - self.bits)) <= 2**32:
+        while base ** (at_once + 1) <= 1 << self.bits:
             at_once += 1
-        powers = jnp.asarray([base**j for j in reversed(range(at_once))], jnp.uint32)
-
-        def step(r, _):
-            block, r = r.scale(base**at_once)
-            return r, (block // powers) % base
-
         full, rest = divmod(n, at_once)
-        r, blocks = jax.lax.scan(step, self, None, length=full)
-        out = [blocks.reshape(-1)]
-        if rest:
-            block, r = r.scale(base**rest)
-            out.append((block // powers[at_once - rest :]) % base)
-        return jnp.concatenate(out), r
+
+        def step(r, number):
+            block, r = r.scale(base**number)
+            return r, tuple(block // base**j % base for j in reversed(range(number)))
+
+        r, out = self, []
+        if full > _UNROLL:
+            r, blocks = jax.lax.scan(lambda r, _: step(r, at_once), self, None, length=full)
+            out, full = [jnp.stack(blocks, axis=1).reshape(-1)], 0
+        for number in [at_once] * full + [rest] * (rest > 0):
+            r, block = step(r, number)
+            out.append(jnp.stack(block))
+        return jnp.concatenate(out) if out else jnp.zeros((0,), jnp.uint32), r
 
     def to_float(self, dtype: jnp.dtype | type) -> Float[Array, ""]:
         """The number, rounded to `dtype`; with its derivative, where it has one.
@@ -180,15 +231,27 @@ class Residual(eqx.Module):
 
             >>> import jax.numpy as jnp
             >>> from jaxgen.source import Residual
-            >>> r = Residual(jnp.uint32(1), jnp.asarray([1 << 15], jnp.uint32), jnp.uint32(2), bits=16)  # (1 + 1/2) / 2
+            >>> r = Residual(jnp.uint32(1), (jnp.uint32(1 << 31),), jnp.uint32(2), bits=16)  # (1 + 1/2) / 2
             >>> float(r.to_float(jnp.float32))
             0.75
         """
         rest = jnp.zeros((), dtype)
-        for i in reversed(range(min(self.fraction.shape[0], -(-64 // self.bits)))):
-            rest = (self.fraction[i].astype(dtype) + rest) * 2.0**-self.bits
+        for word in reversed(self.fraction[:2]):
+            rest = (word.astype(dtype) + rest) * 2.0**-32
         value = (self.whole.astype(dtype) + rest) / self.count.astype(dtype)
         return value if self.moved is None else value + self.moved.astype(dtype)
 
-    def _from_the_last(self, step, carry):
-        return jax.lax.scan(step, carry, self.fraction, reverse=True, unroll=min(_UNROLL, self.fraction.shape[0]))
+
+def split_words(words: UInt32[Array, " words"]) -> Fraction:
+    """Words as a fraction: one by one if they are few.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.source import split_words
+        >>> [int(word) for word in split_words(jnp.asarray([1, 2], jnp.uint32))]
+        [1, 2]
+    """
+    if len(words) > _SHORT:
+        return words
+    return tuple(jax.lax.index_in_dim(words, i, keepdims=False) for i in range(len(words)))

@@ -22,7 +22,7 @@ def float_to_words(u: Float[Array, ""], words: int) -> UInt32[Array, " words"]:
         return x - word, word.astype(jnp.uint32)
 
     wide = u.astype(jnp.promote_types(u.dtype, jnp.float32))  # a half knows no 2**32
-    _, out = jax.lax.scan(step, wide, None, length=words)
+    _, out = jax.lax.scan(step, wide, None, length=words, unroll=words <= 8)
     return jnp.where(wide >= 1, jnp.uint32(0xFFFFFFFF), out)
 
 

@@ -212,7 +212,7 @@ def test_levels_inside_the_cells_are_levels_of_the_grid(curve, dim):
     words = random_words(a, 500)[0]
     np.testing.assert_allclose(*(jax.jit(jax.vmap(g))(words) for g in (a, b)), rtol=0, atol=base**2 * 2.0**-22)
     # Cells that follow each other share a face.
-    steps = np.abs(np.diff(np.asarray(fine.cells)[np.asarray(b._order)], axis=0))
+    steps = np.abs(np.diff(np.asarray(fine.cells)[np.asarray(b.branches.order)], axis=0))
     assert np.all(steps.sum(axis=1) == 1)
 
 

@@ -20,7 +20,7 @@ from jaxgen.measures import QuantizedLeafMeasure, QuantizedMeasure
 
 def meant(g, u):
     """The point that a `CurveGenerator` stands for, relative to nothing, in fractions; Peano, "line" or "centre"."""
-    measure, order = g.measure, np.asarray(g._order)
+    measure, order = g.measure, np.asarray(g.branches.order)
     counts = np.asarray(measure.counts)[order].tolist()
     starts, quantum = [0, *itertools.accumulate(counts)], u * sum(counts)
     at = next(i for i, end in enumerate(starts[1:]) if quantum < end)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.source import Residual, branches, digit_bits
+from jaxgen.source import Residual, branches, factor_bits
 
 WORDS = 3
 M = 12  # leaves
@@ -35,7 +35,7 @@ def path_of(columns, counts, u):
 
 
 def value(r):
-    fraction = sum(Fraction(int(digit), 2 ** (r.bits * (i + 1))) for i, digit in enumerate(np.asarray(r.fraction)))
+    fraction = sum(Fraction(int(word), 2 ** (32 * (i + 1))) for i, word in enumerate(np.asarray(r.fraction)))
     return (int(r.whole) + fraction) / int(r.count)
 
 
@@ -51,8 +51,8 @@ def test_descending_all_levels_is_the_quantile_step(seed):
     def descend(words, code):
         label, node, r = tree.enter(words, code)
         values = []
-        for _ in columns:
-            node, r = tree.descend(node, r)
+        for k in range(len(columns)):
+            node, r = tree.descend(node, r, tree.columns + k)
             values.append(tree.value[node])
         return label, jnp.stack(values), r, tree.count[node]
 
@@ -86,23 +86,22 @@ def test_locate_meets_each_leaf_as_often_as_it_has_quanta(labels, bits):
 
 def test_the_largest_counts_fill_a_word_and_no_more():
     counts = np.array([1, 2**24 - 2, 1])
-    tree = branches([np.arange(3)], 3).weighed(jnp.asarray(counts, jnp.uint32), digit_bits(2**24))
+    tree = branches([np.arange(3)], 3).weighed(jnp.asarray(counts, jnp.uint32), factor_bits(2**24))
     for u, leaf, whole in [(0, 0, 0), (2**8, 1, 0), (2**32 - 2**8 - 1, 1, 2**24 - 3), (2**32 - 1, 2, 0)]:
         _, found, r = tree.locate(jnp.asarray([u], jnp.uint32), None)
         assert (int(found), int(r.whole)) == (leaf, whole)
 
 
-def test_branches_count_their_children_and_their_mass():
+def test_branches_know_their_leaves_and_their_mass():
     columns = [np.array([0, 0, 0, 4, 4]), np.array([1, 2, 2, 0, 0]), np.array([3, 0, 9, 5, 6])]
     labels = np.array([0, 0, 1, 1, 1])
     tree = branches(columns, 5, labels)
     assert tree.offsets == (0, 1, 3, 6, 10, 15)
     by_level = [np.asarray(tree.value[tree.level(k)]).tolist() for k in range(5)]
     assert by_level == [[0], [0, 1], [0, 0, 4], [1, 2, 2, 0], [3, 0, 9, 5, 6]]
-    assert np.asarray(tree.children[tree.level(0)]).tolist() == [2]
-    assert np.asarray(tree.children[tree.level(1)]).tolist() == [1, 2]
+    assert np.asarray(tree.begin[tree.level(2)]).tolist() == [0, 2, 3]
+    assert np.asarray(tree.end[tree.level(2)]).tolist() == [2, 3, 5]
     np.testing.assert_allclose(tree.masses(np.array([1, 2, 3, 4, 6]))[tree.level(1)], [3 / 16, 13 / 16])
-    assert tree.search_steps == 1 and branches([np.arange(1)], 1).search_steps == 0
 
 
 def test_one_leaf_is_the_number_itself():
