@@ -172,6 +172,25 @@ def test_values_are_not_structure(name):
         assert programs > before
 
 
+@pytest.mark.parametrize("name", ["peano", "tree", "sawtooth", "independent", "codebook"])
+def test_measures_of_one_padded_size_are_one_program(name, points):
+    def make(m):
+        if name == "codebook":
+            return jg.CodebookGenerator(points[:m])
+        if name == "tree":
+            return jg.LeafMeasure(points[:m], np.abs(points[:m]), np.arange(1, m + 1)).generator()
+        measure = jg.QuantizedMeasure(np.stack([np.arange(m), np.arange(m) % 7], axis=1), np.arange(1, m + 1), 0, 1, m)
+        kinds = {"peano": jg.PeanoGenerator, "sawtooth": jg.SawtoothGenerator, "independent": jg.IndependentGenerator}
+        return kinds[name](measure)
+
+    others = [make(m) for m in (66, 80, 95)]  # padded to 96, with a root
+    u = np.full(others[0].source_dim, 0.3, np.float32)
+    make(70).sample(jr.key(0), 100), make(70)(u)
+    with Flat(name):
+        for g in others:
+            g.sample(jr.key(0), 100), g(u)
+
+
 OPTIONS = [{}, {"stratified": True}, {"condition": "a"}, {"condition": {"a": 1.0, "b": 2.0}}, {"code": 1}]
 
 

@@ -84,6 +84,48 @@ def test_locate_meets_each_leaf_as_often_as_it_has_quanta(labels, bits):
         np.testing.assert_array_equal(np.asarray(label), np.repeat(codes, counts))
 
 
+@pytest.mark.parametrize("kind", ["even", "one heavy", "heavy tail", "halves"])
+@pytest.mark.parametrize("leaves", [1, 2, 3, 64, 1000])
+def test_a_guide_leads_to_the_leaf_of_a_linear_search(leaves, kind):
+    """With the guide, and without it where counts are traced; laws for which a bucket holds one leaf, or nearly all."""
+    rng = np.random.default_rng(leaves)
+    counts = {
+        "even": np.full(leaves, 7),
+        "one heavy": np.where(np.arange(leaves) == leaves // 2, 2**23, 1),
+        "heavy tail": np.minimum(rng.pareto(0.5, leaves) + 1, 2**12).astype(int),
+        "halves": np.maximum(1, 2**20 >> np.minimum(np.arange(leaves), 30)),
+    }[kind]
+    total, shape = int(counts.sum()), branches([np.arange(leaves)], leaves)
+    starts = np.cumsum(counts) - counts
+    # All borders, and places between.
+    quanta = np.unique(np.concatenate([starts, starts + counts - 1, rng.integers(0, total, 300)]))
+    quanta = np.concatenate([quanta, np.zeros(4096 - len(quanta), quanta.dtype)])
+    middles = [(2 * q + 1) * 2**63 // total for q in quanta.tolist()]
+    words = np.array([divmod(middle, 2**32) for middle in middles], np.uint32)
+    expected = np.searchsorted(starts, quanta, side="right") - 1
+
+    @jax.jit
+    def found(counts, words):
+        tree = shape.weighed(counts, factor_bits(total))
+        return jax.vmap(lambda w: tree.locate(w, None)[1:])(words)
+
+    guided = shape.weighed(jnp.asarray(counts, jnp.uint32), factor_bits(total)).padded()
+    assert int(guided.levels[1, 2]) <= max(0, (leaves - 1).bit_length())
+    for leaf, r in (
+        jax.jit(jax.vmap(lambda w: guided.locate(w, None)[1:]))(words),
+        found(jnp.asarray(counts, jnp.uint32), words),
+    ):
+        np.testing.assert_array_equal(leaf, expected)
+        np.testing.assert_array_equal(r.whole, quanta - starts[expected])
+        np.testing.assert_array_equal(r.count, counts[expected])
+
+
+def test_a_search_is_short_where_masses_are_of_one_order():
+    counts = np.random.default_rng(0).integers(50, 100, 5000)
+    tree = branches([np.arange(5000)], 5000).weighed(jnp.asarray(counts, jnp.uint32), 8)
+    assert int(tree.levels[1, 2]) <= 2
+
+
 def test_the_largest_counts_fill_a_word_and_no_more():
     counts = np.array([1, 2**24 - 2, 1])
     tree = branches([np.arange(3)], 3).weighed(jnp.asarray(counts, jnp.uint32), factor_bits(2**24))
