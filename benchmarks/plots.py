@@ -21,6 +21,7 @@ def draw(file: pathlib.Path, folder: pathlib.Path) -> None:
         axis.barh(names, [ratio - 1 for ratio in ratios], left=1, color=["C2" if r < 1 else "C1" for r in ratios])
         axis.axvline(1, color="k", lw=0.8)
         axis.set_xscale("log")
+        axis.margins(y=0.01)
         axis.invert_yaxis()
         axis.tick_params(labelsize=8)
         axis.set_title(f"{topic}: time over that of the peer ({found['device']}, {found['date']})", fontsize=9)

@@ -101,7 +101,7 @@ def test_the_walk_digit_by_digit_is_the_walk_of_every_curve():
     for dim, levels in ((1, 3), (2, 0), (2, 2), (3, 2), (4, 3), (5, 3)):
         words = rng.integers(2**32, size=(50, 3), dtype=np.uint32)
         cells = rng.integers(0, 3**5, size=(50, dim)).astype(np.int32)
-        for path in ("line", "diagonal", "centre"):
+        for path in ("line", "diagonal", "centre") if levels == 2 else ("line",):
 
             def both(w, cell, levels=levels, path=path):
                 r = Residual(jnp.uint32(5), Residual.of_words(w, 16).fraction, jnp.uint32(7), 16)
