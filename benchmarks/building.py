@@ -12,7 +12,11 @@ def rows(small: bool):
     rng = np.random.default_rng(0)
     n = 10_000 if small else 10_000_000
     points = rng.random((n, 2))
-    counts = lambda m, h: np.array_equal(np.sort(np.rint(np.asarray(m, float) * n)), np.sort(h[0][h[0] > 0]))  # noqa: E731
+
+    def counts(masses, histogram):
+        seen = histogram[0]
+        return np.array_equal(np.sort(np.rint(np.asarray(masses, float) * n)), np.sort(seen[seen > 0]))
+
     yield Row(
         f"from_samples, {n:.0e} points, 100 x 100",
         lambda: jg.GridMeasure.from_samples(points, 100, low=0.0, high=1.0).masses,

@@ -3,8 +3,10 @@
 import resource
 import sys
 
+import equinox as eqx
 import jax
 import jax.monitoring
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
@@ -189,6 +191,29 @@ def test_measures_of_one_padded_size_are_one_program(name, points):
     with Flat(name):
         for g in others:
             g.sample(jr.key(0), 100), g(u)
+
+
+def test_a_kernel_is_remembered_for_the_very_same_arrays_only(points):
+    for g in _generators(points):
+        assert g.kernel() is g.kernel()
+    g = jg.CurveGenerator(jg.LeafMeasure(points[:9], 1.0, np.arange(1, 10)))
+    before, u = g.kernel(), np.float32(0.3)
+    moved = eqx.tree_at(lambda g: g.measure.low_corners, g, np.asarray(g.measure.low_corners) + 5)
+    np.testing.assert_allclose(moved(u), g(u) + 5, atol=1e-5)
+    heavier = eqx.tree_at(lambda g: g.measure.counts, g, g.measure.counts[::-1])
+    assert not np.array_equal(heavier.kernel().tree.start, before.tree.start)
+    np.testing.assert_array_equal(g.kernel().tree.start, before.tree.start)
+
+
+def test_what_is_remembered_while_a_function_is_traced_is_numbers(points):
+    """Called first inside a function of its own, on arrays that are known there."""
+    made = jax.jit(lambda w: jg.PeanoGenerator(jg.GridMeasure([[0, 0], [1, 1]], w, 0.0, 1.0, 2)))(
+        np.float32([0.25, 0.75])
+    )
+    for g in (jax.tree.map(jnp.asarray, generator) for generator in (*_generators(points), made)):
+        x = jax.jit(lambda u, g=g: g(u))(np.full(g.source_dim, 0.3, np.float32))
+        np.testing.assert_allclose(g(np.full(g.source_dim, 0.3, np.float32)), x, rtol=1e-5, atol=1e-6)
+        assert g.sample(jr.key(0), 3).shape == (3, 2)
 
 
 OPTIONS = [{}, {"stratified": True}, {"condition": "a"}, {"condition": {"a": 1.0, "b": 2.0}}, {"code": 1}]

@@ -10,13 +10,12 @@ coordinates carries on from there with no digit of it unpacked.
 import sys
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from ..relu import NetworkBuilder, ReLUNetwork, stack
-from ..source import Residual
+from ..source import Residual, unstacked
 from ._abstract import AbstractCurve
 
 _WORD_DIGITS = 40  # 3**40 < 2**64
@@ -82,10 +81,10 @@ class PeanoCurve(AbstractCurve):
         if not 0 < dim * max(levels, 1) <= _FEW_DIGITS:
             return super().walk(cell, cell_levels, r, levels, dtype, path)
         digits, r = r.digits(3, levels * dim)
-        own, position = [_entry(cell, k).astype(jnp.uint32) for k in range(dim)], [jnp.zeros((), jnp.uint32)] * dim
+        own, position = list(unstacked(cell.astype(jnp.uint32))), [jnp.zeros((), jnp.uint32)] * dim
         everyone = sum(own[1:], own[0])
-        for place in range(levels * dim):
-            k, digit = place % dim, _entry(digits, place)
+        for place, digit in enumerate(unstacked(digits)):
+            k = place % dim
             turned = jnp.where((everyone - own[k]) % 2 == 1, 2 - digit, digit)
             position[k] = 3 * position[k] + turned
             everyone, own[k] = everyone + digit, own[k] + digit
@@ -101,10 +100,6 @@ class PeanoCurve(AbstractCurve):
     def network(self, dim: int, levels: int, slope: int, path: str = "line") -> ReLUNetwork:
         """`peano_network`."""
         return peano_network(dim, levels, slope, path)
-
-
-def _entry(array: Shaped[Array, " n"], i: int) -> Shaped[Array, ""]:
-    return jax.lax.index_in_dim(array, i, keepdims=False)
 
 
 def peano_network(dim: int, levels: int, slope: int, path: str = "diagonal") -> ReLUNetwork:

@@ -319,9 +319,9 @@ class CodebookKernel(AbstractKernel):
     tree: QuantileTree
     boxes: Boxes
 
-    def send(self, tree, words, code, moved):
+    def send(self, words, code, moved):
         """Locate; the place is the atom."""
-        label, leaf, _ = tree.locate(words[0], code)
+        label, leaf, _ = self.tree.locate(words[0], code)
         return self.boxes.place(leaf, jnp.zeros(self.boxes.dim)), label
 
     def padded(self) -> "CodebookKernel":

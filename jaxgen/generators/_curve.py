@@ -24,7 +24,7 @@ from ..measures import (
     unit_roundoff,
 )
 from ..relu import ReLUNetwork
-from ..source import Branches, QuantileTree, branches, entry, on_device, padded
+from ..source import Branches, QuantileTree, branches, entry, on_device, padded, unstacked
 from ._axes import exchanged, longest_axis, require_known_sides
 from ._exact_source import Remembered, digits_for
 from ._explicit import AbstractExplicitGenerator, CellMoments, in_quanta
@@ -257,9 +257,9 @@ class CurveKernel(AbstractKernel):
     extra_levels: int = eqx.field(static=True)
     path: str = eqx.field(static=True)
 
-    def send(self, tree, words, code, moved):
+    def send(self, words, code, moved):
         """Locate, then walk."""
-        label, leaf, r = tree.locate(words[0], code, None if moved is None else moved[0])
+        label, leaf, r = self.tree.locate(words[0], code, None if moved is None else moved[0])
         axis = self.axes if self.axes.ndim == 0 else entry(self.axes, leaf)
         cell = _exchange(self.boxes.cell(leaf), axis)
         inside = self.curve.walk(cell, self.cell_levels, r, self.extra_levels, jnp.result_type(float), self.path)
@@ -301,7 +301,7 @@ def _exchange(row: Shaped[Array, " d"], axis: Int[Array, ""]) -> Shaped[Array, "
     """A row with the entry of an axis in the place of the last, and the last in its."""
     k, last = jnp.arange(len(row)), len(row) - 1
     if last < _FEW:
-        entries = [jax.lax.index_in_dim(row, i, keepdims=False) for i in range(last + 1)]
+        entries = unstacked(row)
         turned = [jnp.where(axis == i, entries[last], entries[i]) for i in range(last)]
         return jnp.stack(
             [*turned, ft.reduce(lambda x, i: jnp.where(axis == i, entries[i], x), range(last), entries[last])]

@@ -43,7 +43,9 @@ class Remembered:
             return generator.new_kernel()
         known, self_same = self._kernel, len(arrays) == len(self._arrays)
         if known is None or not self_same or any(a is not b for a, b in zip(arrays, self._arrays, strict=True)):
-            known = generator.new_kernel().padded()
+            # Also while some function is traced that knows these arrays: what is remembered must be numbers.
+            with jax.ensure_compile_time_eval():
+                known = generator.new_kernel().padded()
             self._arrays, self._kernel = arrays, known
         return known
 

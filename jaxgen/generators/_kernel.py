@@ -6,8 +6,6 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Int, UInt32
 
-from ..source import QuantileTree
-
 
 class AbstractKernel(eqx.Module):
     """The map of an explicit generator on exact words: a tree to locate in, and what places.
@@ -23,12 +21,9 @@ class AbstractKernel(eqx.Module):
         [2.6666667461395264]
     """
 
-    tree: eqx.AbstractVar[QuantileTree]
-
     @abc.abstractmethod
     def send(
         self,
-        tree: QuantileTree,
         words: UInt32[Array, "source_dim words"],
         code: Int[Array, ""] | None,
         moved: Float[Array, " source_dim"] | None,
@@ -48,4 +43,4 @@ class AbstractKernel(eqx.Module):
         """The point, and the code of its label, for one fixed-point source; as `push` of the generator."""
         # Where the arrays are constants of a program, as in jit(vmap(generator)), XLA would build them into its
         # kernels, which fails for some thousands of leaves ("Unknown MLIR failure" on CPU).
-        return self.send(jax.lax.optimization_barrier(self.tree), words, code, moved)
+        return jax.lax.optimization_barrier(self).send(words, code, moved)

@@ -54,9 +54,9 @@ class NestedKernel(AbstractKernel):
     rests: bool = eqx.field(static=True, default=False)
     pathwise: bool = eqx.field(static=True, default=False)
 
-    def send(self, tree, words, code, moved):
+    def send(self, words, code, moved):
         """Locate, bin by bin, then place."""
-        dtype, dim = jnp.result_type(float), len(self.low)
+        tree, dtype, dim = self.tree, jnp.result_type(float), len(self.low)
         if moved is None and tree.start_moved is not None:
             moved = jnp.zeros(words.shape[:1], tree.start_moved.dtype)
         first, fixed = None if moved is None else moved[0], tree.detached()

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, SupportsFloat, SupportsIndex
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, DTypeLike, Int
 
@@ -106,7 +105,7 @@ class SawtoothGenerator(AbstractExplicitGenerator):
     def order(self) -> Int[Array, " m"]:
         """The cells of the measure in the order of nesting."""
         order = self.branches.order
-        return jnp.arange(self.measure.size, dtype=jnp.int32) if order is None else order
+        return on_device(np.arange(self.measure.size, dtype=np.int32)) if order is None else order
 
     def new_kernel(self) -> NestedKernel:
         """The tree, with folds between its levels."""

@@ -1,6 +1,13 @@
 """One uniform number with every bit exact: its words, the position inside a node, the search among leaves."""
 
-from ._padding import cut as cut, entry as entry, on_device as on_device, padded as padded, padded_size as padded_size
+from ._padding import (
+    cut as cut,
+    entry as entry,
+    on_device as on_device,
+    padded as padded,
+    padded_size as padded_size,
+    unstacked as unstacked,
+)
 from ._residual import (
     Residual as Residual,
     factor_bits as factor_bits,

@@ -49,6 +49,19 @@ def entry(array: Shaped[Array, "n ..."], i: Int[Array, ""]) -> Shaped[Array, "..
     return array.at[i].get(mode="promise_in_bounds")
 
 
+def unstacked(array: Shaped[Array, "n ..."]) -> tuple[Shaped[Array, "..."], ...]:
+    """The entries one by one: mapped over samples each is an array of its own, and XLA fuses what is done to it.
+
+    **Example:**
+
+        >>> import jax.numpy as jnp
+        >>> from jaxgen.source import unstacked
+        >>> [int(x) for x in unstacked(jnp.arange(3))]
+        [0, 1, 2]
+    """
+    return tuple(jax.lax.index_in_dim(array, i, keepdims=False) for i in range(len(array)))
+
+
 def on_device(array: Shaped[np.ndarray, "..."]) -> Shaped[Array, "..."]:
     """An array of the host as one of the device, known in its entries while a function is traced.
 

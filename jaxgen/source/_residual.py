@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
+from ._padding import unstacked
+
 # A fraction of so many words or fewer is a tuple of scalars, and what is done to it is unrolled: mapped over samples,
 # each word is an array of its own, and XLA makes one loop of the whole chain. Longer ones are arrays, scanned.
 _SHORT = 8
@@ -252,6 +254,4 @@ def split_words(words: UInt32[Array, " words"]) -> Fraction:
         >>> [int(word) for word in split_words(jnp.asarray([1, 2], jnp.uint32))]
         [1, 2]
     """
-    if len(words) > _SHORT:
-        return words
-    return tuple(jax.lax.index_in_dim(words, i, keepdims=False) for i in range(len(words)))
+    return unstacked(words) if len(words) <= _SHORT else words

@@ -253,7 +253,7 @@ class Branches(eqx.Module):
         return on_device(first.astype(np.int32)), on_device(levels.astype(np.int32))
 
     def _guided(self, start: UInt32[np.ndarray, " nodes"], total: int) -> tuple[np.ndarray, np.ndarray]:
-        """Guides with two to four entries for each node, whatever the quanta are. What is left of the search is then
+        """Guides with one to four entries for each node, whatever the quanta are. What is left of the search is then
         between two entries."""
         guides, levels, at = [], [], 0
         for first, end in itertools.pairwise(self.offsets):
