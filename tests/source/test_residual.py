@@ -10,7 +10,15 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from jaxgen.relu import sawtooth
-from jaxgen.source import Residual, factor_bits, float_to_words, stratum_words, words_to_float
+from jaxgen.source import (
+    Residual,
+    factor_bits,
+    float_to_words,
+    multiplied,
+    split_words,
+    stratum_words,
+    words_to_float,
+)
 
 WORDS = 3
 few = settings(max_examples=25, deadline=None)
@@ -76,6 +84,33 @@ def test_scale(example, data):
         assert int(integer) == exact // 1
         assert value(left) == exact % 1
         assert int(left.whole) < int(left.count)
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("factor", [1, 3, 2**16 - 1, 2**16, 2**16 + 1, 2**18 - 1, 2**24, 2**31 + 1, 2**32 - 1])
+def test_products_of_words_are_exact(factor, known):
+    """Of factors that the program knows, which have a shorter way up to 2**16, and of others; where every carry counts.
+
+    A word `-1 / f mod 2**32` has a product that ends in 2**32 - 1, to which any carry from below is one too many.
+    """
+    ones = 2**32 - 1
+    edge = pow(factor, -1, 2**32) * ones % 2**32 if factor % 2 else ones
+    rng = np.random.default_rng(factor)
+    rows = [[edge, ones, ones], [edge, edge, ones], [ones] * 3, [0, 0, 1], *rng.integers(2**32, size=(20, 3)).tolist()]
+    scaled = (lambda w: multiplied(split_words(w), factor)) if known else (lambda w, f: multiplied(split_words(w), f))
+    for length in (3, 12):  # one by one, and scanned
+        padded = np.array([row + [ones] * (length - 3) for row in rows], np.uint32)
+        given_factor = () if known else (jnp.uint32(factor),)
+        whole, rest = jax.jit(jax.vmap(scaled, in_axes=(0, *[None] * len(given_factor))))(padded, *given_factor)
+        rest = np.stack(rest, axis=1) if isinstance(rest, tuple) else np.asarray(rest)
+        for row, out, left in zip(padded.tolist(), np.asarray(whole).tolist(), rest.tolist(), strict=True):
+            exact = factor * _integer(row)
+            assert out == exact >> 32 * length
+            assert _integer(left) == exact % 2 ** (32 * length)
+
+
+def _integer(words):
+    return sum(word << 32 * i for i, word in enumerate(reversed(words)))
 
 
 @few
