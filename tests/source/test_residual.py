@@ -203,10 +203,14 @@ def test_words_to_float_in_float64(x64):
 @given(residuals())
 def test_to_float_rounds(example):
     r = build(example, factor_bits(example[2]))
-    # Each of three conversions, a sum and a division rounds once: 5 half units in the last place of at most 1.
-    assert abs(Fraction(float(jitted(Residual.to_float, jnp.float32)(r))) - value(r)) <= Fraction(5, 2**24)
+    # The first word and what is behind it, the sum with the whole, and the division round, each by a unit roundoff of
+    # its value; whole and count are exact. If the whole is 0 so is the sum, and else the fraction is at most half of
+    # it: 3 units in either case, where theory, section 9, grants 3.5.
+    assert abs(Fraction(float(jitted(Residual.to_float, jnp.float32)(r))) - value(r)) <= Fraction(7, 2**25)
+    with jax.enable_x64(True):
+        assert abs(Fraction(float(jitted(Residual.to_float, jnp.float64)(r))) - value(r)) <= Fraction(7, 2**54)
 
 
 def test_to_float_in_float64(x64):
     r = build((5, [123456789, 987654321, 5], 2**24 - 1), 8)
-    assert abs(Fraction(float(r.to_float(jnp.float64))) - value(r)) <= Fraction(5, 2**53)
+    assert abs(Fraction(float(r.to_float(jnp.float64))) - value(r)) <= Fraction(7, 2**54)
