@@ -64,7 +64,7 @@ def _times(word, factor, carry):
     first, second, third = low * less, low * more, high * less
     middle = (first >> 16) + (second & 0xFFFF) + (third & 0xFFFF)
     out = (first & 0xFFFF | middle << 16) + carry
-    return high * more + (second >> 16) + (third >> 16) + (middle >> 16) + (out < carry), out
+    return high * more + (second >> 16) + (third >> 16) + (middle >> 16) + (out < carry).astype(jnp.uint32), out
 
 
 def _from_the_last(step: Callable, carry: Word, fraction: Fraction) -> tuple[Word, Fraction]:
