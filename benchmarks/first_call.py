@@ -24,9 +24,10 @@ print(json.dumps(out))
 
 
 def table(small: bool):
-    """Rows of `(name, seconds of the first, seconds of the next)`, without a cache of compiled programs."""
+    """Records of `name`, `first_s` and `next_s`, seconds, without a cache of compiled programs."""
     cases = [("Peano", 2, 20), ("sawtooth", 3, 12), ("independent", 4, 7), ("Peano", 4, 7), ("sawtooth", 4, 7)]
     for kind, d, side in cases[:1] if small else [*cases, ("Peano", 784, 0)]:
         command = [sys.executable, "-c", _PROGRAM, kind, str(d), str(side)]
         seen = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        yield f"{kind}, d = {d}", *json.loads(seen)
+        first, following = json.loads(seen)
+        yield {"name": f"{kind}, d = {d}", "first_s": first, "next_s": following}

@@ -14,6 +14,8 @@ def draw(file: pathlib.Path, folder: pathlib.Path) -> None:
     """Ratios as bars on a logarithmic axis: to the left of 1 jaxgen is faster."""
     found = json.loads(file.read_text())
     for topic, rows in found["topics"].items():
+        if topic == "growth":
+            growth(rows, f"growth ({found['device']}, {found['date']})", folder / f"{file.stem}_{topic}.png")
         if not rows or "ratio" not in rows[0]:
             continue
         figure, axis = plt.subplots(figsize=(9, 0.7 + 0.26 * len(rows)), layout="constrained")
@@ -27,6 +29,18 @@ def draw(file: pathlib.Path, folder: pathlib.Path) -> None:
         axis.set_title(f"{topic}: time over that of the peer ({found['device']}, {found['date']})", fontsize=9)
         figure.savefig(folder / f"{file.stem}_{topic}.png", dpi=120)
         plt.close(figure)
+
+
+def growth(rows: list, title: str, file: pathlib.Path) -> None:
+    """Seconds against size, both logarithmic; the legend has the slopes."""
+    figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
+    for row, marker in zip(rows, "osv^D<>pXh", strict=False):
+        axis.loglog(row["sizes"], row["seconds"], f"{marker}-", label=f"{row['name']}: slope {row['slope']:.2f}")
+    axis.set(xlabel="size", ylabel="seconds", title=title)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
 
 
 if __name__ == "__main__":

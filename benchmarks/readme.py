@@ -11,33 +11,67 @@ RESULTS = pathlib.Path(__file__).with_name("results") / "cpu.json"
 BEGIN, END = "<!-- speed: written by python -m benchmarks.readme -->", "<!-- /speed -->"
 
 
+COLUMNS = {
+    "uniform numbers": "d uniform numbers",
+    "searchsorted": "`searchsorted` + uniforms",
+    "numpy": "NumPy's `choice`",
+    "categorical": "`jax.random.categorical`",
+}
+
+
 def figures() -> str:
     """The section, from the results on a CPU."""
     found = json.loads(RESULTS.read_text())
-    rows: dict[str, list[str]] = {}
-    for row in found["topics"]["sampling"]:
-        cells = rows.setdefault(row["name"], [f"{row['ns']:.0f}", "", "", ""])
-        column = 1 + next(
-            i for i, word in enumerate(("uniform numbers", "searchsorted", "numpy")) if word in row["against"]
-        )
-        cells[column] = f"{row['ratio']:.2f}"
-    table = [[name, *cells] for name, cells in rows.items()]
-    heads = [
-        "sampler",
-        "ns a sample",
-        "against d uniform numbers",
-        "against `searchsorted` + uniforms",
-        "against NumPy's `choice`",
-    ]
-    first = [[row["name"], f"{row['first_s']:.1f}", f"{row['next_s']:.2f}"] for row in found["topics"]["first_call"]]
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items() if name != "jaxgen")
-    return (
-        f"Measured on {found['date']} on {found['cores']} cores ({found['processor']}, {versions}); only a CPU was "
-        "measured. Ratios of two things timed in turn, medians of 7 rounds, below 1 where jaxgen is faster; 2^20 "
-        f"samples of 2^20 quanta.\n\n{tabulate(table, heads, tablefmt='github', disable_numparse=True)}\n\n"
-        "The first call, with all that is compiled, and the first of another measure whose sizes are padded to the "
-        f"same:\n\n{tabulate(first, ['sampler', 'first call, s', 'next, s'], tablefmt='github', disable_numparse=True)}"
+    topics, versions = found["topics"], found["versions"]
+    used = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "jaxgen")
+    others = [row for topic, rows in topics.items() if topic != "sampling" for row in rows if "ratio" in row]
+    return "\n\n".join(
+        [
+            f"Measured on {found['date']} on {found['cores']} cores ({found['processor']}, {used}); only a CPU was "
+            "measured. Ratios of two things timed in turn, medians of 7 rounds, below 1 where jaxgen is faster; 2^20 "
+            "samples of 2^20 quanta (2^16 against `categorical`). The floor is the time in which the numbers that any "
+            "method must write are copied and the random words that it must draw are drawn.",
+            sampling(topics["sampling"]),
+            "Everything else:",
+            github(
+                [[row["name"], row["against"], f"{row['ratio']:.3g}", over_floor(row)] for row in others],
+                ["what", "against", "ratio", "over its floor"],
+            ),
+            "How times grow over three decades, as slopes on logarithmic axes:",
+            github(
+                [[row["name"], row["expected"], f"{row['slope']:.2f}"] for row in topics["growth"]],
+                ["what", "expected", "slope"],
+            ),
+            "The first call, with all that is compiled, and the first of another measure whose sizes are padded to the "
+            "same:",
+            github(
+                [[row["name"], f"{row['first_s']:.1f}", f"{row['next_s']:.2f}"] for row in topics["first_call"]],
+                ["sampler", "first call, s", "next, s"],
+            ),
+        ]
     )
+
+
+def sampling(rows: list) -> str:
+    """A line a sampler, a column a peer."""
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        line = lines.setdefault(row["name"], [f"{row['ns']:.0f}", over_floor(row), *[""] * len(COLUMNS)])
+        line[2 + next(i for i, word in enumerate(COLUMNS) if word in row["against"])] = f"{row['ratio']:.2f}"
+    return github(
+        [[name, *line] for name, line in lines.items()],
+        ["sampler", "ns a sample", "over its floor", *[f"against {peer}" for peer in COLUMNS.values()]],
+    )
+
+
+def over_floor(row: dict) -> str:
+    """How many times its floor a row takes, where it has one."""
+    return f"{row['over_floor']:.2g}" if "over_floor" in row else ""
+
+
+def github(rows: list, heads: list) -> str:
+    """A table of text as it is."""
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
 def written(text: str) -> str:

@@ -18,8 +18,9 @@ class Row:
     """What is timed.
 
     - `ours`, `peer`: called without arguments; what they return is waited for. `items`: how many things a call makes.
-    - `floor`: bytes that must be written at least; `same`: whether what both return is the same (law), by a test that
-        can fail; `None` where the peer is a yardstick that makes something else.
+    - `bytes`, `words`: what any method must write (read, for a file), and the random words that it must draw.
+    - `same`: whether what both return is the same (law), by a test that can fail; `None` where the peer is a yardstick
+        that makes something else.
     """
 
     name: str
@@ -27,20 +28,34 @@ class Row:
     against: str
     peer: Callable[[], Any]
     items: int
-    floor: int = 0
+    bytes: int
+    words: int = 0
     same: Callable[[Any, Any], bool] | None = None
 
 
-def copy_rate(size: int = 1 << 26) -> float:
-    """Bytes a second that a copy on the device writes."""
-    x, copy = jnp.zeros(size // 4, jnp.float32), jax.jit(lambda x: x + 1)
-    return size / in_turn(lambda: copy(x))[0]
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """What times are divided by: `unit`, the case that compares them from commit to commit, and two rates.
 
+    `copied`: bytes a second that a copy writes; `drawn`: random words a second, 32 bits each.
+    """
 
-def normal(n: int) -> Callable[[], Any]:
-    """The case that all times are divided by to compare them from commit to commit: n pairs of uniform numbers."""
-    draw, key = jax.jit(lambda key: jr.uniform(key, (n, 2))), jr.key(0)
-    return lambda: draw(key)
+    unit: Callable[[], Any]
+    copied: float
+    drawn: float
+
+    @classmethod
+    def measured(cls, n: int) -> "Device":
+        """By n pairs of uniform numbers, and by 16 n numbers copied and n words drawn."""
+        key, x = jr.key(0), jnp.zeros(16 * n, jnp.float32)
+        pairs, copy = jax.jit(lambda key: jr.uniform(key, (n, 2))), jax.jit(lambda x: x + 1)
+        bits = jax.jit(lambda key: jr.bits(key, (n,), jnp.uint32))
+        copying, drawing = in_turn(lambda: copy(x), lambda: bits(key))
+        return cls(lambda: pairs(key), x.nbytes / copying, n / drawing)
+
+    def floor(self, row: Row) -> float:
+        """Seconds in which what must be drawn can be drawn, and what must be written can be copied."""
+        return row.bytes / self.copied + row.words / self.drawn
 
 
 def in_turn(*calls: Callable[[], Any], rounds: int = ROUNDS) -> list[float]:
@@ -56,18 +71,20 @@ def in_turn(*calls: Callable[[], Any], rounds: int = ROUNDS) -> list[float]:
     return np.median(seconds, axis=0).tolist()
 
 
-def measured(row: Row, unit: Callable[[], Any], rate: float) -> dict[str, Any]:
+def measured(row: Row, device: Device) -> dict[str, Any]:
     """The row as numbers. **Raises:** `RuntimeError` where the two do not make the same."""
     if row.same is not None and not row.same(row.ours(), row.peer()):
         raise RuntimeError(f"{row.name}: not the same as {row.against}")
-    ours, peer, normed = in_turn(row.ours, row.peer, unit)
+    ours, peer, unit = in_turn(row.ours, row.peer, device.unit)
     return {
         "name": row.name,
         "against": row.against,
         "ns": 1e9 * ours / row.items,
         "peer_ns": 1e9 * peer / row.items,
         "ratio": ours / peer,
-        "normalised": ours / normed,
-        "over_floor": ours / (row.floor / rate) if row.floor else None,
-        "same": None if row.same is None else True,
+        "normalised": ours / unit,
+        "floor_bytes": row.bytes,
+        "floor_words": row.words,
+        "over_floor": ours / device.floor(row),
+        "same": "held" if row.same is not None else "a yardstick",
     }

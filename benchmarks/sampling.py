@@ -25,28 +25,35 @@ def measures(small: bool):
 
 def rows(small: bool):
     """Nanoseconds a sample."""
-    n, key = 1 << (12 if small else 20), jr.key(0)
+    n, few, key = 1 << (12 if small else 20), 1 << (10 if small else 16), jr.key(0)
     for measure in measures(small):
         d = measure.dim
+        # No law of d numbers of 24 bits comes from fewer random bits than these; float32 has no more.
+        floor = {"bytes": 4 * d * n, "words": -(-24 * d // 32) * n}
+        less = {name: size * few // n for name, size in floor.items()}
         uniform = jax.jit(lambda key, d=d: jr.uniform(key, (n, d)))
-        look_up, choice = look_ups(measure, n)
+        by_search, by_choice, by_gumbels = look_ups(measure, n, few)
         made = {
             "Peano line": jg.PeanoGenerator(measure),
             "leaves": jg.LeafMeasure(measure.low_corners, measure.sides, measure.counts).generator(),
             "sawtooth, 6 folds": jg.SawtoothGenerator(measure, 6),
             "independent": jg.IndependentGenerator(measure),
         }
+        same = ft.partial(both_fit, measure)
         for name, g in made.items():
             title = f"{name}, d = {d}, {measure.size} cells"
             draw = ft.partial(g.sample, key, n)
-            yield Row(title, draw, f"{d} uniform numbers", ft.partial(uniform, key), n, floor=4 * d * n)
-            same = ft.partial(both_fit, measure)
-            yield Row(title, draw, "searchsorted + uniforms", look_up, n, floor=4 * d * n, same=same)
+            only_ours = lambda x, _, measure=measure: fits(measure, x)  # noqa: E731
+            yield Row(title, draw, f"{d} uniform numbers", ft.partial(uniform, key), n, **floor, same=only_ours)
+            yield Row(title, draw, "searchsorted + uniforms", by_search, n, **floor, same=same)
             if name == "Peano line" and measure.size <= 1 << 16:
-                yield Row(title, draw, "numpy choice + uniforms", choice, n, floor=4 * d * n, same=same)
+                yield Row(title, draw, "numpy choice + uniforms", by_choice, n, **floor, same=same)
+            if name == "Peano line" and measure.size <= 1 << 11:
+                draw = ft.partial(g.sample, key, few)
+                yield Row(title, draw, "jax.random.categorical + uniforms", by_gumbels, few, **less, same=same)
 
 
-def look_ups(measure, n):
+def look_ups(measure, n, few):
     """The ways that are at hand: a cell by its cumulative mass, and as many uniform numbers as the cell has sides."""
     edges = jnp.cumsum(measure.counts).astype(jnp.int32)
     low, side, cells = jnp.asarray(measure.low), jnp.asarray(measure.cell_sides), measure.cells
@@ -57,6 +64,16 @@ def look_ups(measure, n):
         leaf = jnp.searchsorted(edges, jr.randint(which, (n,), 0, QUANTA), side="right")
         return low + (cells[leaf] + jr.uniform(where, (n, measure.dim))) * side
 
+    logits = jnp.log(jnp.asarray(measure.masses))
+
+    @jax.jit
+    def by_gumbels(key):
+        which, where = jr.split(key)
+        # 2^10 at a time: a table of a Gumbel number for each cell and sample would fill the memory.
+        draw = ft.partial(jr.categorical, logits=logits, shape=(1 << 10,))
+        leaf = jax.lax.map(draw, jr.split(which, few >> 10)).ravel()
+        return low + (cells[leaf] + jr.uniform(where, (few, measure.dim))) * side
+
     rng, masses = np.random.default_rng(0), np.asarray(measure.counts, float) / QUANTA
     host = [np.asarray(array, np.float32) for array in (low, cells, side)]
 
@@ -64,7 +81,7 @@ def look_ups(measure, n):
         leaf = rng.choice(measure.size, n, p=masses)
         return host[0] + (host[1][leaf] + rng.random((n, measure.dim), np.float32)) * host[2]
 
-    return lambda: by_search(jr.key(0)), by_choice
+    return lambda: by_search(jr.key(0)), by_choice, lambda: by_gumbels(jr.key(0))
 
 
 def both_fit(measure, x, y) -> bool:
