@@ -345,14 +345,12 @@ def _drawn(generator: AbstractGenerator, key, first: int, n: int, codes, strata)
 
     where = None if strata is None else (part(strata[0], 0), part(strata[1], 1))
     sources = generator.source_dim, generator.source_words
-    x, labels = _draw(generator.kernel(), key, np.uint32(first), size, sources, part(codes, 0), where)
+    x, labels = _draw(generator.kernel(), seed(key), np.uint32(first), size, sources, part(codes, 0), where)
     return cut(x, n), cut(labels, n)
 
 
 @eqx.filter_jit
-def _draw(kernel: Any, key, first, n: int, sources: tuple[int, int], codes, strata):
-    drawn = seed(key)
-
+def _draw(kernel: Any, drawn, first, n: int, sources: tuple[int, int], codes, strata):
     def one(i, code, stratum):
         words = sample_words(drawn, first + i, *sources)
         if stratum is not None:

@@ -6,6 +6,7 @@ chunk, on any number of devices, whatever the implementation of the key and the 
 it is one loop, where a key folded in for each sample and words drawn from it are three ciphers and several loops.
 """
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, PRNGKeyArray, UInt32
@@ -40,6 +41,8 @@ def threefry(key: Pair, counter: Pair) -> Pair:
     return x, y
 
 
+# A program of its own, which all samplers share: it takes a fifth of the time that one of theirs takes to compile.
+@jax.jit
 def seed(key: PRNGKeyArray | UInt32[Array, " words"]) -> Pair:
     """The key of the cipher, from one of JAX, typed or not, of any implementation.
 
