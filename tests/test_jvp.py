@@ -145,6 +145,7 @@ def _check_by_u(name):
     return slope[0]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("name", list(KINDS))
 def test_slopes_by_u(name, x64):
     slope = _check_by_u(name)
@@ -173,6 +174,7 @@ def test_the_slope_along_the_curve_by_hand(x64):
     assert np.all(slopes[:, 0] == 0) and np.all(np.abs(slopes[:, 1]) == 81)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["sawtooth 2", "line", *(pytest.param(name, marks=pytest.mark.slow) for name in ("serpentine 3", "independent"))],
@@ -193,6 +195,7 @@ def test_slopes_of_the_network_off_its_ramps(name, x64):
     assert off.mean() > 0.95
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("name", ["sawtooth 2", pytest.param("diagonal", marks=pytest.mark.slow), "leaves", "codebook"])
 def test_by_boxes_and_atoms(name, x64):
     """A point is affine in corners and sides: differences of any size are the derivative."""
@@ -228,6 +231,7 @@ def _by_differences(value, g, u, slopes, at):
     assert abs(slope) > 1e-3
 
 
+@pytest.mark.slow
 def test_transformations_compose(x64):
     g = _made("sawtooth 2")
     u = jnp.asarray(np.random.default_rng(7).uniform(0, 1, 20), jnp.result_type(float))
@@ -247,6 +251,7 @@ def test_transformations_compose(x64):
     np.testing.assert_allclose(pushed, 2 * forward[1], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_float32_has_the_slopes_of_float64(x64):
     g = _made("line")
     u = np.random.default_rng(8).random(30).astype(np.float32)
@@ -261,6 +266,7 @@ def test_float32_has_the_slopes_of_float64(x64):
         assert float(jax.grad(lambda u: coarse(u)[0])(half)) == 1
 
 
+@pytest.mark.slow
 def test_words_carry_no_derivative_and_the_same_point():
     for name in ("sawtooth 2", "line"):
         g = _made(name)
@@ -283,6 +289,7 @@ def test_the_curve_itself_has_slopes(path, slope, x64):
     np.testing.assert_allclose(np.abs(slopes), np.broadcast_to(slope, (5, 2)))
 
 
+@pytest.mark.slow
 def test_a_gridded_condition_has_the_slopes_of_its_generator(x64):
     c = np.random.default_rng(9).random(50)
     g = jg.GriddedCondition.from_samples(c, np.stack([c, c**2], 1), condition_resolution=3, resolution=4)

@@ -68,6 +68,7 @@ def test_the_counter_counts():
     assert programs >= before + 2
 
 
+@pytest.mark.slow
 def test_a_loop_of_calls_compiles_nothing_new(points):
     for g in _generators(points):
         u = np.random.default_rng(1).uniform(size=(200, g.source_dim)).astype(np.float32)
@@ -77,6 +78,7 @@ def test_a_loop_of_calls_compiles_nothing_new(points):
                 g(value)
 
 
+@pytest.mark.slow
 def test_a_gridded_condition_compiles_nothing_new(points):
     c = np.random.default_rng(2).uniform(size=len(points))
     g = jg.GriddedCondition.from_samples(c, points, condition_resolution=4, resolution=9)
@@ -88,6 +90,7 @@ def test_a_gridded_condition_compiles_nothing_new(points):
             g.sample(jr.key(0), 5, i / 200)
 
 
+@pytest.mark.slow
 def test_networks_compile_nothing_new(points):
     measure = jg.GridMeasure.from_samples(points, 4)
     network = jg.PeanoGenerator(measure, 1).network()
@@ -97,6 +100,7 @@ def test_networks_compile_nothing_new(points):
             network(np.float32(i / 200))
 
 
+@pytest.mark.slow
 def test_measures_compile_nothing_new(points):
     labels = np.repeat(["a", "b"], 150)
     grid = jg.GridMeasure.from_samples(points, 9, labels=labels)
@@ -115,6 +119,7 @@ def test_measures_compile_nothing_new(points):
                 use(i)
 
 
+@pytest.mark.slow
 def test_distances_compile_nothing_new(points):
     clouds = [points[:20] + i / 100 for i in range(200)]
     jg.wasserstein(clouds[0], clouds[1])
@@ -150,6 +155,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("name", list(MAKERS))
 def test_values_are_not_structure(name):
     make = MAKERS[name]
@@ -174,6 +180,7 @@ def test_values_are_not_structure(name):
         assert programs > before
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("name", ["peano", "tree", "sawtooth", "independent", "codebook"])
 def test_measures_of_one_padded_size_are_one_program(name, points):
     def make(m):
@@ -205,6 +212,7 @@ def test_a_kernel_is_remembered_for_the_very_same_arrays_only(points):
     np.testing.assert_array_equal(g.kernel().tree.start, before.tree.start)
 
 
+@pytest.mark.slow
 def test_what_is_remembered_while_a_function_is_traced_is_numbers(points):
     """Called first inside a function of its own, on arrays that are known there."""
     made = jax.jit(lambda w: jg.PeanoGenerator(jg.GridMeasure([[0, 0], [1, 1]], w, 0.0, 1.0, 2)))(
@@ -219,6 +227,7 @@ def test_what_is_remembered_while_a_function_is_traced_is_numbers(points):
 OPTIONS = [{}, {"stratified": True}, {"condition": "a"}, {"condition": {"a": 1.0, "b": 2.0}}, {"code": 1}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_200_numbers_of_samples_are_a_handful_of_programs(options):
     labels = np.repeat(["a", "b"], 8)

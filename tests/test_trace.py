@@ -44,6 +44,7 @@ KINDS = {
 QUICK = [("sawtooth", True), ("leaves", False)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, labels",
     [
@@ -79,6 +80,7 @@ def test_masses_are_rounded_as_outside(x64):
     assert tree.start_moved is not None and np.all(tree.start_moved == 0) and np.all(tree.count_moved == 0)
 
 
+@pytest.mark.slow
 def test_every_label_keeps_a_quantum_and_float32_loses_none(precision):
     rng = np.random.default_rng(2)
     masses, labels = rng.random(3000), np.repeat([0, 1, 2, 3], 750)
@@ -105,6 +107,7 @@ def _points(make, u):
     return jax.jit(lambda masses: jax.vmap(make(_grid(masses)))(u))
 
 
+@pytest.mark.slow
 def test_pathwise_derivatives_by_masses(x64):
     points = _points(_sawtooth("pathwise"), jnp.asarray(np.random.default_rng(3).random(100)))
     step, masses = 2.0**-12, jnp.asarray(MASSES)
@@ -117,6 +120,7 @@ def test_pathwise_derivatives_by_masses(x64):
     assert near.mean() > 0.85
 
 
+@pytest.mark.slow
 def test_detached_derivatives_by_masses(x64):
     """The first coordinate is that of the path; the second sees the masses of its row, for what it is handed."""
     u, masses = jnp.asarray(np.random.default_rng(3).random(100)), jnp.asarray(MASSES)
@@ -156,6 +160,7 @@ def test_slopes_by_u_and_boxes_are_those_of_fixed_masses(gradient, x64):
     np.testing.assert_allclose(by_low[near], (1 - at[near])[:, :, None] * np.eye(2), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_derivative_of_samples_by_masses(x64):
     """Words have no derivative, and the masses have theirs: the mean of u that are drawn, against the mean over u."""
     masses = jnp.asarray([0.2, 0.5, 0.3])
@@ -169,6 +174,7 @@ def test_the_derivative_of_samples_by_masses(x64):
     np.testing.assert_allclose(jax.jit(jax.grad(mean))(masses), by_law, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_the_bias_at_jumps(x64):
     """Theory, section 12: leaves [0, 1/10] and [9/10, 1] of masses p and 1 - p, f(x) = x, at p = 1/2."""
     u = jnp.asarray((np.arange(1000) + 0.5) / 1000)
@@ -192,6 +198,7 @@ REFUSING = {
 }
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("name", list(REFUSING))
 def test_derivatives_by_masses_are_refused_along_curves_and_for_codebooks(name):
     points = REFUSING[name]
@@ -202,6 +209,7 @@ def test_derivatives_by_masses_are_refused_along_curves_and_for_codebooks(name):
     assert not np.any(jax.jit(jax.jacfwd(lambda masses: points(jax.lax.stop_gradient(masses))))(MASSES))
 
 
+@pytest.mark.slow
 def test_by_places_while_masses_are_traced(x64):
     def point(corners, sides, u, masses):
         return jg.CurveGenerator(_leaves(masses, corners, sides), 1)(u)
@@ -244,6 +252,7 @@ def test_weighted_points_have_the_derivative_of_the_law(each, x64):
         _grid(MASSES).weighted_points(0)
 
 
+@pytest.mark.slow
 def test_what_needs_numbers_says_so():
     def ask(what):
         def build(masses):
@@ -275,12 +284,14 @@ def test_what_needs_numbers_says_so():
         jg.SawtoothGenerator(_grid(MASSES), gradient="none")
 
 
+@pytest.mark.slow
 def test_a_batch_of_laws():
     masses = jnp.stack([jnp.asarray(MASSES), jnp.asarray(MASSES[::-1].copy())])
     many = jax.jit(jax.vmap(lambda m: _sawtooth()(_grid(m))(0.3)))(masses)
     np.testing.assert_allclose(many, [_sawtooth()(_grid(np.asarray(m)))(0.3) for m in masses], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_networks_and_codes_under_jit(x64):
     g = jg.PeanoGenerator(_grid(MASSES, labels=True), 1)
     u, codes = jnp.asarray(np.random.default_rng(5).random(40)), jnp.arange(40) % 2
@@ -303,6 +314,7 @@ def _count(name, *_, **__):
 jax.monitoring.register_event_duration_secs_listener(_count)
 
 
+@pytest.mark.slow
 def test_optax_trains_what_is_built_at_each_step():
     """Masses by a logarithm each, through the first coordinates of points; and a box, as any module: one program."""
     target = jnp.asarray([1.4, 0.2])
@@ -329,6 +341,7 @@ def test_optax_trains_what_is_built_at_each_step():
     assert np.mean(values[-5:]) < 0.5 * values[0]
 
 
+@pytest.mark.slow
 def test_a_generator_is_any_equinox_module():
     g = jg.PeanoGenerator(_grid(MASSES).quantize(64), 1)
     params, rest = eqx.partition(g, eqx.is_inexact_array)

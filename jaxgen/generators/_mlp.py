@@ -1,6 +1,7 @@
 """The generator that is trained, not built: a plain ReLU network from uniform numbers to points."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import NoReturn, SupportsIndex
 
@@ -202,22 +203,30 @@ class MLPGenerator(AbstractGenerator):
         return plain.weighed(counts, factor_bits(_QUANTA))
 
 
+# One program, with one draw for all layers: with one for each they took most of a second to compile.
+@eqx.filter_jit
 def _initial(sizes, source_dim, key):
     """He scaling; the kink of each first-layer neuron passes through a random point of the cube of sources.
 
     u in [0, 1] has variance 1/12 about its mean: sources are scaled by sqrt(12), as if they had been standardized.
     """
-    weights, biases = [], []
-    last = len(sizes) - 2
-    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+    shapes = [(fan_out, fan_in) for fan_in, fan_out in itertools.pairwise(sizes)]
+    most, last = max(map(math.prod, shapes)), len(shapes) - 1
+
+    def split(key, _):
         key, one, two = jr.split(key, 3)
-        w, b = jr.normal(one, (fan_out, fan_in)), jnp.zeros(fan_out)
+        return key, (one, two)
+
+    drawn, kinks = jax.lax.scan(split, key, length=len(shapes))[1]
+    normal, weights, biases = jax.vmap(lambda key: jr.normal(key, (most,)))(drawn), [], []
+    for layer, (fan_out, fan_in) in enumerate(shapes):
+        w, b = normal[layer, : fan_out * fan_in].reshape(fan_out, fan_in), jnp.zeros(fan_out)
         if layer == 0:
             # One label is on at a time, so that its column counts as one input.
             labels = fan_in - source_dim
             w = w * jnp.sqrt(2 / (source_dim + (labels > 0)))
             w = w.at[:, labels:].multiply(jnp.sqrt(12))
-            b = -jnp.sum(w[:, labels:] * jr.uniform(two, (fan_out, source_dim)), axis=1)
+            b = -jnp.sum(w[:, labels:] * jr.uniform(kinks[0], (fan_out, source_dim)), axis=1)
         else:
             w = w * jnp.sqrt((1 if layer == last else 2) / fan_in)
         if layer == last:

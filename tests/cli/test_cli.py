@@ -57,6 +57,7 @@ def failed(result, code, *texts):
     return True
 
 
+@pytest.mark.slow
 def test_compare_writes_a_report_and_keeps_the_one_that_is_there(tmp_path, monkeypatch):
     # Few points of the line, and one budget of bits: what takes the time is to compile.
     data = tmp_path / "line.npy"
@@ -174,6 +175,7 @@ def test_build_inspect_sample(data, tmp_path):
     assert not np.array_equal(np.load(other), x)
 
 
+@pytest.mark.slow
 def test_distance(data, tmp_path):
     law = tmp_path / "law.jaxgen"
     save(law, GridMeasure.from_samples(POINTS, 9, labels=[NAMES[i % 2] for i in range(200)]).quantize(100))
@@ -191,6 +193,7 @@ def test_distance(data, tmp_path):
     assert failed(jaxgen("distance", law, data, "--condition", "Texas"), 2, "unknown label")
 
 
+@pytest.mark.slow
 def test_samples_are_streamed(data, tmp_path, monkeypatch):
     generator = PeanoGenerator(GridMeasure.from_samples(POINTS, 9), 1)
     save(tmp_path / "g.jaxgen", generator)
@@ -203,6 +206,7 @@ def test_samples_are_streamed(data, tmp_path, monkeypatch):
     np.testing.assert_array_equal(rows, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [250.5, pytest.param(700, marks=pytest.mark.slow)])
 def test_build_for_a_budget(data, tmp_path, bits):
     file = tmp_path / "points.jaxgen"
@@ -246,6 +250,7 @@ def test_build_for_an_error(data, tmp_path):
     assert law_distance(file, POINTS, n=8192).value <= 0.31
 
 
+@pytest.mark.slow
 def test_conditions(table, tmp_path):
     file, out = tmp_path / "states.jaxgen", tmp_path / "x.npy"
     result = jaxgen("build", table, "-o", file, "--label", "state", "--resolution", 9)
@@ -321,6 +326,7 @@ KINDS = {
 }
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_inspect_describes_everything_that_can_be_saved(kind, tmp_path):
     obj = KINDS[kind]()

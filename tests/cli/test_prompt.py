@@ -57,6 +57,7 @@ def test_it_refuses_in_one_line(arguments, message, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_saved_generator(tmp_path):
     zen = example("text")
     save(tmp_path / "zen.jaxgen", zen)

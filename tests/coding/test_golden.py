@@ -55,6 +55,7 @@ def drawn_as_then(generator):
     return jax.vmap(one)(jnp.arange(64, dtype=jnp.uint32))
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("name", V1)
 def test_files_of_version_1_mean_what_they_meant(name, expected):
     obj = coding.load(GOLDEN / f"v1_{name}.jaxgen")
@@ -87,6 +88,7 @@ def test_they_are_shorter_in_version_2_and_lose_nothing(name, assert_same):
     assert_same(coding.decode(new), obj)
 
 
+@pytest.mark.sweep(14)
 @pytest.mark.parametrize("name", V2)
 def test_the_bytes_of_version_2_stay(name, assert_same):
     """Where measures are packed since, in a file of its own: shorter, and the same object."""

@@ -172,6 +172,7 @@ def test_what_is_written_can_be_read(assert_same):
             coding.encode(deep)
 
 
+@pytest.mark.slow
 def test_modules_in_modules(measure, generators, assert_same):
     linear = eqx.nn.Linear(2, 3, key=jax.random.key(0))
     net = ReLUNetwork([([[1.0], [2.0]], [0.0, 1.0]), ([[1.0, -1.0]], [0.0])])

@@ -32,6 +32,7 @@ def _log2_binomial(n, k):
     return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) / math.log(2)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 2**61), st.data())
 def test_sets_come_back(places, data):
@@ -46,6 +47,7 @@ def test_sets_come_back(places, data):
         assert least_bits(len(values), math.log2(places)) <= exact + 1e-6 * (1 + exact)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(1, 2**18), min_size=1, max_size=60))
 def test_compositions_come_back(counts):
@@ -133,6 +135,7 @@ def test_probability_of_another_item_is_that_of_equally_likely_multisets(data):
     assert abs(math.log(rare / max(exact, 2.0**-16))) < 1e-3 or rare < 2.0**-15
 
 
+@pytest.mark.slow
 def test_windows_of_the_coder_join_seamlessly():
     # Many problems, most of them over and done with before their last bucket, across several windows.
     rng = np.random.default_rng(2)

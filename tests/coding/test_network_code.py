@@ -63,6 +63,7 @@ def _same_bits(one, other):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.filterwarnings("ignore:the network is in float32", "ignore:points in float32")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in NETWORKS]

@@ -26,6 +26,7 @@ def _entries(module):
     return np.concatenate([np.ravel(x) for x in (*module.weights, *module.biases)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [2, 3, 5, 8, 12, 16])
 @pytest.mark.parametrize("labelled", [False, True])
 def test_networks_come_back_rounded(bits, labelled, assert_same):
@@ -82,6 +83,7 @@ def test_plain_network_bits():
         coding.network_bits(network, 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     hnp.arrays(np.float32, (7,), elements=st.floats(-(2.0**100), 2.0**100, width=32)),
@@ -117,6 +119,7 @@ def test_denormal_weights_vanish():
     assert abs(rounded[0, 2] - 1) <= 2.0**-7
 
 
+@pytest.mark.slow
 def test_an_all_zero_network_is_not_a_way_to_claim_a_long_one():
     network = jax.tree.map(jnp.zeros_like, _network(width=100))
     data = coding.encode(network, 4)

@@ -105,6 +105,7 @@ def random_levels(rng, roots, leaf):
     return levels
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), roots=st.integers(1, 4), leaf=st.sampled_from([0.02, 0.3, 0.9]))
 @settings(max_examples=15, deadline=None)
 def test_what_was_written_is_read(seed, roots, leaf):
@@ -142,6 +143,7 @@ def test_a_short_file_claims_no_long_tree():
         code_tree(PackedReader(data), levels[0].quanta, side, None, held - 1)
 
 
+@pytest.mark.slow
 def test_no_file_is_written_in_two_ways(seal):
     """What is read where a bit was changed, and the checksum put right, is written just so."""
     where = np.array([[0, 0], [2, 0], [3, 0]]), np.array([[1, 0], [2, 0], [2, 0]])

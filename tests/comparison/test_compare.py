@@ -116,6 +116,7 @@ def entries(report):
     return {e.name: e for e in report.entries}
 
 
+@pytest.mark.slow
 def test_every_generator_has_an_entry_in_order(report):
     assert isinstance(report, Report) and not report.interrupted
     assert [e.name for e in report.entries] == [*BUILT, *PEERS, *TRAINED, *USERS, "one of ours, as a network"]
@@ -126,6 +127,7 @@ def test_every_generator_has_an_entry_in_order(report):
     np.testing.assert_array_equal(both[np.lexsort(both.T)], POINTS[np.lexsort(POINTS.T)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_LAW)
 def test_every_law_is_measured(entries, name):
     e = entries[name]
@@ -137,6 +139,7 @@ def test_every_law_is_measured(entries, name):
         assert e.samples.shape[1] == 2 and np.isfinite(e.samples).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["one of ours", "a module"])
 def test_distances_are_those_of_the_laws(entries, report, name):
     e, law = entries[name], USERS[name]
@@ -144,6 +147,7 @@ def test_distances_are_those_of_the_laws(entries, report, name):
     assert e.unseen[0] == pytest.approx(law_distance(law, report.test, n=128).value, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_kernel_and_its_network_are_one_law(entries):
     """Apart from ramps, floats and how they are discretised: at 256 values, some tenths of the side of a leaf."""
     for name, other in zip(OURS, [*NETWORKS, "one of ours, as a network"], strict=True):
@@ -153,12 +157,14 @@ def test_a_kernel_and_its_network_are_one_law(entries):
         assert entries[other].to_points.w1 >= entries[name].to_points.w1
 
 
+@pytest.mark.slow
 def test_explicit_generators_are_as_good_as_the_data_allow(entries, report):
     # A trained network of width 4 after three steps has not left its start; the data are matched to twice the halves.
     for name in EXPLICIT:
         assert entries[name].held_out.mean < 2 * report.halves.spread.mean < entries[TRAINED[0]].held_out.mean
 
 
+@pytest.mark.slow
 def test_only_what_is_proven_has_a_certificate(entries):
     for name in EVERY_LAW:
         e = entries[name]
@@ -171,6 +177,7 @@ def test_only_what_is_proven_has_a_certificate(entries):
     assert entries["sawtooth"].certificate.w2 > 0
 
 
+@pytest.mark.slow
 def test_what_is_certified_to_the_points_holds(entries):
     """No measured distance is above what is proven, but for its discretisation: some percent of a deviation of 2."""
     for name in (*EXPLICIT, *NETWORKS):
@@ -179,6 +186,7 @@ def test_what_is_certified_to_the_points_holds(entries):
         assert entries[name].near <= to_points.w1 + 0.05
 
 
+@pytest.mark.slow
 def test_sizes_and_sources(entries):
     assert [entries[n].source_dim for n in (*EXPLICIT, *TRAINED)] == [1, 1, 2, 1, 1, 1, 2]
     assert [entries[n].source_dim for n in ("a callable", "a module", "one of ours")] == [1, 2, 2]
@@ -193,6 +201,7 @@ def test_sizes_and_sources(entries):
     assert entries["a callable"].bits is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -212,11 +221,13 @@ def test_a_bad_generator_is_reported_with_its_reason(entries, report, name, reas
     assert f"- {name}: {reason}" in report.table()
 
 
+@pytest.mark.slow
 def test_the_halves_are_apart(report):
     assert len(report.halves.w1) == 2 and report.halves.w1[0] == wasserstein(report.train, report.test, 1)
     assert "halves of the data" in report.table()
 
 
+@pytest.mark.slow
 def test_the_table_names_everything(report):
     for style in ("github", "simple"):
         table = report.table(style)
@@ -229,6 +240,7 @@ def test_the_table_names_everything(report):
     assert rows["Peano"].split("|")[at].strip() == near
 
 
+@pytest.mark.slow
 def test_costs_of_the_same_error(report):
     assert {p.family for p in report.rounded} == {"trained, 1 source", "trained, 2 sources"}
     assert all(p.bits > 0 and p.near > 0 and p.samples is None for p in report.rounded)
@@ -249,6 +261,7 @@ def test_costs_of_the_same_error(report):
 TRAINED_FAMILIES = ["trained, 1 source", "trained, 2 sources"]
 
 
+@pytest.mark.slow
 def test_the_report_begins_with_plain_sentences(report):
     said = report.sentences
     assert len(said) == 3 and all(each.endswith(".") for each in said)
@@ -257,6 +270,7 @@ def test_the_report_begins_with_plain_sentences(report):
     assert report._repr_markdown_() == report.markdown().replace("\n![figure](figure.png)\n", "")
 
 
+@pytest.mark.slow
 def test_the_report_is_plain_json(report):
     out = report.to_dict()
     again = json.loads(json.dumps(out, allow_nan=False))
@@ -270,6 +284,7 @@ def test_the_report_is_plain_json(report):
     assert json.loads(json.dumps(infinite.to_dict(), allow_nan=False))["halves"]["w1"] == [None, None, 1.0]
 
 
+@pytest.mark.slow
 def test_records_are_frozen(report):
     records = [report, report.halves, report.settings, report.curves, report.limits, *report.entries, *report.rounded]
     records += [*report.curves.depth, *report.curves.paths, *report.limits.length]
@@ -279,6 +294,7 @@ def test_records_are_frozen(report):
         assert not any(isinstance(value, dict | list) for value in vars(record).values())
 
 
+@pytest.mark.slow
 def test_integrals_are_of_the_law_of_the_training_points(report):
     train = Dataset("data", report.train, report.columns)
     assert report.integrals == integrals(train, report.settings) and report.integrals.sizes == (64, 128)
@@ -286,11 +302,13 @@ def test_integrals_are_of_the_law_of_the_training_points(report):
     assert sum("Sobol points (2 uniform numbers each" in note for note in report.notes) == 1
 
 
+@pytest.mark.slow
 def test_curves(report):
     assert [(p.kind, p.s) for p in report.curves.depth] == [("sawtooth", 1), ("Peano", 1)]
     assert [path.kind for path in report.curves.paths] == ["sawtooth", "Peano"]
 
 
+@pytest.mark.slow
 def test_save_writes_three_files(report, tmp_path):
     folder = report.save(tmp_path / "new" / "report")
     assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "report.json", "report.md"]
@@ -307,6 +325,7 @@ def test_save_writes_three_files(report, tmp_path):
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_save_is_all_or_nothing(report, tmp_path, monkeypatch, error):
     def fail(self, path, **options):
@@ -333,6 +352,7 @@ def interrupt(*_, **__):
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_interrupted_training_is_reported(report, monkeypatch):
     real = trained_module.fit
     monkeypatch.setattr(trained_module, "fit", lambda *args, **options: real(*args, callback=interrupt, **options))
@@ -344,6 +364,7 @@ def test_interrupted_training_is_reported(report, monkeypatch):
     assert "interrupted" in stopped.markdown() and "interrupted" not in report.markdown()
 
 
+@pytest.mark.slow
 def test_an_end_at_any_stage_leaves_what_there_is(monkeypatch, tmp_path):
     monkeypatch.setattr("jaxgen.comparison._explicit.measure", interrupt)
     stopped = compare(POINTS, generators={"a module": USERS["a module"]}, **BARE)
@@ -368,6 +389,7 @@ def test_a_line_a_stage_where_no_terminal_is(capsys):
     assert first == "[0 s] one" and re.fullmatch(r"\[0 s, 0 s left\] two", second)
 
 
+@pytest.mark.slow
 def test_training_that_fails_is_reported(monkeypatch, tmp_path):
     def fail(*_, **__):
         raise TrainingError("the loss was nan at step 2", 2)
@@ -391,6 +413,7 @@ class Corona(AbstractGenerator):
         return radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 
 
+@pytest.mark.slow
 def test_a_subclass_that_says_nothing_of_itself_has_a_row():
     result = compare(POINTS, generators={"ring": Corona()}, **UNTRAINED)
     entry = result.entries[-1]
@@ -490,6 +513,7 @@ def test_bad_input(data, options, error, message):
         compare(data, **{**TINY, **options})
 
 
+@pytest.mark.slow
 def test_planes_without_explicit_generators_are_drawn(report, tmp_path):
     trained = dataclasses.replace(report, entries=tuple(e for e in report.entries if e.kind == "trained"))
     trained.save(tmp_path / "report")
@@ -508,6 +532,7 @@ def test_points_that_are_pictures_are_shown_as_pictures(tmp_path):
         compare(pictures, image_shape=(2, 2), **UNTRAINED)
 
 
+@pytest.mark.slow
 def test_standard_deviations_as_units_on_request():
     """All that is measured is that of the divided points; what a user brings is divided too, law or samples."""
     unit, wide = POINTS.std(axis=0), jg.GridMeasure.from_samples(POINTS, 5)
@@ -557,6 +582,7 @@ def test_long_training_says_beforehand_how_long(monkeypatch, capsys):
     assert said and 0 < float(said[1]) < 1e4
 
 
+@pytest.mark.slow
 def test_the_best_seed_goes_on_and_is_rounded(monkeypatch):
     """What only the full comparison does, at the size of a test: every fit is recorded."""
     made = []
@@ -594,6 +620,7 @@ def test_the_best_seed_goes_on_and_is_rounded(monkeypatch):
     assert "the best of 3 seeds" in said and "up to 2 times" in said
 
 
+@pytest.mark.slow
 def test_a_construction_is_trained_on_at_equal_weights(monkeypatch):
     """What it gains is nearness; what it loses is all that was proven of it."""
     settings = dataclasses.replace(PRESETS["bare"], steps=60)
@@ -650,6 +677,7 @@ def test_a_note_on_units_that_are_far_apart():
     assert list(units(Dataset("mine", constant, ("metres", "pence", "one")))) == [said]
 
 
+@pytest.mark.slow
 def test_notes_say_where_the_last_rounding_matters(report, entries):
     assert any("On the uniform square" in note and "serpentine 1," in note for note in report.notes)
     assert not any("last rounding" in note for note in report.notes)

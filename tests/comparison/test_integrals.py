@@ -137,6 +137,7 @@ def rates_hold(found):
             assert error.slope == pytest.approx(error.theory, abs=0.1), error
 
 
+@pytest.mark.slow
 def test_without_gaps_the_slopes_are_those_of_the_theory(square):
     assert square.absent == "" and len(square.errors) == 12 and square.dim == 2
     rates_hold(square)

@@ -58,6 +58,7 @@ def test_labels_have_none():
     assert list(bits_limits(None, [])) == []
 
 
+@pytest.mark.slow
 def test_a_curve_is_as_near_as_its_length_allows():
     points = gridded(dataset(2))
     short, other = (MLPGenerator(dim=2, source_dim=n, width=3, depth=2, key=jr.key(0)) for n in (1, 2))

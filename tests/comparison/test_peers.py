@@ -61,6 +61,7 @@ def test_places_of_many_coordinates_are_counted_from_above():
         assert exact * (1 - 1e-9) <= _log2_binomial(n, k) < exact + 1e-6
 
 
+@pytest.mark.slow
 def test_a_kernel_density_has_the_points_and_a_width():
     ((law, bits),) = made("kernel density").values()
     assert law.means.shape == CLOUDS.shape and bits == 32 * 2 * 201
@@ -69,6 +70,7 @@ def test_a_kernel_density_has_the_points_and_a_width():
     np.testing.assert_allclose(widths[0, 1] / widths[0, 0], np.divide(*CLOUDS.std(axis=0)[::-1]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_semi_discrete_map_hands_each_point_its_share():
     few = Dataset("few", CLOUDS[::20], ("x", "y"))
     ((law, bits),) = made("semi-discrete map", data=few).values()
@@ -100,6 +102,7 @@ def test_what_cannot_be_made_is_said(monkeypatch):
     assert peers(labelled, ("k-means",), 0) == ({}, [])
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("points", [np.ones((30, 2)), RNG.normal(size=(20, 1)), RNG.normal(size=(25, 12))])
 def test_small_and_constant_data_have_peers(points):
     data = Dataset("odd", np.asarray(points, float), tuple(map(str, range(points.shape[1]))))

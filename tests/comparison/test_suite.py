@@ -20,6 +20,7 @@ def report():
     return SuiteReport(atoms.atoms, files.bits, 1024)
 
 
+@pytest.mark.slow
 def test_no_law_on_atoms_is_nearer_than_possible(report):
     square, circle, cantor = report.atoms
     assert (square.exact, circle.exact, cantor.exact) == (False, True, True)

@@ -100,6 +100,7 @@ OURS = {
 }
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("name", MAPS)
 def test_maps_of_uniform_numbers(name):
     model, kind, sources, numbers = MAPS[name]

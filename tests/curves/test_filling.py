@@ -141,6 +141,7 @@ def test_figures_scale_and_flat_sides_cost_nothing(sides):
         np.testing.assert_allclose(distance(flat), (w1, w2), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curve, dim", [(PeanoCurve(), 3), (HilbertCurve(), 3)])
 def test_folded_onto_one_finest_cell_every_path_is_one_path(curve, dim):
     """Neighbouring cells are mirror images, so that the figures are attained whatever the masses (Corollary 10a)."""
@@ -225,6 +226,7 @@ def test_the_diagonal_by_a_linear_programme(sides, n, m):
     assert 0.999 * exact2 <= w2 <= 1.01 * exact2
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("sides", [[1, 1, 1], [1, 0.5, 0.2], [1, 1, 1, 1]])
 def test_the_zigzag_whatever_the_joint_law_of_the_coordinates(sides):
     """Coordinates that are arranged to keep the distance from the centre constant nearly attain the bound on W_1."""

@@ -35,6 +35,7 @@ def test_every_cell_once_and_neighbours_share_a_face(dim, levels):
     assert cells[0].tolist() == [0] * dim
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("dim, levels", SHAPES)
 def test_the_kernel_is_the_order(dim, levels):
     digits = np.array(list(itertools.product(range(2), repeat=dim * levels)), np.uint32).reshape(-1, levels, dim)
@@ -43,6 +44,7 @@ def test_the_kernel_is_the_order(dim, levels):
     np.testing.assert_array_equal(by_kernel, cells[CURVE.argsort(cells, levels)])
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("dim, first, then", [(1, 2, 3), (2, 2, 3), (3, 1, 2), (4, 1, 1), (3, 0, 2)])
 def test_inside_a_cell_the_order_goes_on(dim, first, then):
     """The curve of k + s levels is that of k levels, each cell of it walked by s more."""

@@ -37,6 +37,7 @@ def kernel(v, dim, levels, path="diagonal"):
     return np.asarray(jax.jit(jax.vmap(lambda w: PeanoCurve()(w, dim, levels, path)))(v))
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("path", ["diagonal", "line", "centre"])
 @pytest.mark.parametrize("dim, levels", [(1, 1), (1, 3), (2, 1), (2, 2), (2, 3), (3, 1), (3, 2), (5, 1)])
 def test_network_is_the_kernel(dim, levels, path, x64):
@@ -65,6 +66,7 @@ def test_ramps_are_where_they_are_said_to_be(x64):
 SHAPES = [(1, 2), (1, 5), (2, 1), (2, 2), (2, 4), (3, 1), (3, 3), (4, 2), (7, 3), (12, 1)]
 
 
+@pytest.mark.sweep(21)
 @pytest.mark.parametrize("path", ["diagonal", "centre", "line"])
 @pytest.mark.parametrize("dim, levels", SHAPES)
 def test_counts(dim, levels, path):

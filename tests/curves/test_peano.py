@@ -47,6 +47,7 @@ def index_of(cells, levels):
     ]
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("dim, levels", [(1, 4), (2, 1), (2, 2), (2, 4), (3, 2), (4, 2), (8, 1)])
 def test_every_cell_once_and_neighbours_share_a_face(dim, levels):
     index = np.array(list(itertools.product(range(3), repeat=dim * levels)))
@@ -65,6 +66,7 @@ def test_against_the_definition():
         np.testing.assert_array_equal(cells_of([base3(number, dim * levels) for number in numbers], dim), expected)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("dim, levels", [(64, 3), (784, 1), (2, 18), (1, 19)])
 def test_large_curves_at_random(dim, levels):
     rng = np.random.default_rng(0)

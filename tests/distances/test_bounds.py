@@ -71,6 +71,7 @@ def test_bad_weights():
         wasserstein([0.0], [0.0], b=[np.nan])
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("p", [1, 1.5, 2, 3])
 @pytest.mark.parametrize(("n", "m", "d"), [(7, 7, 2), (5, 8, 3), (6, 4, 1)])
 def test_bounds_bracket_the_linear_programme(n, m, d, p):
@@ -87,6 +88,7 @@ def test_bounds_bracket_the_linear_programme(n, m, d, p):
     check()
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("d", [2, 5])
 def test_bounds_are_close_for_sampled_clouds(p, d):
@@ -97,6 +99,7 @@ def test_bounds_are_close_for_sampled_clouds(p, d):
     assert 0.99 * value <= lower <= value <= upper * (1 + 1e-12) <= 1.02 * value
 
 
+@pytest.mark.slow
 def test_bounds_beyond_the_exact_solver():
     rng = np.random.default_rng(0)
     x, y = rng.random((6000, 2)), rng.random((5500, 2)) + np.array([3, 4])

@@ -74,6 +74,7 @@ def random_points(rng, measure, n):
     return points
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(("resolution", "parts"), [((5,), 16), ((3, 4), 4), ((2, 3, 2), 3)])
 @pytest.mark.parametrize("kind", [QuantizedMeasure, GridMeasure])
 @given(seed=SEEDS)
@@ -104,6 +105,7 @@ LAWS = [
 ]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(("name", "make", "pieces", "longest", "s"), LAWS)
 def test_never_below_the_exact_distance_to_the_law_of_a_generator(name, make, pieces, longest, s):
     """Every cell holds one quantum, so that a generator is linear on equal intervals of u, as many as its pieces.
@@ -297,6 +299,7 @@ def test_bad_points(points, message):
         data_bound(points, GridMeasure.from_histogram(np.ones((2, 2))))
 
 
+@pytest.mark.slow
 def test_bad_order_and_bad_law():
     measure = GridMeasure.from_histogram(np.ones((2, 2)))
     with pytest.raises(ValueError, match="p must be 1 or 2; got 3"):
@@ -328,6 +331,7 @@ def test_a_zigzag_without_folds_is_not_centred_in_its_cells():
     assert data_bound(points, folded, 1) == data_bound(points, folded, 2) == pytest.approx(plain + floats, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", [0, 2])
 def test_the_variance_of_a_serpentine_is_the_same_in_each_cell(folds):
     measure = QuantizedMeasure([[0, 0], [0, 1], [1, 1]], [1, 2, 1], 0.0, [2.0, 4.0], (2, 2))
@@ -341,6 +345,7 @@ def test_the_variance_of_a_serpentine_is_the_same_in_each_cell(folds):
         assert inside.var(axis=0).sum() == pytest.approx(moments.variance, rel=2e-3)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("path", ["line", "diagonal", "centre"])
 def test_the_variance_inside_a_cell_is_that_of_the_path(path):
     measure = QuantizedMeasure([[0, 0]], [1], 0.0, 1.0, (1, 1))

@@ -34,6 +34,7 @@ class Plain:
         return [math.cos(2 * math.pi * float(u)), math.sin(2 * math.pi * float(u))]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("n", [2, 7, 1000])
 def test_the_uniform_law_on_the_line(n):
     line = jg.GridMeasure.from_histogram([1, 1])
@@ -43,6 +44,7 @@ def test_the_uniform_law_on_the_line(n):
     assert found.n == n and found.p == 1
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("law", [
     SQUARE, jg.PeanoGenerator(SQUARE, 4), jg.SawtoothGenerator(SQUARE, 6), jg.IndependentGenerator(SQUARE),
     jg.LeafMeasure([[0.0, 0.0], [0.5, 0.0]], [[0.5, 1.0], [0.5, 1.0]], [1.0, 1.0]),
@@ -55,6 +57,7 @@ def test_the_uniform_square(law):
         assert abs(found.value - truth) < 4 * found.discretisation + 2e-3 * truth
 
 
+@pytest.mark.slow
 def test_anybodys_map():
     ring = jg.law_distance(Wheel(2.0), [[0.0, 0.0]], n=64)
     assert ring.value == pytest.approx(2, rel=1e-6) and ring.discretisation < 1e-6
@@ -108,6 +111,7 @@ def test_the_certificate_of_a_resting_point_is_its_distance():
     assert found.value == pytest.approx(generator.certificate().w1, rel=0.01)
 
 
+@pytest.mark.slow
 def test_labels():
     measure = jg.GridMeasure.from_samples([0.0, 1.0, 2.0, 2.0], 3, labels=["a", "b", "b", "b"], low=-0.5, high=2.5)
     for law in (measure, measure.generator(), jg.IndependentGenerator(measure)):
@@ -143,6 +147,7 @@ def test_files(tmp_path):
         jg.law_distance(tmp_path / "none.jaxgen", SQUARE)
 
 
+@pytest.mark.slow
 def test_laws_too_deep_for_floats():
     """64 axes, of which one float32 number resolves 24 bits: exact words find all their corners."""
     measure = jg.GridMeasure.from_samples(np.random.default_rng(0).random((20, 64)), 3)

@@ -25,6 +25,7 @@ def clouds():
     return rng.random((N, 2)), 0.5 + rng.random((N, 2)) ** 2
 
 
+@pytest.mark.slow
 def test_zero_for_equal_laws_symmetric_positive_and_between_energy_and_wasserstein(clouds, precision):
     x, y = clouds
     forth, back, same = divergence(x, y), divergence(y, x), divergence(x, x[::-1].copy())
@@ -54,6 +55,7 @@ def test_translation_far_from_the_origin(clouds):
     assert float(divergence(x + 2.0**20, y + 2.0**20)) == pytest.approx(float(divergence(x, y)), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_are_repeated_points(clouds):
     x, y = clouds
     counts = np.arange(N) % 3  # 13 of them 0, 13 of them 2: N points in all, but for the last
@@ -135,6 +137,7 @@ def test_bad_clouds(x, y, message):
         sinkhorn_divergence(x, y)
 
 
+@pytest.mark.slow
 def test_clouds_beyond_a_matrix_of_costs(monkeypatch):
     """Costs made row by row: the same value and derivative. (OTT's own mode for large clouds fails on this JAX.)"""
     rng = np.random.default_rng(1)

@@ -70,6 +70,7 @@ def bracket(generator, atoms, width, p=2):
 
 
 # The reference cases of theory, section 3: dense grids, n cells an axis, and atoms enough to resolve the folds.
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(
     "roots, folds, split",
     [
@@ -92,6 +93,7 @@ def test_sawtooth_certificate_is_nearly_attained(roots, folds, split):
     assert distance >= 0.94 * bound and width < 0.3 * bound
 
 
+@pytest.mark.slow
 def test_each_fold_halves_the_certificate():
     m = GridMeasure.from_histogram(np.ones((3, 4, 2)), low=0, high=np.array([1, 5, 2]))
     for folds in range(1, 40):
@@ -107,6 +109,7 @@ def test_each_fold_halves_the_certificate():
 
 
 # W_1 / h and W_2 / h on the uniform square, h = 2**-folds, as exact transport finds them (theory, section 3).
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("path, w1, w2", [("zigzag", 0.33, 0.40), ("serpentine", 0.25, 0.2887)])
 @pytest.mark.parametrize("folds", [1, 2, 3])
 def test_sawtooth_on_the_square(path, w1, w2, folds):
@@ -121,6 +124,7 @@ def test_sawtooth_on_the_square(path, w1, w2, folds):
         assert distance / h == pytest.approx(expected, rel=0.05) and bound <= 1.07 * distance
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("folds", [0, 1, 3])
 def test_the_certificate_of_a_serpentine_in_the_plane_is_exact(folds, grid_measure):
     """Projected on the resting axis, centres and bins have one monotone coupling, so none is better."""
@@ -143,6 +147,7 @@ def test_the_certificate_of_a_serpentine_in_the_plane_is_exact(folds, grid_measu
     assert filling == pytest.approx((h / 4, h / math.sqrt(12)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_serpentine_in_three_dimensions():
     measure, atoms, width = square_cells([[[1], [0]], [[2], [1]]], 0, [1, 1, 0.6], 4)
     g = SawtoothGenerator(measure, 0, "serpentine")
@@ -175,6 +180,7 @@ PATHS = [
 ]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("path, dim, w1, w2, curve", PATHS)
 def test_certificates_of_paths_are_tight_on_the_cube(path, dim, w1, w2, curve):
     """Exact transport between the uniform law and that along the curve, eta = 1 / base."""
@@ -202,6 +208,7 @@ def test_each_level_divides_the_certificate_of_the_line(levels):
         np.testing.assert_allclose(fine, coarse / curve.base, rtol=1e-9)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("dim, levels", [(1, 0), (2, 0), (2, 1), (3, 0)])
 def test_certificate_of_leaves_of_different_sizes(dim, levels, leaf_measure):
     """Against exact transport of the law to atoms of the leaves, with weights."""
@@ -298,6 +305,7 @@ def test_float_masses_are_rounded_only_where_they_are_no_counts():
     assert nearly.measure.quanta == 2**24 and 0 < nearly.certificate().parts["rounding"][1] < 1e-3
 
 
+@pytest.mark.slow
 def test_one_uniform_costs_nothing():
     """W(one source, target) <= W(d sources, target) + certificate, for a target that is not on the grid at all."""
     measure, atoms, width = square_cells([[1, 2, 0], [2, 0, 3]], 0, 1, 6)

@@ -158,6 +158,7 @@ def test_the_bound_on_stratified_samples_is_attained():
     assert jg.CodebookGenerator([0.0, 1.0, 5.0]).certificate(stratified=6).parts["strata"] == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n, condition", [(5, WEIGHTS), pytest.param(36, None, marks=pytest.mark.slow)])
 def test_stratified_samples_are_as_near_as_certified(n, condition):
     rng = np.random.default_rng(2)
@@ -198,6 +199,7 @@ def test_what_has_no_strata():
             g.certificate(stratified=bad)
 
 
+@pytest.mark.slow
 def test_to_points_is_attained_where_they_sit_together():
     """All points of a cell at one place, cells far apart: the independent coupling is the only one."""
     places = np.array([[0.0, 0.0], [99.5, 99.0]])  # a corner of the first cell, and a place in the last
@@ -215,6 +217,7 @@ def test_to_points_is_attained_where_they_sit_together():
             assert p == 1 or bound <= 1.002 * exact  # W_1 is bounded by W_2
 
 
+@pytest.mark.slow
 def test_to_points_holds_after_rounding_and_under_labels():
     rng = np.random.default_rng(3)
     points, weights, labels = rng.random((80, 2)) ** 2, rng.random(80), np.repeat(["a", "b"], 40)
@@ -302,6 +305,7 @@ def test_points_stay_in_the_record_as_long_as_they_are_true():
     )
 
 
+@pytest.mark.slow
 def test_the_best_measure_for_a_budget_knows_its_points_and_its_file_does_not():
     rng = np.random.default_rng(6)
     points = rng.random((300, 2)) ** 3

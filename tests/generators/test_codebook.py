@@ -145,6 +145,7 @@ def test_double_precision(x64):
 # The network.
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("ramp", [2.0**-7, 0.25, 0.75])
 def test_network_is_the_kernel_outside_its_ramps(x64, ramp):
     """A ramp is the share `ramp` of each stretch but the first: of 1024 u a stretch, in the middle of their cells."""
@@ -189,6 +190,7 @@ def test_error_is_the_exact_distance_between_points_and_codebook(d):
     assert g.error == g.certificate().w2
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=7, max_size=7), st.integers(0, 9))
 def test_search_is_between_the_best_partition_and_the_first_guess(points, seed):

@@ -35,6 +35,7 @@ def peano():
     return PeanoGenerator(measure(), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [SawtoothGenerator, PeanoGenerator])
 def test_each_label_has_its_own_law(kind):
     g = kind(measure())
@@ -51,6 +52,7 @@ def test_each_label_has_its_own_law(kind):
             assert np.abs(histogram(x) / n - expected).max() <= 2 * 2**6 / n
 
 
+@pytest.mark.slow
 def test_independent_sources_too():
     g = IndependentGenerator(measure())
     points, labels = data()

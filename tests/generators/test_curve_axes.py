@@ -147,6 +147,7 @@ def test_strata_of_leaves_with_axes_of_their_own(x64):
     assert g.measure.generator(extra_levels=3, axes=1 - np.asarray(g.axes)).strata(quanta)[0] != g.strata(quanta)[0]
 
 
+@pytest.mark.slow
 def test_files_keep_the_axes():
     leaves, grid = boxes(2, 4), QuantizedMeasure([[0, 0], [0, 1]], [1, 2], 0.0, [1.0, 0.2], 2)
     own = 1 - np.asarray(leaves.generator().axes)

@@ -154,6 +154,7 @@ def check(generator, reference, n, parts=1):
     np.testing.assert_array_equal(np.floor(x * parts)[settled], np.floor(exact * parts)[settled])
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(
     "dim, resolution, cells, quanta, extra, path",
     [
@@ -216,6 +217,7 @@ def test_levels_inside_the_cells_are_levels_of_the_grid(curve, dim):
     assert np.all(steps.sum(axis=1) == 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dim, resolution, quanta, folds, path, axes",
     [
@@ -264,6 +266,7 @@ def deep(request):
     return PeanoGenerator(random_measure(request.param, 3, 50, 1000), 1 if request.param == 784 else 2, "centre")
 
 
+@pytest.mark.slow
 def test_finest_digits_of_samples(deep):
     assert deep.source_bits > deep.dim * deep.extra_levels * math.log2(3)
     x = deep.sample(jr.key(5), 3000)
@@ -277,6 +280,7 @@ def test_finest_digits_of_samples(deep):
                 assert uniform([digits[-1][codes == value], digits[-3][codes == value]])
 
 
+@pytest.mark.slow
 def test_finest_digits_given_all_that_a_float64_holds(deep):
     """The last digits are uniform and independent even where the first 64 bits of u are known."""
     n = 3000

@@ -51,6 +51,7 @@ def bins(g, c):
     return np.floor((c - low) / (high - low) * np.array(g.condition_resolution)).astype(int)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("grid, low, high, make", CASES)
 def test_network_is_the_kernel_but_for_ramps(grid, low, high, make, x64, evaluate):
     g = build(grid, low, high, make)[0]
@@ -72,6 +73,7 @@ def test_network_is_the_kernel_but_for_ramps(grid, low, high, make, x64, evaluat
         assert wrong.any() if ramp == 2.0**-7 else n * (bound + slack) < 1
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("grid, low, high, make", CASES)
 @pytest.mark.parametrize("ramp", [2.0**-20, 0.1, 0.4])
 def test_indicators(grid, low, high, make, ramp, x64, evaluate):
@@ -137,6 +139,7 @@ def test_the_law_given_a_condition(grid, low, high, make):
         assert np.abs(sampled - expected).max() <= slack
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.booleans(), min_size=12, max_size=12).filter(any), st.sampled_from([(12,), (3, 4), (2, 2, 3)]))
 def test_empty_cells_take_the_nearest(occupied, grid):
@@ -155,6 +158,7 @@ def test_empty_cells_take_the_nearest(occupied, grid):
     np.testing.assert_allclose(np.linalg.norm(centres - centres[served], axis=1), distance.min(axis=1), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_jit_and_vmap(precision):
     g = build((3, 4), [0.0, 10.0], [1.0, 10.5], PeanoGenerator)[0]
     c, u = uniform(g, 32)
@@ -175,6 +179,7 @@ def test_jit_and_vmap(precision):
     assert g.certificate(0.01, c[0]).parts["ramps"] == g.certificate(0.01).parts["ramps"]
 
 
+@pytest.mark.slow
 def test_samples():
     g, conditions, _, _ = build(*CASES[0])
     several = g.sample(KEY, 60, conditions)

@@ -113,6 +113,7 @@ def sweep(make, dims, boxes, levels, n=8):
     return worst
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("make", [on_grid, on_leaves])
 def test_no_float_is_farther_off_than_its_part(make, precision):
     absolute, relative = sweep(make, (1, 2), 6, 1)
@@ -129,6 +130,7 @@ def test_no_float_is_farther_off_in_many_boxes(make, levels, precision):
     assert absolute <= 1 and relative <= 1
 
 
+@pytest.mark.slow
 def test_leaves_cost_the_mean_over_them(precision):
     """Atoms: rounded once each, and nothing else, so that the part is what they are off, on average."""
     atoms = 10.0 ** np.random.default_rng(0).uniform(-3, 9, (20, 2))
@@ -143,6 +145,7 @@ def test_leaves_cost_the_mean_over_them(precision):
     assert g.certificate(relative=True).parts["float"][0] < 1e-6 * 1e9
 
 
+@pytest.mark.slow
 def test_far_from_zero_the_certificate_covers_what_comes_out():
     """Seconds of an hour: 29 distinct floats, and a distance of tens of seconds."""
     p = 1.7e9 + np.random.default_rng(0).uniform(0, 3600, 4000)
@@ -213,6 +216,7 @@ def test_a_rounded_measure_moved_keeps_what_is_proven():
         np.testing.assert_allclose(q.relative().mean() + q.low, q.mean(), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["curve", "codebook", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("sawtooth", "independent"))]
 )
@@ -430,6 +434,7 @@ def test_what_floats_add_to_a_nested_network_number_by_number():
         assert floats(jg.SawtoothGenerator(pair, 1))[0] == pytest.approx(near + 2 * 16, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_network_whose_floats_are_not_bounded_says_so():
     """A curve that has no network, and ramps that are wider than the proof allows."""
     m = jg.GridMeasure.from_histogram([[1, 2], [3, 2]])

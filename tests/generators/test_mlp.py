@@ -17,6 +17,7 @@ def build(**changes):
     return MLPGenerator(**{"dim": 2, "source_dim": 1, "width": 8, "depth": 3, "key": KEY, **changes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source_dim, depth", [(1, 1), (1, 3), (2, 4)])
 def test_network_is_the_same_map(precision, source_dim, depth):
     g = build(source_dim=source_dim, depth=depth, low=[-100.0, 3.0], high=[50.0, 4.0])
@@ -30,6 +31,7 @@ def test_network_is_the_same_map(precision, source_dim, depth):
     assert network.sizes == (source_dim, *[8] * (depth - 1), 2)
 
 
+@pytest.mark.slow
 def test_network_without_a_box_in_float64():
     with jax.enable_x64(True):
         g = build(width=64, depth=4)
@@ -37,6 +39,7 @@ def test_network_without_a_box_in_float64():
         np.testing.assert_allclose(jax.vmap(g)(u), jax.vmap(g.network())(u), rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_conditional_network_reads_the_one_hot_label_first():
     with jax.enable_x64(True):
         g = build(vocabulary=LABELS, low=0, high=10)
@@ -47,6 +50,7 @@ def test_conditional_network_reads_the_one_hot_label_first():
             np.testing.assert_array_equal(g(u, code=code), g(u, condition=label))
 
 
+@pytest.mark.slow
 def test_jit_vmap_and_grad():
     g = build()
     u = jr.uniform(jr.key(2), (5,))
@@ -92,6 +96,7 @@ def test_labels_of_the_joint_law_have_their_masses_and_split_the_source():
     np.testing.assert_allclose(g(1.0), g(1.0, 7), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_exact_source_gives_what_the_float_one_gives():
     g = build(vocabulary=LABELS, label_masses=[1, 2, 3])
     words = jr.bits(jr.key(6), (64, 1, g.source_words), jnp.uint32)

@@ -61,6 +61,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("kind, dim, seed, options", CASES)
 def test_network_is_the_kernel_but_for_ramps(kind, dim, seed, options, x64, grid_measure, kernel, evaluate):
     g = kind(grid_measure(dim, seed), *options)
@@ -69,6 +70,7 @@ def test_network_is_the_kernel_but_for_ramps(kind, dim, seed, options, x64, grid
     assert narrow == 0 and (dim == 1 or wide > 0)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("levels", [0, 1, 2])
 def test_leaves_of_different_sizes(dim, levels, x64, leaf_measure, kernel, evaluate):
@@ -77,6 +79,7 @@ def test_leaves_of_different_sizes(dim, levels, x64, leaf_measure, kernel, evalu
     assert narrow == 0 < wide
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("path", ["line", "diagonal", "centre"])
 def test_leaves_of_different_sizes_in_single_precision(path, leaf_measure, kernel, evaluate):
     g, n, ramp = leaf_measure(2).generator(extra_levels=1, path=path), 1000, 2.0**-10
@@ -102,6 +105,7 @@ def serpentine(measure):
     return SawtoothGenerator(measure, 2, "serpentine", (1, 0))
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(
     "kind, seed", [(SawtoothGenerator, 1), (serpentine, 1), (PeanoGenerator, 2), (IndependentGenerator, 3)]
 )
@@ -156,6 +160,7 @@ def test_serpentine_counts(n, dim, folds):
     assert serpentine.width - zigzag.width <= 5 * (dim - 1)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("dim, levels, extra", [(2, 1, 0), (2, 3, 2), (3, 1, 2), (6, 1, 1), (64, 2, 0), (64, 2, 1)])
 def test_curve_counts(dim, levels, extra):
     """Depth O(d s), connectivity O(d m + (d s)^2), whatever the levels that lead to the cells: theory, section 4."""
@@ -233,6 +238,7 @@ def test_bad_ramps(ramp, grid_measure):
                 use(ramp)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(
     "make",
     [

@@ -43,12 +43,14 @@ GOLDEN = {
 }
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("name", list(GOLDEN))
 def test_samples_are_what_they_were(name):
     x = np.asarray(generators()[name].sample(jr.key(42), 1001), np.float64)[[0, 1, 1000]] * 2**20
     np.testing.assert_allclose(x, GOLDEN[name], atol=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "key", [jr.key(1), jr.PRNGKey(1), jr.key(1, impl="rbg"), jr.key(1, impl="unsafe_rbg")], ids=str
 )
@@ -60,6 +62,7 @@ def test_chunks_and_kinds_of_keys_change_nothing(key):
         np.testing.assert_array_equal(jax.jit(lambda k, g=g: g.sample(k, 40))(key), x)
 
 
+@pytest.mark.slow
 def test_double_precision_rounds_the_same_numbers_later():
     single = {name: np.asarray(g.sample(jr.key(2), 300)) for name, g in generators().items() if name != "network"}
     with jax.enable_x64(True):
@@ -69,6 +72,7 @@ def test_double_precision_rounds_the_same_numbers_later():
             np.testing.assert_allclose(x, y, atol=2**-22)
 
 
+@pytest.mark.slow
 def test_a_flag_of_jax_changes_nothing():
     with jax.threefry_partitionable(not jax.config.jax_threefry_partitionable):
         other = {name: np.asarray(g.sample(jr.key(3), 9)) for name, g in generators().items() if name != "network"}
@@ -92,6 +96,7 @@ def test_devices_change_nothing():
     assert drawn(1) == drawn(4)
 
 
+@pytest.mark.slow
 def test_the_walk_digit_by_digit_is_the_walk_of_every_curve():
     """Unrolled for few digits, scanned for many: the same integers, and floats to a rounding or two."""
     from jaxgen.curves import AbstractCurve, PeanoCurve

@@ -101,6 +101,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(
     "path, dim, level, counts, folded", [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
 )
@@ -128,6 +129,7 @@ def image_length(path, dim, level):
     return float(np.linalg.norm(np.diff(ends, axis=0), axis=1).sum())
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("dim", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_lengths_of_the_table(path, dim):

@@ -43,6 +43,7 @@ GENERATORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["serpentine", "peano", "independent"])
 def test_streams_are_samples_bit_for_bit(kind):
     g, n = GENERATORS[kind](), 30
@@ -72,6 +73,7 @@ def test_stratified_streams():
     np.testing.assert_array_equal(np.concatenate(list(g.stream(KEY, 30, stratified=True, chunk_size=10))), x)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("kind", ["sawtooth", "peano"])
 @pytest.mark.parametrize("n", [1000, 2**13])
 def test_stratified_samples_reproduce_the_masses(kind, n):
@@ -100,6 +102,7 @@ def test_every_stratum_holds_one_source():
     assert np.abs(np.sort(offsets) - (np.arange(n) + 0.5) / n).max() < 2 / math.sqrt(n)
 
 
+@pytest.mark.slow
 def test_stratified_sampling_is_ten_times_better_for_smooth_statistics():
     n, repeats = 1024, 40
     g = PeanoGenerator(bump(27), 3)
@@ -121,6 +124,7 @@ def test_stratified_sampling_is_ten_times_better_for_smooth_statistics():
     assert rmse[False] > 10 * 1.5 * rmse[True]
 
 
+@pytest.mark.slow
 def test_samples_have_the_law():
     for kind, build in GENERATORS.items():
         g, n = build(), 20000
@@ -134,6 +138,7 @@ def test_samples_have_the_law():
         assert ((observed - expected) ** 2 / expected).sum() < f + 2 * math.sqrt(f * t) + 2 * t, kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GENERATORS)
 def test_jit_vmap_precision_and_edges(kind):
     points, samples = {}, {}
@@ -156,6 +161,7 @@ def test_jit_vmap_precision_and_edges(kind):
     np.testing.assert_allclose(points[False][:4], points[True][:4], rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_floats_with_too_few_bits():
     g = PeanoGenerator(bump(), 10)
     with pytest.raises(ValueError, match=rf"float32, which holds 24 bits, but {g.float_bits} bits are needed"):

@@ -15,6 +15,7 @@ KEY = jr.key(3)
 PATHS = ["zigzag", "serpentine"]
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("dim, seed", [(2, 0), (3, 1), (3, 2), (4, 3)])
 def test_no_order_of_the_axes_has_a_smaller_certificate(path, dim, seed):
@@ -41,6 +42,7 @@ def test_the_longest_cells_come_last_and_equal_ones_stay():
     assert axes([0.3, 1.3, 0.9], low=[-0.7, 0.3, -0.1]) == [0, 1, 2]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("labels", [None, 3])
 @pytest.mark.parametrize("axes", [(2, 0, 1)])
@@ -58,6 +60,7 @@ def test_other_axes_are_other_names(path, labels, axes, grid_measure, evaluate):
     assert g.certificate().w1 == other.certificate().w1 and g.certificate().w2 == other.certificate().w2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", [0, 3])
 def test_a_serpentine_is_its_zigzag_moved_to_the_centres(folds, grid_measure):
     measure, axes = grid_measure(3, 4), [1, 2, 0]
@@ -84,6 +87,7 @@ def test_a_serpentine_reaches_the_length_limit(x64):
     assert np.all(np.array(ratios) > 1) and ratios[-1] < 1.008
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 def test_where_there_is_little_to_do(path, kernel, evaluate):
     u = (np.arange(200, dtype=np.float32) + 0.5) / 200

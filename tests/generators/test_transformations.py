@@ -39,6 +39,7 @@ def generators(measure):
 KINDS = ["curve", "sawtooth", "independent", "mlp"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_codes_are_positions_and_labels_are_labels(generators, kind):
     g = generators[kind]
@@ -101,6 +102,7 @@ def test_streams_are_samples_bit_for_bit_in_odd_chunks(generators, kind, stratif
     assert [name for _, labels in parts for name in labels] == names and set(names) == {1, 5}
 
 
+@pytest.mark.slow
 def test_in_double_precision(generators):
     """Boxes are float64 whatever the mode, so points come out in the type that JAX computes in, and are the same."""
     g = generators["curve"]
@@ -145,6 +147,7 @@ def _histogram(g, n):
     return table[tuple(np.asarray(g.measure.cells).T)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [jg.PeanoGenerator, jg.SawtoothGenerator])
 def test_counts_exchanged_in_a_grid(make):
     masses = np.random.default_rng(2).random((4, 4)) + 0.1

@@ -79,6 +79,7 @@ class Cantor(jg.AbstractGenerator):
 GENERATORS = [Loop(2.0), Annulus(jnp.array([1.0, 2.0])), Compass(jnp.array(0.25)), Cantor()]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("g", GENERATORS, ids=lambda g: type(g).__name__)
 def test_what_a_generator_of_ones_own_can_do(g, tmp_path):
     # Sampled and streamed, point by point the same.
@@ -165,6 +166,7 @@ def test_the_order_of_the_serpentine():
     assert np.all(np.abs(np.diff(path, axis=0)).sum(axis=1) == 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_what_a_curve_of_ones_own_can_do(dim):
     curve, rng = SerpentineCurve(), np.random.default_rng(dim)

@@ -250,6 +250,7 @@ def test_covering_bits_falls_with_epsilon(dim):
     assert covering_bits(1e-300, dim) < math.inf
 
 
+@pytest.mark.sweep(16)
 @pytest.mark.parametrize("dim", [1, 2, 3, 64])
 @pytest.mark.parametrize("bits", [0, 1, 1000, 1e9, 1e300])
 def test_covering_error_inverts(dim, bits):

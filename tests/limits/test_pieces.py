@@ -69,6 +69,7 @@ def zigzag(teeth, low, high):
     return relu.ReLUNetwork([(weight, bias), (np.stack([along, up]), [low + knots[0] * (high - low), 1.0])])
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("teeth", [8, 40, 200])
 def test_nearly_attained_by_a_zigzag(teeth):
     # On a box of sides 1/50 and 1: each piece is nearly as long as the sides together. Its law is uniform in y given
@@ -86,6 +87,7 @@ def test_nearly_attained_by_a_zigzag(teeth):
     assert (0.64 if teeth == 8 else 0.7) * most < bound < most
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("sizes", [(1, 2, 2), (1, 3, 2), (1, 2, 2, 2), (1, 4, 4, 2)])
 def test_no_network_is_nearer(sizes):
     # Exact transport from networks, fitted to the square in the mean and the spread, to its uniform law.

@@ -21,6 +21,7 @@ def cut(seed, n):
     return np.split(np.arange(n), np.sort(rng.integers(0, n + 1, rng.integers(0, 6))))
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32 - 1), n=st.integers(2, 60), d=st.integers(1, 3), labels=st.booleans(),
     dtype=st.sampled_from([np.float64, np.float32, np.float16, np.int32]), resolution=st.integers(1, 1000),
@@ -103,6 +104,7 @@ def test_points_that_may_be_anywhere():
     assert corners.counts.tolist() == [3, 1] and np.all(corners.away <= counts.away + 4)
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32 - 1), n=st.integers(1, 300), bits=st.integers(90, 500), resolution=st.integers(1, 5000)
 )
@@ -118,6 +120,7 @@ def test_a_tree_of_counts_on_the_line(seed, n, bits, resolution):
     assert tree.proven("law")[0] <= tree.proven("law")[1] * (1 + 1e-9)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 100), d=st.integers(1, 3), power=st.integers(0, 5))
 @settings(max_examples=10, deadline=None)
 def test_what_is_known_of_the_points_is_within_half_a_diagonal(seed, n, d, power):
@@ -146,6 +149,7 @@ def test_a_tree_of_fine_counts_is_as_good_as_one_of_points():
     assert jg.data_bound(points, tree, 2) <= tree.proven("law")[1] <= 1.05 * jg.data_bound(points, tree, 2)
 
 
+@pytest.mark.slow
 def test_labels_of_a_tree_of_counts():
     points, names = cloud(6, 300, 2), np.random.default_rng(6).choice(["a", "b"], 300, p=[0.8, 0.2])
     chunks = [(points[part], names[part]) for part in cut(6, 300)]

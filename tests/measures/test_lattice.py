@@ -33,6 +33,7 @@ def on_open_places(resolution, memory, share, seed):
     )
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("resolution", [(1500,), (60, 40), (16, 12, 10)])
 @pytest.mark.parametrize("memory", [2, 7])
 def test_the_file_takes_its_count_and_a_header(resolution, memory):

@@ -98,6 +98,7 @@ def test_density_in_every_cell():
     np.testing.assert_allclose(jax.vmap(full.log_prob)(jnp.asarray([[0.0, 0], [1, 1], [0, 1]])), 0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_density_of_labels_also_when_the_measure_is_traced():
     m, points, labels = labelled()
     at = eqx.filter_jit(lambda measure, x, label: jax.vmap(lambda v: measure.log_prob(v, label))(x))

@@ -112,6 +112,7 @@ def test_order_and_labels():
         build().given("a")
 
 
+@pytest.mark.slow
 def test_float_types(precision):
     m = build()
     # Boxes are what they are, whatever JAX computes in; what comes out is of its type.
@@ -122,6 +123,7 @@ def test_float_types(precision):
     assert m.log_prob(CORNERS[0]).dtype == jnp.dtype(precision)
 
 
+@pytest.mark.slow
 def test_atoms():
     m = LeafMeasure([[0.0, 1.0], [2.0, 3.0]], 0.0, [1, 3])
     x = np.asarray(m.sample(jr.key(1), 400))
@@ -195,6 +197,7 @@ def test_rounding_keeps_the_order_and_every_label():
         m.quantize(2.0)
 
 
+@pytest.mark.slow
 def test_the_generator_has_the_law():
     m = build(LABELS)
     g = m.generator(extra_levels=2)

@@ -144,6 +144,7 @@ def test_more_points_than_quanta():
     assert 0 <= moved <= merged.rounding_bound(1) * (1 + 1e-6) <= 0.5 / (1 << 25)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), d=st.integers(1, 3), parts=st.integers(1, 4))
 @settings(max_examples=20, deadline=None)
 def test_the_leaves_of_a_mixture(seed, d, parts):
@@ -241,6 +242,7 @@ def test_the_bound_of_merged_trees_is_not_idle():
     assert fine.rounding_bound(1) < 0.1 * short.rounding_bound(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [None, 200])
 def test_trees_in_the_plane_are_merged_within_their_bound(bits):
     """Against the network simplex, on the centres of parts of the leaves; W_1 and W_2."""
@@ -292,6 +294,7 @@ def test_a_file_keeps_what_is_known_of_a_merged_tree():
     merged.generator(extra_levels=2).certificate()
 
 
+@pytest.mark.slow
 def test_refusals():
     grid = jg.GridMeasure.from_samples([0.0, 1.0], 4, **BOX)
     tree = jg.TreeMeasure.from_samples([0.0, 1.0], 200, **BOX)

@@ -284,6 +284,7 @@ def test_labels_may_be_far_from_their_law_where_all_is_not():
     assert known.proven("law") == (0.0, 0.0) and known.proven("law", "a") == (1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_grids_of_a_budget_know_their_distance_to_the_points():
     points = np.random.default_rng(6).normal(size=200)
     measure = best_grid(points, bits=200)
@@ -295,6 +296,7 @@ def test_grids_of_a_budget_know_their_distance_to_the_points():
     )
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), dim=st.integers(1, 3))
 @settings(max_examples=20, deadline=None)
 def test_weights_are_points_that_are_repeated(seed, dim):

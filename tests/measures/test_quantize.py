@@ -57,6 +57,7 @@ def test_cumulative_masses_move_by_half_a_quantum(seed, quanta):
     assert q.resolution == m.resolution and np.array_equal(q.low, m.low) and np.array_equal(q.high, m.high)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("seed, quanta", [(0, 1), (1, 3), (2, 10), (3, 40)])
 def test_the_bound_holds_against_an_exact_solver(seed, quanta):
     m = random_measure(seed)

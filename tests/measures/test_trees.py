@@ -61,6 +61,7 @@ def test_the_area_between_distribution_functions(seed, atoms):
     assert abs(found - near) <= sides.max() / 4096 / 4 + 1e-12
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 40), quanta=st.integers(1, 12), price=st.floats(-9, -1))
 @settings(max_examples=40, deadline=None)
 def test_the_error_of_a_tree_is_a_bound(seed, n, quanta, price):
@@ -153,6 +154,7 @@ def test_all_airports_below_draco():
         assert jg.law_distance(jg.TreeMeasure.from_samples(points, bits), points, n=8192).value < error
 
 
+@pytest.mark.slow
 def test_labels_are_trees_of_their_own():
     points, labels = normal(300, 2), np.repeat(["a", "b", "c"], [200, 99, 1])
     tree = jg.TreeMeasure.from_samples(points + (labels == "b")[:, None] * 9, 2000, labels=labels)
@@ -165,6 +167,7 @@ def test_labels_are_trees_of_their_own():
     assert quanta_of_labels(np.array([1000, 1, 1]), 5).tolist() == [3, 1, 1]
 
 
+@pytest.mark.slow
 def test_transformations():
     tree = jg.TreeMeasure.from_samples(normal(200, 2) + 1e6, 900)
     relative = tree.relative()
@@ -188,6 +191,7 @@ def test_the_kernel_and_the_network_agree():
     assert wrong.mean() <= 2.0**-8  # off the ramps
 
 
+@pytest.mark.slow
 def test_few_leaves():
     points = normal(500, 2)
     errors = []
@@ -198,6 +202,7 @@ def test_few_leaves():
     assert errors == sorted(errors, reverse=True)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(
     ("points", "bits"),
     [

@@ -46,6 +46,7 @@ def test_data_fit_their_modality_and_are_the_same_every_time(name, data_sets):
     assert np.array_equal(data.modality.points(things), data.points)
 
 
+@pytest.mark.slow
 @each
 def test_samples_are_data_with_the_labels_asked_for(name, examples, data_sets):
     g, data = examples[name], data_sets[name]
@@ -84,6 +85,7 @@ def test_frequencies_are_those_of_the_data(examples, data_sets):
     assert all(abs(texts.count(t) - n / len(expected)) <= 1 for t in expected)
 
 
+@pytest.mark.slow
 def test_conditions_need_not_be_words(examples):
     g = examples["text"]
     assert set(g.sample(jr.key(0), 30, {"errors": 1.0})) == {
@@ -128,6 +130,7 @@ def test_parts_make_the_whole_again(name, examples):
     assert jax.tree.structure(again) == jax.tree.structure(g)
 
 
+@pytest.mark.slow
 def test_labels_may_be_integers_without_descriptions():
     modality = Text.of(["no", "yes", "maybe"])
     g = PromptedGenerator.exact(modality.points(["no", "yes", "maybe"]), [0, 1, 1], modality, {1: "consent"})
@@ -138,6 +141,7 @@ def test_labels_may_be_integers_without_descriptions():
     assert set(again.sample(jr.key(0), 20, "consent")) == {"yes", "maybe"}
 
 
+@pytest.mark.slow
 def test_a_trained_generator_is_asked_in_the_same_way(examples):
     g = examples["text"]
     mlp = MLPGenerator(
@@ -218,6 +222,7 @@ def test_digits_say_what_to_install(monkeypatch):
         example("images")
 
 
+@pytest.mark.sweep(2)
 @each
 def test_every_example_writes_its_file(name, examples, tmp_path):
     g = examples[name]

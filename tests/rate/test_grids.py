@@ -104,6 +104,7 @@ def test_the_error_of_smooth_densities_falls_faster_than_the_bits_grow(dim, log2
     assert -2.1 < (near - far) / (most - least) * dim < -1.15
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(
     ("dim", "bits"),
     [
@@ -122,6 +123,7 @@ def test_the_header_is_short(dim, bits):
     assert code_length(measure) <= 1.001 * payload + 64 + 40 * dim
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("first", [1, 30, 150, 200])
 def test_the_largest_that_fits(first):
     grid = GridMeasure.from_samples(np.random.default_rng(0).normal(size=(200, 2)), 9)
@@ -132,6 +134,7 @@ def test_the_largest_that_fits(first):
     assert _largest(grid.quantize, first, 200, 8.0).quanta == 1
 
 
+@pytest.mark.slow
 def test_the_order_of_the_error_and_the_box():
     points = np.random.default_rng(9).normal(size=(300, 2))
     measure = best_grid(points, bits=1000, low=[-8.0, -8.0], high=[8.0, 8.0])
@@ -141,6 +144,7 @@ def test_the_order_of_the_error_and_the_box():
     assert data_bound(points, measure) >= data_bound(points, best_grid(points, bits=1000))
 
 
+@pytest.mark.slow
 def test_points_that_say_little():
     line = best_grid(np.arange(50.0), bits=600)
     assert line.dim == 1 and code_length(line) <= 600

@@ -120,6 +120,7 @@ def test_a_network_is_the_one_written_by_hand():
     assert eqx.tree_equal(network, by_hand)
 
 
+@pytest.mark.slow
 @few
 @given(st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_random_blocks_are_layers_by_hand(depth, seed):
@@ -212,6 +213,7 @@ def test_a_hundred_thousand_rows_take_no_loop():
     assert network.sizes == (4, m + 3, m + 3, m // 10 + 3, 1)
 
 
+@pytest.mark.slow
 def test_apply_runs_a_network_and_keeps_what_it_is_told_to():
     net = NetworkBuilder(x=1, w=1, lost=1)
     folded = net.apply(sawtooth(3), net["x"] / 2, w=net["w"])

@@ -49,6 +49,7 @@ def dense(network, layer):
     return weight.toarray(), bias
 
 
+@pytest.mark.slow
 @few
 @given(st.data(), seeds)
 def test_compose(data, seed):
@@ -156,6 +157,7 @@ def test_affine():
     assert network(np.array([1.0, 5.0, 2.0])) == 0.0
 
 
+@pytest.mark.slow
 def test_results_run_under_jit_vmap_and_grad():
     network = compose(sawtooth(2), add(affine([[0.5, 0.25]]), affine([[0.0, 0.25]])), merge=False)
     x = np.random.default_rng(0).integers(0, 64, (10, 2)) / 64

@@ -47,6 +47,7 @@ def test_hat(precision):
     np.testing.assert_array_equal(y, [0, 0, 0, 0.5, 1, 0.5, 0, 0, 0])
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("folds", [1, 2, 3, 20])
 def test_sawtooth_is_exact_bit_for_bit(folds, precision):
     rng = np.random.default_rng(folds)
@@ -58,6 +59,7 @@ def test_sawtooth_is_exact_bit_for_bit(folds, precision):
     np.testing.assert_array_equal(batch(sawtooth(folds), x), expected)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("folds", [1, 2, 5])
 def test_sawtooth_has_its_teeth(folds):
     nodes = np.arange(2**folds + 1) / 2**folds
@@ -258,6 +260,7 @@ def test_piecewise_linear_of_any_numbers(pairs, left, right):
     np.testing.assert_allclose(realize(network, points)[:, 0], expected, rtol=0, atol=16 * np.finfo(float).eps * terms)
 
 
+@pytest.mark.slow
 def test_piecewise_linear_under_jax(precision):
     network = piecewise_linear([0, 0.5, 1], [0, 1, 0.25], left_slope=-1, right_slope=2)
     x = np.array([-1.0, 0.0, 0.25, 0.5, 0.75, 1.0, 2.0])

@@ -66,6 +66,7 @@ def test_input_of_another_shape(network, x):
         network(x)
 
 
+@pytest.mark.slow
 def test_derivatives_by_input_and_weights(precision):
     network = ReLUNetwork([(W1, B1), (W2, None)])
     for x in X[:3]:
@@ -158,6 +159,7 @@ def test_layers_are_pairs():
         ReLUNetwork([W1])
 
 
+@pytest.mark.slow
 def test_a_million_nonzeros_in_layers_of_a_hundred_thousand():
     size, entries = 100_000, 500_000
     rng = np.random.default_rng(0)

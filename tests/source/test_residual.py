@@ -86,6 +86,7 @@ def test_scale(example, data):
         assert int(left.whole) < int(left.count)
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("factor", [1, 3, 2**16 - 1, 2**16, 2**16 + 1, 2**18 - 1, 2**24, 2**31 + 1, 2**32 - 1])
 def test_products_of_words_are_exact(factor, known):
@@ -149,6 +150,7 @@ def test_fold_is_the_sawtooth_network(folds):
     np.testing.assert_array_equal(jax.vmap(by_words)(u), jax.vmap(network)(u)[:, 0])
 
 
+@pytest.mark.slow
 @few
 @example((2**16 - 1, [2**32 - 1] * WORDS, 2**16), 2, 23)  # the largest whole, and bits that fill a word
 @given(residuals(), st.sampled_from([2, 3, 10]), st.sampled_from([0, 1, 4, 5, 23]))

@@ -67,6 +67,7 @@ def test_descending_all_levels_is_the_quantile_step(seed):
         np.testing.assert_array_equal(r.count, count)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("labels", [1, 3])
 def test_locate_meets_each_leaf_as_often_as_it_has_quanta(labels, bits):
@@ -84,6 +85,7 @@ def test_locate_meets_each_leaf_as_often_as_it_has_quanta(labels, bits):
         np.testing.assert_array_equal(np.asarray(label), np.repeat(codes, counts))
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("kind", ["even", "one heavy", "heavy tail", "halves"])
 @pytest.mark.parametrize("leaves", [1, 2, 3, 64, 1000])
 def test_a_guide_leads_to_the_leaf_of_a_linear_search(leaves, kind):
@@ -126,6 +128,7 @@ def test_a_search_is_short_where_masses_are_of_one_order():
     assert int(tree.levels[1, 2]) <= 2
 
 
+@pytest.mark.slow
 def test_the_largest_counts_fill_a_word_and_no_more():
     counts = np.array([1, 2**24 - 2, 1])
     tree = branches([np.arange(3)], 3).weighed(jnp.asarray(counts, jnp.uint32), factor_bits(2**24))

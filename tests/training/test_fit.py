@@ -39,6 +39,7 @@ def assert_same(first, second):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_reproducible_from_its_key(fitted):
     assert_same(fitted, train())
     assert not np.array_equal(fitted.losses, train(key=jr.key(9)).losses)
@@ -78,6 +79,7 @@ def test_learns_the_uniform_law_of_an_interval():
     assert fitted.losses[-20:].mean() < fitted.losses[:5].mean() / 25
 
 
+@pytest.mark.slow
 def test_conditional_laws_are_learnt():
     labels = ["left", "right"] * 100
     data = np.where(np.arange(200) % 2, 10.0, -10.0) + np.linspace(-1, 1, 200)
@@ -196,6 +198,7 @@ def test_constant_or_repeated_data():
     assert np.isfinite(train(data=[[1.0, 2.0]]).losses).all()
 
 
+@pytest.mark.slow
 def test_two_sources():
     data = np.stack(np.meshgrid(np.linspace(0, 1, 16), np.linspace(0, 1, 16)), axis=-1).reshape(-1, 2)
     fitted = train(generator(source_dim=2), data, steps=100, batch_size=32, learning_rate=1e-2)
@@ -279,6 +282,7 @@ def test_bad_input(changes, error, message):
         train(**changes)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("size", ["scalar", 1, 3])
 def test_modules_are_trained_by_the_size_of_their_input(size):
     module = eqx.nn.MLP(size, 1, 4, 1, key=jr.key(0))

@@ -71,6 +71,7 @@ going_on.train(validation=0.25, every=4, checkpoint={path!r}, callback=stop)
 """
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_with_ends_as_if_it_had_not_been(whole, tmp_path):
     path = tmp_path / "run"
     code = textwrap.dedent(CHILD.format(file=__file__, path=str(path)))
@@ -115,6 +116,7 @@ def test_sigterm_writes_a_checkpoint_and_takes_its_course(whole, tmp_path):
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_explicit_masses(tmp_path):
     def stop(step, losses, generator):
         if step >= 10:
@@ -204,6 +206,7 @@ def test_a_run_that_was_interrupted_goes_on():
     assert_same(rest, train())
 
 
+@pytest.mark.slow
 def test_an_optimizer_without_a_schedule_goes_on_as_it_was():
     options = {"optimizer": optax.adam(0.01), "loss": lambda x, y, *_: jnp.sum((x.mean(0) - y.mean(0)) ** 2)}
     half = train(steps=20, **options)
@@ -211,6 +214,7 @@ def test_an_optimizer_without_a_schedule_goes_on_as_it_was():
     assert_same(both, train(steps=40, **options))
 
 
+@pytest.mark.slow
 def test_what_an_earlier_call_had_is_kept_where_nothing_is_given():
     loss = SinkhornLoss(0.1, iterations=1, self_iterations=1)
     first = train(learning_rate=0.02, batch_size=8, steps=5, loss=loss)
@@ -218,6 +222,7 @@ def test_what_an_earlier_call_had_is_kept_where_nothing_is_given():
     assert (then.learning_rate, then.batch_size, then.epsilon) == (0.02, 8, first.epsilon)
 
 
+@pytest.mark.slow
 def test_the_state_of_the_least_held_out_loss_is_returned():
     def falls_then_rises(x, y, x_codes, y_codes, step, steps):
         # A look has step = steps, and measures what the first half of the run lowers, and the second raises.
@@ -236,6 +241,7 @@ def test_the_state_of_the_least_held_out_loss_is_returned():
     assert on.returned_step == 43 and len(on.losses) == 43
 
 
+@pytest.mark.slow
 def test_held_out_data_are_not_trained_on():
     seen = []
 
@@ -258,6 +264,7 @@ def test_held_out_data_are_not_trained_on():
     assert len(trained) == 15 and len(held) == 5 and not set(trained) & set(held)
 
 
+@pytest.mark.slow
 def test_held_out_points_with_labels():
     data, labels = np.linspace(0, 1, 40), ["a", "b"] * 20
     g = jg.MLPGenerator(dim=1, width=4, depth=2, key=jr.key(1), vocabulary=("a", "b"))
@@ -283,6 +290,7 @@ def test_what_had_been_reached_is_in_the_error():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("bad_from", [0, 1, 2])
 def test_an_error_in_the_first_steps(bad_from):
     with pytest.raises(TrainingError) as error:
@@ -321,5 +329,6 @@ def test_another_optimizer_cannot_go_on():
         train(train(steps=2), optimizer=optax.sgd(0.1))
 
 
+@pytest.mark.slow
 def test_a_batch_larger_than_the_data():
     assert np.isfinite(train(batch_size=200, steps=5).losses).all()

@@ -55,6 +55,7 @@ CONSTRUCTIONS = {
 }
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("name", CONSTRUCTIONS)
 def test_every_construction_learns_its_masses_and_stays_what_it_is(name):
     before = CONSTRUCTIONS[name]
@@ -84,6 +85,7 @@ def test_leaves_left_without_a_quantum_are_dropped_with_their_axes():
     assert after.measure.counts.tolist() == [2, 2] and after.axes.tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_the_experiment_of_section_12():
     rng = np.random.default_rng(0)
     law = rng.dirichlet(np.ones(64)).reshape(8, 8)
@@ -124,6 +126,7 @@ def test_a_batch_has_each_label_as_often_as_the_leaves_have():
         np.testing.assert_allclose(np.bincount(x_codes, x_weights), shares, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_codebook_learns_its_atoms_if_asked():
     data = np.array([10.0] * 16 + [14.0] * 48)
     g = jg.CodebookGenerator([10.5, 12.0])
@@ -153,6 +156,7 @@ def test_data_seen_through_a_linear_map():
     assert total_variation(fitted.generator.measure, law) < 0.03
 
 
+@pytest.mark.slow
 def test_data_seen_through_noise_are_unfolded():
     # Half the mass in each of two of eight cells of width 1, seen with normal noise of deviation 1.
     law = np.array([0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0])
@@ -182,6 +186,7 @@ def test_noise_by_the_key_is_another_at_each_step():
     assert len(set(seen)) == 4
 
 
+@pytest.mark.slow
 def test_a_sampled_generator_learns_through_a_map_too():
     network = jg.MLPGenerator(dim=1, width=8, depth=2, key=jr.key(1))
     data = 20 + 4 * np.linspace(0, 1, 64)
@@ -246,6 +251,7 @@ def test_one_point_or_equal_points(data):
     assert np.isfinite(fitted.losses).all()
 
 
+@pytest.mark.slow
 def test_one_leaf_has_nothing_to_learn():
     g = jg.PeanoGenerator(jg.GridMeasure.from_histogram([[1.0]]))
     assert learn(g, [[0.2, 0.3], [0.7, 0.1]], steps=3).generator.measure.masses.tolist() == [1.0]

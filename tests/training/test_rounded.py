@@ -26,6 +26,7 @@ def distance(network):
     return jg.law_distance(network, POINTS, n=1024).value
 
 
+@pytest.mark.slow
 def test_training_under_the_rounding_brings_the_law_back(network):
     plain = quantize_network(network, 3)
     fitted = fit_rounded(network, POINTS, key=jr.key(2), weight_bits=3, steps=300, **QUIET)
@@ -38,6 +39,7 @@ def test_training_under_the_rounding_brings_the_law_back(network):
     np.testing.assert_array_equal(fitted.generator.low, network.low)  # no parameter
 
 
+@pytest.mark.slow
 def test_pruned_weights_are_zero_and_fewer_bits(network):
     options = {"key": jr.key(2), "weight_bits": 4, "steps": 5, **QUIET}
     all_of_them, half = (fit_rounded(network, POINTS, pruned=share, **options).generator for share in (0.0, 0.5))

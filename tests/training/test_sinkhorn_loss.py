@@ -18,6 +18,7 @@ def clouds():
     return jr.normal(jr.key(0), (40, 2)) / 2, jr.normal(jr.key(1), (40, 2)) / 2 + jnp.asarray([0.3, 0.1])
 
 
+@pytest.mark.slow
 def test_is_the_divergence_of_the_distances_room_and_has_its_gradient(x64):
     x, y = clouds()
     value_and_grad = jax.jit(jax.value_and_grad(long_run(0.1)))
@@ -36,6 +37,7 @@ SHORT = SinkhornLoss(0.01, anneal=1)
 short_value_and_grad = jax.jit(jax.value_and_grad(SHORT))
 
 
+@pytest.mark.slow
 def test_another_label_costs_one():
     # As much as a further coordinate that tells the labels apart.
     x, y = jr.normal(jr.key(3), (2, 64, 1)) / 2
@@ -60,6 +62,7 @@ def test_epsilon_falls_geometrically_and_stays():
     np.testing.assert_allclose(seen, 0.02 * 10.0 ** np.array([2, 1.5, 1, 0.5, 0, 0, 0, 0, 0]), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_weights_count_points_and_have_a_gradient(x64):
     x, y = clouds()
     copies = np.arange(1, 41) % 3 + 1
@@ -76,6 +79,7 @@ def test_weights_count_points_and_have_a_gradient(x64):
     np.testing.assert_allclose(2 * jnp.vdot(gradient, direction), difference, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_leaf_without_mass_has_a_finite_gradient():
     x, y = clouds()
     weights = jnp.asarray([0.0] * 20 + [0.05] * 20)
@@ -83,6 +87,7 @@ def test_a_leaf_without_mass_has_a_finite_gradient():
     assert np.isfinite(value) and np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labelled", [False, True])
 def test_row_by_row_is_the_same(x64, labelled):
     x, y = clouds()
