@@ -69,6 +69,7 @@ def test_generators_come_back(generators, assert_same):
         assert other.certificate() == generator.certificate()
 
 
+@pytest.mark.slow
 def test_samples_are_the_same_bit_by_bit(generators):
     generator = generators["peano"]
     other = coding.decode(coding.encode(generator))
@@ -159,6 +160,7 @@ def test_size_is_within_a_thousandth_of_the_limit(name, assert_same):
     assert_same(coding.decode(coding.encode(measure)), measure)
 
 
+@pytest.mark.sweep(11)
 @pytest.mark.parametrize("name", SIZES)
 def test_box_costs_its_bounds(name):
     measure = SIZES[name]()

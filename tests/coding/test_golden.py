@@ -79,6 +79,7 @@ def test_files_of_version_1_mean_what_they_meant(name, expected):
         assert certificate.w2 - certificate.parts["float"][1] <= w2 * (1 + 1e-12)
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("name", V1)
 def test_they_are_shorter_in_version_2_and_lose_nothing(name, assert_same):
     old = (GOLDEN / f"v1_{name}.jaxgen").read_bytes()

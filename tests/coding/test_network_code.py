@@ -140,6 +140,7 @@ def test_sequences_come_back(series, change):
     assert 8 * len(data) <= digits + 64 * len(series)
 
 
+@pytest.mark.slow
 def test_weights_of_no_pattern_take_what_they_take():
     network = _random((10, 100, 100, 1))
     assert 8 * len(network_code(network)) <= 30 * network.connectivity

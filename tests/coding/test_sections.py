@@ -43,6 +43,7 @@ def test_a_section_where_it_means_nothing(seal, generators):
         coding.decode(seal(_with_sections(data, b"\x01\x01\x03")))
 
 
+@pytest.mark.slow
 def test_path_and_axes_in_files(seal):
     measure = QuantizedMeasure([[0, 1, 2], [2, 2, 0]], np.array([3, 1]), 0.0, [1.0, 2.0, 3.0], 3)
     plain = SawtoothGenerator(measure, 2)

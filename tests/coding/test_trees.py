@@ -124,6 +124,7 @@ def test_what_was_written_is_read(seed, roots, leaf):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), roots=st.integers(1, 4), leaf=st.sampled_from([0.02, 0.3, 0.9]))
 @settings(max_examples=15, deadline=None)
 def test_the_quick_count_of_bits_is_near(seed, roots, leaf):

@@ -561,6 +561,7 @@ def test_standard_deviations_as_units_on_request():
         compare(POINTS, scale="range", **UNTRAINED)
 
 
+@pytest.mark.slow
 def test_long_training_says_beforehand_how_long(monkeypatch, capsys):
     """Networks x (seeds + splits - 1 + rounds x splits) x steps, and those under rounding."""
     settings = dataclasses.replace(

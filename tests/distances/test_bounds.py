@@ -39,6 +39,7 @@ def test_exact_is_the_linear_programme(pair, p):
     np.testing.assert_allclose(wasserstein(*pair, p), exact(*pair, p), rtol=1e-6, atol=1e-5)
 
 
+@pytest.mark.slow
 @fast
 @given(
     clouds(6, 4, 2) | clouds(5, 7, 1),

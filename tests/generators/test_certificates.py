@@ -339,6 +339,7 @@ def test_diagonal_constants():
     assert diagonal_distance(np.array([2.0, 0.0, 2.0])) == diagonal_distance(np.array([2.0, 2.0]))
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("sides", [[1, 1 - 1e-9], [1, 0.5], [3, 1, 0.2], [1, 1, 1, 0.3]])
 def test_diagonal_constant_of_boxes(sides):
     """By sorting: the coupling of a box and its diagonal is monotone in the projection on the diagonal."""

@@ -45,6 +45,7 @@ def test_stratified_samples_have_the_counts(cuts, seed):
         assert np.sum(np.all(x == atom.astype(np.float32), axis=1)) == 2 * count
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("quanta", [97, 40_000, 2**24])
 def test_kernel_is_the_quantile_function_in_fractions(quanta):
     rng = np.random.default_rng(quanta)

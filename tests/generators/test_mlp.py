@@ -73,6 +73,7 @@ def test_first_layer_kinks_are_spread_over_the_sources():
     assert np.abs(kinks - (np.arange(2000) + 0.5) / 2000).max() < 2.3 / np.sqrt(2000)
 
 
+@pytest.mark.slow
 def test_samples_are_the_map_of_24_bit_sources():
     g = build(source_dim=2)
     assert g.source_bits == 24

@@ -137,6 +137,7 @@ def test_certificates_name_the_ramps(grid_measure, leaf_measure):
         assert g.ramp_measure(0.999) <= 1
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize("n", [2, 5, 9])
 @pytest.mark.parametrize("dim, folds", [(1, 3), (2, 1), (2, 6), (3, 4)])
 def test_sawtooth_counts(n, dim, folds):

@@ -58,6 +58,7 @@ def test_streams_are_samples_bit_for_bit(kind):
     assert not np.array_equal(g.sample(jr.key(12), 20), x[:20])
 
 
+@pytest.mark.slow
 def test_chunks_of_bounded_memory_change_nothing(monkeypatch):
     g = GENERATORS["peano"]()
     x = g.sample(KEY, 31)

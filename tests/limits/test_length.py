@@ -75,6 +75,7 @@ def random_law(seed, dim, cells=4):
     return GridMeasure.from_histogram(masses, low=-1.0, high=rng.uniform(1, 3, dim))
 
 
+@pytest.mark.sweep(15)
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("dim", [1, 2, 3, 5])
 @pytest.mark.parametrize(("length", "points"), [(0.0, 1), (0.0, 7), (0.3, 1), (50.0, 1), (1e4, 1)])

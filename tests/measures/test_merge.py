@@ -198,12 +198,14 @@ def merged_on_the_line(seed, parts, budget):
         assert exact <= second * (1 + 1e-6) + 1e-6 and second <= merged.rounding_bound(2) * (1 + 1e-6) + 1e-6
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), parts=st.integers(1, 4))
 @settings(max_examples=15, deadline=None)
 def test_all_that_trees_have(seed, parts):
     merged_on_the_line(seed, parts, None)
 
 
+@pytest.mark.slow
 def test_trees_in_a_budget():
     for parts in (1, 3):
         merged_on_the_line(parts, parts, 120)

@@ -63,6 +63,7 @@ def test_samples_are_data_with_the_labels_asked_for(name, examples, data_sets):
         assert len({p.tobytes() for p in points}) > 1
 
 
+@pytest.mark.sweep(1)
 @each
 def test_the_source_is_one_number_that_counts_the_data(name, examples, data_sets):
     g = examples[name].generator

@@ -44,6 +44,7 @@ def test_the_fewest_bits_for_an_error():
     assert jg.law_distance(jg.quantize(points, 0.9 * jg.code_length(law)), points, n=1 << 16).value > 0.015
 
 
+@pytest.mark.slow
 def test_the_best_network_of_a_size():
     points = clusters(300)
     for weights in (400, 1000):

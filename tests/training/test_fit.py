@@ -112,6 +112,7 @@ def line():
     return Line(jnp.asarray([0.5, -0.5]), jnp.asarray([0.0, 2.0]))
 
 
+@pytest.mark.slow
 def test_any_equinox_module(x64):
     fitted = train(line(), line_data(), steps=300, learning_rate=2e-2, loss=SinkhornLoss(0.02, anneal=5))
     np.testing.assert_allclose(fitted.epsilon, 2 * line_data().var(axis=0).sum() * np.array([0.1, 0.02]), rtol=1e-5)
@@ -205,6 +206,7 @@ def test_two_sources():
     assert fitted.losses[-20:].mean() < fitted.losses[:5].mean() / 10
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_names_its_step():
     with pytest.raises(TrainingError, match=r"at step (\d+) of 20: use a smaller learning_rate") as error:
         train(learning_rate=1e30)

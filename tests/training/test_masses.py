@@ -245,6 +245,7 @@ def test_bad_input(g, changes, error, message):
         learn(g, **{"data": DATA, **changes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [[[1.0, 1.0]], [[3.0, -1.0]] * 5])
 def test_one_point_or_equal_points(data):
     fitted = learn(CONSTRUCTIONS["peano"], data, steps=5)

@@ -46,6 +46,7 @@ def test_another_label_costs_one():
     np.testing.assert_allclose(jax.jit(SHORT)(x, y, x_codes, y_codes), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_iterations_of_a_step_move_mass_between_far_clusters():
     # Two clusters at distance 1; x has 3/4 of its mass in the first, y has 1/4. Half the mass moves by about 1, so
     # that the derivative along "all of x's first cluster to the right" is about -2 * 1/2; plain iterations stopped
