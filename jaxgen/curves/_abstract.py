@@ -172,7 +172,7 @@ class AbstractCurve(eqx.Module):
         """
         dim = cell.shape[0]
         digits, r = r.digits(self.base, levels * dim)
-        steps, backward = self.steps(digits.reshape(levels, dim), cell, cell_levels)
+        steps, backward = self.steps(jnp.asarray(digits, jnp.uint32).reshape(levels, dim), cell, cell_levels)
         if path == "centre":
             inner = jnp.full((dim,), 0.5, dtype)
         else:

@@ -84,7 +84,7 @@ class PeanoCurve(AbstractCurve):
         # Taken apart first: what is done to the whole cell keeps it whole, and takes half as long again.
         own, position = [x.astype(jnp.uint32) for x in unstacked(cell)], [jnp.zeros((), jnp.uint32)] * dim
         everyone = sum(own[1:], own[0])
-        for place, digit in enumerate(unstacked(digits)):
+        for place, digit in enumerate(digits):
             k = place % dim
             turned = jnp.where((everyone - own[k]) % 2 == 1, 2 - digit, digit)
             position[k] = 3 * position[k] + turned

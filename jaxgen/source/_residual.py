@@ -58,6 +58,8 @@ def _times_short(word, factor, carry):
     return high >> 16, high << 16 | low & 0xFFFF
 
 
+# Traced once, as `threefry` is.
+@jax.jit
 def _times(word, factor, carry):
     """The same for any factor: four products of halves. High is at most factor - 1, so that it is a carry again."""
     low, high, less, more = word & 0xFFFF, word >> 16, factor & 0xFFFF, factor >> 16
@@ -197,15 +199,17 @@ class Residual(eqx.Module):
             centre = (tooth + jnp.where(odd, 1 - centre, centre)) * 2.0**-now
         return centre, r
 
-    def digits(self, base: int, n: int) -> tuple[UInt32[Array, " n"], "Residual"]:
-        """The first `n` digits in a base, and what is left; as many at a time as uint32 allows.
+    def digits(self, base: int, n: int) -> tuple[Fraction, "Residual"]:
+        """The first `n` digits in a base, one by one if they are few, and what is left.
+
+        As many at a time as uint32 allows.
 
         **Example:**
 
             >>> import jax.numpy as jnp
             >>> from jaxgen.source import Residual
             >>> digits, rest = Residual.of_words(jnp.asarray([3 << 30], jnp.uint32), bits=16).digits(3, 4)  # 3/4
-            >>> digits.tolist(), float(rest.to_float(jnp.float32))
+            >>> [int(digit) for digit in digits], float(rest.to_float(jnp.float32))
             ([2, 0, 2, 0], 0.75)
         """
         at_once = 0
@@ -217,14 +221,15 @@ class Residual(eqx.Module):
             block, r = r.scale(base**number)
             return r, tuple(block // base**j % base for j in reversed(range(number)))
 
-        r, out = self, []
+        r, out = self, ()
         if full > _UNROLL:
             r, blocks = jax.lax.scan(lambda r, _: step(r, at_once), self, None, length=full)
-            out, full = [jnp.stack(blocks, axis=1).reshape(-1)], 0
+            r, last = step(r, rest) if rest else (r, ())
+            return jnp.concatenate([jnp.stack(blocks, axis=1).reshape(-1), jnp.asarray(last, jnp.uint32)]), r
         for number in [at_once] * full + [rest] * (rest > 0):
             r, block = step(r, number)
-            out.append(jnp.stack(block))
-        return jnp.concatenate(out) if out else jnp.zeros((0,), jnp.uint32), r
+            out += block
+        return out, r
 
     def to_float(self, dtype: jnp.dtype | type) -> Float[Array, ""]:
         """The number, rounded to `dtype`; with its derivative, where it has one.

@@ -20,6 +20,8 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _FEW = 8
 
 
+# Traced once, however many words a sample has: XLA puts the operations back where it is called.
+@jax.jit
 def threefry(key: Pair, counter: Pair) -> Pair:
     """Two words for a key and a counter of two words each: the 20 rounds of Threefry-2x32.
 

@@ -162,7 +162,7 @@ def test_a_walk_inside_a_cell_is_the_stretch_of_the_curve():
         r = Residual.of_words(words, 16)
         whole = CURVE.walk(jnp.zeros((2,), jnp.int32), 0, r, 3, jnp.float32, "diagonal")
         digits, left = r.digits(3, 2)
-        cell = CURVE.steps(digits.reshape(1, 2), jnp.zeros((2,), jnp.int32), 0)[0][0].astype(jnp.int32)
+        cell = CURVE.steps(jnp.stack(digits)[None], jnp.zeros((2,), jnp.int32), 0)[0][0].astype(jnp.int32)
         return whole, (cell + CURVE.walk(cell, 1, left, 2, jnp.float32, "diagonal")) / 3
 
     whole, parts = both(words)
