@@ -41,8 +41,8 @@ def main() -> None:
             continue
         found[topic] = timed(importlib.import_module(f".{topic}", __package__), small, device)
         print(tabulate(found[topic], headers="keys", floatfmt=".3g"), flush=True)
-    if not small:
-        print(f"\nwritten to {save(found, device, load)}")
+        if not small:
+            print(f"written to {save(found, device, load)}", flush=True)
 
 
 def timed(topic, small: bool, device: Device) -> list[dict]:

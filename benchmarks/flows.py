@@ -17,7 +17,7 @@ from .rows import Row
 
 def rows(small: bool):
     """Nanoseconds a sample; the names have W_2 from the law to the points, by 8,192 values or samples."""
-    n, key = 1 << (10 if small else 16), jr.key(0)
+    n, key = 1 << (10 if small else 18), jr.key(0)
     points = jg.data.airports().points
     scaled = jnp.asarray((points - points.mean(axis=0)) / points.std(axis=0), jnp.float32)
     middle, spread = (jnp.asarray(array, jnp.float32) for array in (points.mean(axis=0), points.std(axis=0)))
