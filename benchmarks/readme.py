@@ -20,7 +20,7 @@ AIMS = [
     ),
     (
         "sampling", ("d = 3", "d = 4"), "uniform numbers", 1.0,
-        "At d = 4 the words of a sample are three, of which the last decides only what is below 2^-31 of a finest cell.",
+        "At d = 4 a sample has three words, of which the last decides only what is below 2^-31 of a finest cell.",
     ),
     ("sampling", ("",), "searchsorted", 1.0, "With few cells the table of the search is in the nearest memory."),
     ("sampling", ("",), "numpy choice", 0.2, "`choice` itself is a search; what is left of it is two uniform numbers."),
