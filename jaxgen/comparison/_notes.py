@@ -27,8 +27,8 @@ def notes(
     apart = max((e.certificate.w1 for e in entries if e.kind == "explicit" and e.certificate), default=0.0)
     made = "the first only" if settings.trained_splits == 1 else f"the first {settings.trained_splits}"
     yield (
-        f"W1 is measured from laws, not from samples of them: each is discretised by {settings.sources:,} values of "
-        "its source, and solved exactly; in several dimensions that adds some percent to the smallest errors. Of an "
+        f"W1 is measured from laws, not from samples of them: each is discretised by about {settings.sources:,} values "
+        "of its source, and solved exactly; in several dimensions that adds some percent to the smallest errors. Of an "
         f"exact kernel it is the law of its measure: W1 between the two is at most {apart:.2g}, proven."
     )
     yield (

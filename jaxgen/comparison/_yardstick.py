@@ -65,7 +65,7 @@ class Yardstick:
         """W_1 from the law of a model to points; with labels, and of what is known by samples only, from samples."""
         self.go_on()
         if model.law is not None and (points.labels is None or model.vocabulary is None):
-            return _to_a_percent(model, points.points, n)
+            return _to_a_percent(model, points.points, in_step(n, len(points.points)) if model.source_dim == 1 else n)
         size = len(points.points)
         n = size * max(1, n // size)
         labels = None if points.labels is None else [points.labels[i % size] for i in range(n)]
@@ -118,6 +118,21 @@ def nanoseconds(work: Callable[[], object], samples: int) -> float:
         work()
         seconds.append(time.perf_counter() - began)
     return float(np.median(seconds) / samples * 1e9)
+
+
+def in_step(n: int, points: int) -> int:
+    """About n, and a multiple of the number of points, if that is at most 2 n.
+
+    Equal masses of which each is a whole number of the others are what the network simplex is three to ten times faster
+    at: 1,688 values of a curve against 1,688 points take 0.6 s, 2,048 take 6.
+
+    **Example:**
+
+        >>> from jaxgen.comparison._yardstick import in_step
+        >>> in_step(2048, 1688), in_step(1024, 1688), in_step(4096, 1688), in_step(1024, 10_000)
+        (1688, 1688, 3376, 1024)
+    """
+    return points * max(1, round(n / points)) if points <= 2 * n else n
 
 
 def _to_a_percent(model: Wrapped, points: Float[np.ndarray, "k d"], n: int) -> float:
