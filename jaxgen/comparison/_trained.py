@@ -157,7 +157,7 @@ def _further(fitted: Fitted[MLPGenerator], data: Dataset, settings: Settings, pr
 def discretised(generator: MLPGenerator, yardstick: Yardstick) -> Wrapped:
     """A trained network whose law is evaluated once, for all that is asked of it."""
     labelled = generator.vocabulary is not None
-    return own(generator, None if labelled else law_points(generator, yardstick.n))
+    return own(generator, None if labelled else law_points(generator, yardstick.values(generator.source_dim)))
 
 
 def rounded(
