@@ -25,8 +25,8 @@ def wasserstein(
     On the line, sorting solves it at any size. Between two clouds of equal size and weights an optimal coupling can be
     taken to be a permutation (Birkhoff), and SciPy solves the assignment if they are small or p is high; all others are
     solved by the network simplex of POT, in which the optimum is known to about 1e-14 of the largest cost. (8,192
-    against 2,000 points take some seconds.) Two samples of one law are not at distance zero: see `two_sample_floor`; for the distance between laws see
-    `law_distance`. Theory, section 11.
+    against 2,000 points take some seconds.) Two samples of one law are not at distance zero: see `two_sample_floor`;
+    for the distance between laws see `law_distance`. Theory, section 11.
 
     **Arguments:**
 
