@@ -121,9 +121,9 @@ def _extras(report: Report) -> list[Callable[[Axes, Report], None]]:
     return panels + ([_depth_panel] if any(p.certificate > 0 for p in report.curves.depth) else [])
 
 
-def _few_ticks(axis: Axis) -> None:
-    """Labels at powers of ten only, or a few round numbers where there are none."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+def _few_ticks(axis: Axis, subs: tuple[int, ...] = (1, 2, 5)) -> None:
+    """Labels at these multiples of powers of ten only."""
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -206,6 +206,8 @@ def _planes(part: SubFigure, report: Report) -> None:
                 # Below the nearest law there is room for the limits.
                 ax.set_ylim(low * (low / high) ** (0.0 if unseen or not limited else _ROOM), high)
             _few_ticks(ax.yaxis)
+            first, last = ax.get_xlim()
+            _few_ticks(ax.xaxis, (1, 2, 5) if last < 100 * first else (1,))
         title = (
             "generalisation: W1 to held-out points" if unseen else "approximation: W1 to the points it was made from"
         )
@@ -229,5 +231,6 @@ def _limits_inset(ax: Axes, report: Report) -> None:
     inset.loglog(*zip(*report.limits.any_method, strict=True), "k--", linewidth=1)
     inset.set_title("limit: worst law on the data's cells (dashed)", fontsize=7)
     inset.tick_params(labelsize=6)
+    inset.xaxis.set_minor_formatter(NullFormatter())
     for limit in report.limits.length:
         inset.axhline(limit.w1, color=_COLOURS["trained"], linestyle=":", linewidth=1)
