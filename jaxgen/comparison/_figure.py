@@ -206,8 +206,9 @@ def _planes(part: SubFigure, report: Report) -> None:
                 # Below the nearest law there is room for the limits.
                 ax.set_ylim(low * (low / high) ** (0.0 if unseen or not limited else _ROOM), high)
             _few_ticks(ax.yaxis)
-            first, last = ax.get_xlim()
-            _few_ticks(ax.xaxis, (1, 2, 5) if last < 100 * first else (1,))
+            if _drawn(report, cost, unseen):
+                first, last = ax.get_xlim()
+                _few_ticks(ax.xaxis, (1, 2, 5) if last < 100 * first else (1,))
         title = (
             "generalisation: W1 to held-out points" if unseen else "approximation: W1 to the points it was made from"
         )

@@ -88,7 +88,7 @@ def measure_or_report(
         counted = isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 0
         model, bits = given if counted else (given, None)
         model = wrapped(model, split.train.points.shape[1], split.train.labels)
-        model = model if unit is None else in_units(model, unit, yardstick.values(model.source_dim or 0))
+        model = model if unit is None else in_units(model, unit, yardstick.n)
         yield measure(
             name, "user", [model] * len(yardstick.splits), yardstick, bits=None if bits is None else float(bits)
         )
@@ -121,7 +121,7 @@ def measure_network(
 def network_row(name: str, kind: str, network: ReLUNetwork, yardstick: Yardstick, family: str = "") -> Measured:
     """A ReLU network, in the floats that it runs in, and nothing proven of it."""
     run = eqx.filter_jit(jax.vmap(network))
-    u = jnp.asarray(source_values(network.in_size, yardstick.values(network.in_size)), jnp.result_type(float))
+    u = jnp.asarray(source_values(network.in_size, yardstick.n), jnp.result_type(float))
     points = np.asarray(run(u), np.float64)
     model = Wrapped("a ReLU network", network.out_size, lambda *_: points, points, network.in_size)
     entry = Entry(

@@ -53,7 +53,10 @@ class Yardstick:
         return max(256, min(1 << 14, (1 << 17) // self.splits[0].train.points.shape[1]))
 
     def values(self, source_dim: int) -> int:
-        """How many source values a law is tabulated by: of one source, in step with the points."""
+        """How many source values the law of a trained network is tabulated by: of one source, in step with the points.
+
+        An explicit network is not: midpoints of quanta, which count points, are where folds have no bits left.
+        """
         return in_step(self.n, len(self.splits[0].train.points)) if source_dim == 1 else self.n
 
     def near(self, model: Wrapped) -> float:
@@ -69,7 +72,7 @@ class Yardstick:
         """W_1 from the law of a model to points; with labels, and of what is known by samples only, from samples."""
         self.go_on()
         if model.law is not None and (points.labels is None or model.vocabulary is None):
-            return _to_a_percent(model, points.points, in_step(n, len(points.points)) if model.source_dim == 1 else n)
+            return _to_a_percent(model, points.points, n)
         size = len(points.points)
         n = size * max(1, n // size)
         labels = None if points.labels is None else [points.labels[i % size] for i in range(n)]
