@@ -23,13 +23,17 @@ def rows(small: bool):
     def read(m, _):
         return np.array_equal(m.counts, measure.counts) and np.array_equal(m.cells, measure.cells)
 
+    def shorter(ours, theirs):
+        return len(ours) < len(theirs)
+
     for name, (pack, unpack) in packers(counts).items():
         packed = pack()
         if not np.array_equal(np.ravel(unpack(packed)), counts):
             raise RuntimeError(f"{name} does not give the counts back")
         bits = f"{8 * len(data) / side**2:.3f} against {8 * len(packed) / side**2:.3f} bits a cell"
         yield Row(
-            f"encode {side}^2 cells, {bits}", lambda: jg.encode(measure), name, pack, side**2, len(data)
+            f"encode {side}^2 cells, {bits}", lambda: jg.encode(measure), name, pack, side**2, len(data),
+            same=None if "constriction" in name else shorter,
         )  # fmt: skip
         yield Row(
             f"decode {side}^2 cells", lambda: jg.decode(data), name, lambda u=unpack, p=packed: u(p), side**2,

@@ -1,4 +1,4 @@
-"""How times grow over three decades: the slope on logarithmic axes, with what theory says of it."""
+"""How times grow over two decades or three: the slope on logarithmic axes, with what theory says of it."""
 
 import functools as ft
 

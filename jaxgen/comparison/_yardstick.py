@@ -52,13 +52,6 @@ class Yardstick:
         """Samples are drawn this many at a time."""
         return max(256, min(1 << 14, (1 << 17) // self.splits[0].train.points.shape[1]))
 
-    def values(self, source_dim: int) -> int:
-        """How many source values the law of a trained network is tabulated by: of one source, in step with the points.
-
-        An explicit network is not: midpoints of quanta, which count points, are where folds have no bits left.
-        """
-        return in_step(self.n, len(self.splits[0].train.points)) if source_dim == 1 else self.n
-
     def near(self, model: Wrapped) -> float:
         """W_1 to the points that generators are made from."""
         return self._distance(model, self.splits[0].train, self.n)
@@ -125,21 +118,6 @@ def nanoseconds(work: Callable[[], object], samples: int) -> float:
         work()
         seconds.append(time.perf_counter() - began)
     return float(np.median(seconds) / samples * 1e9)
-
-
-def in_step(n: int, points: int) -> int:
-    """About n, and a multiple of the number of points, if that is at most 2 n.
-
-    The network simplex is three to ten times faster where each point takes a whole number of values: 1,688 values of a
-    curve against 1,688 points take 0.6 s, 2,048 take 6.
-
-    **Example:**
-
-        >>> from jaxgen.comparison._yardstick import in_step
-        >>> in_step(2048, 1688), in_step(1024, 1688), in_step(4096, 1688), in_step(1024, 10_000)
-        (1688, 1688, 3376, 1024)
-    """
-    return points * max(1, round(n / points)) if points <= 2 * n else n
 
 
 def _to_a_percent(model: Wrapped, points: Float[np.ndarray, "k d"], n: int) -> float:

@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 from .._checks import Numbers, transport_order
 from ._clouds import Weights, as_pair, as_weights, line_distance, power_mean
 
-# Clouds of equal size up to which they are assigned to one another. Beyond, the network simplex is as fast, and where
-# the clouds are far apart, or one lies on a curve, up to twelve times faster; but of high powers of a distance, which
-# are tiny where the distance is not the largest, it keeps few digits.
-_MAX_ASSIGNMENT, _MAX_POWERS, _HIGH = 512, 5000, 4.0
+# Clouds of equal size up to which they are assigned to one another. Beyond the first, for p = 1, the network simplex is
+# about as fast, and much faster where the clouds are far apart or one lies on a curve (`benchmarks/distances.py`); of
+# powers of a distance, which are tiny where the distance is not the largest, it keeps fewer digits.
+_MAX_ASSIGNMENT_1, _MAX_ASSIGNMENT = 512, 5000
 # Pairs of points whose costs are held at once: 512 MiB of them.
 MAX_PAIRS = 1 << 26
 
@@ -23,7 +23,7 @@ def wasserstein(
     """The exact distance W_p between two clouds of points with weights, for the Euclidean norm.
 
     On the line, sorting solves it at any size. Between two clouds of equal size and weights an optimal coupling can be
-    taken to be a permutation (Birkhoff), and SciPy solves the assignment if they are small or p is high; all others are
+    taken to be a permutation (Birkhoff), and SciPy solves the assignment, for p = 1 if they are small; all others are
     solved by the network simplex of POT, in which the optimum is known to about 1e-14 of the largest cost. (8,192
     against 2,000 points take some seconds.) Two samples of one law are not at distance zero: see `two_sample_floor`;
     for the distance between laws see `law_distance`. Theory, section 11.
@@ -63,7 +63,7 @@ def exact_distance(
             f"exact transport is limited to 2^26 pairs of points; got {len(x)} and {len(y)}. Use subsamples, or "
             "wasserstein_bounds, curve_coupling (an upper bound) or sinkhorn_divergence at this size"
         )
-    if a is b is None and len(x) == len(y) <= (_MAX_POWERS if p > _HIGH else _MAX_ASSIGNMENT):
+    if a is b is None and len(x) == len(y) <= (_MAX_ASSIGNMENT_1 if p == 1 else _MAX_ASSIGNMENT):
         return power_mean(assigned_distances(x, y, p)[1], None, p)
     return _network_simplex(x, y, p, a, b)
 

@@ -350,9 +350,9 @@ def _drawn(generator: AbstractGenerator, key, first: int, n: int, codes, strata)
 
 
 @eqx.filter_jit
-def _draw(kernel: Any, drawn, first, n: int, sources: tuple[int, int], codes, strata):
+def _draw(kernel: Any, seeded, first, n: int, sources: tuple[int, int], codes, strata):
     def one(i, code, stratum):
-        words = sample_words(drawn, first + i, *sources)
+        words = sample_words(seeded, first + i, *sources)
         if stratum is not None:
             rank, total = stratum
             words = stratum_words(rank, total, words[0])[None]

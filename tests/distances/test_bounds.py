@@ -246,3 +246,21 @@ def test_two_sample_floor():
         two_sample_floor(points, 201, key=key)
     with pytest.raises(ValueError, match="n must be at least 1"):
         two_sample_floor(points, 0, key=key)
+
+
+@pytest.mark.parametrize("p", [1, 2, 4, 50])
+def test_equal_clouds_beyond_small_ones_by_either_solver(p):
+    """A translation is optimal between a cloud and itself moved, for each p: W_p is its length, far away and near."""
+    points = np.random.default_rng(0).normal(size=(600, 2))
+    for far in (0.01, 30.0):
+        moved = points[::-1] + far * np.array([0.6, 0.8])
+        assert abs(wasserstein(points, moved, p) - far) < 1e-6 * far
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 4, 12])
+def test_powers_of_equal_clouds_keep_their_digits(p):
+    """One point is far away, so that the powers of all other distances are tiny beside its own."""
+    points = np.random.default_rng(0).normal(size=(600, 2))
+    moved = points + np.array([0.003, 0.004])
+    moved[0] = points[0] = 1000.0
+    assert abs(wasserstein(points, moved, p) / (0.005 * (599 / 600) ** (1 / p)) - 1) < 1e-3
